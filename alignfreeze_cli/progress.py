@@ -1,0 +1,36 @@
+"""How a step talks while it works: a silent `Console` here, the terminal's one in `cli/console.py`.
+
+Steps get a console and never print, so that they can be called from Python, from tests and from the runner alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Task:
+    """Progress of one piece of work; the silent version only counts."""
+
+    def __init__(self, total: int | None = None) -> None:
+        self.total = total
+        self.done = 0
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """Report `amount` more units done; `note` is shown beside the bar (for example the loss)."""
+        self.done += amount
+
+
+class Console:
+    """Silent base class."""
+
+    def info(self, text: str) -> None:
+        """Say something a user may want to know; may hold several lines."""
+
+    def warn(self, text: str) -> None:
+        """Say something a user should not miss, though the work goes on."""
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+        """Show progress of a piece of work of `total` units (None: unknown) while the block runs."""
+        yield Task(total)

@@ -1,0 +1,247 @@
+"""A setting is declared once: name, type, default, help and check in one dataclass field.
+
+The command line options (`cli/options.py`), the keys of a recipe (`runs/recipes.py`), the validation and the reference
+page (`docs/settings.md`, printed by `alignfreeze recipes settings`) all come from these declarations.
+
+    @dataclass(frozen=True, kw_only=True)
+    class RealignSettings(StepSettings):
+        temperature: float = setting(0.1, help="Temperature of the loss.", minimum=0.0, above=True)
+
+Types: str, int, float, bool, Path, each also as `X | None`, and `tuple[str, ...]` (given as a list, or comma separated).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alignfreeze_cli.errors import SettingsError
+
+Check = Callable[[Any], str | None]
+S = TypeVar("S", bound="StepSettings")
+
+
+def setting(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    choices: Iterable[str] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: bool = False,
+    check: Check | None = None,
+    input: bool = False,
+    result: bool = True,
+    metavar: str | None = None,
+    short: str | None = None,
+) -> Any:
+    """Declare one setting.
+
+    `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and returns a
+    complaint or None. `input` marks what names an input: the digest of that input counts for identity, not its spelling.
+    `result=False` marks what cannot change the result (number of workers, checkpoint cadence).
+    """
+    metadata = {
+        "help": help,
+        "choices": tuple(choices) if choices is not None else None,
+        "minimum": minimum,
+        "maximum": maximum,
+        "above": above,
+        "check": check,
+        "input": input,
+        "result": result and not input,
+        "metavar": metavar,
+        "short": short,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is known of one setting; `type` is the bare type, without `| None`."""
+
+    name: str
+    type: Any
+    optional: bool
+    default: Any
+    metadata: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The name on the command line and in recipes: hyphens for underscores."""
+        return self.name.replace("_", "-")
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+    @property
+    def is_list(self) -> bool:
+        return typing.get_origin(self.type) is tuple
+
+    def convert(self, value: Any) -> Any:
+        """Bring a value from YAML or a `key=value` text to the declared type; raises ValueError with a complaint."""
+        if value is None or (self.optional and value in ("none", "null", "") and self.type is not str):
+            if self.optional:
+                return None
+            raise ValueError("needs a value")
+        if self.is_list:
+            items = value.split(",") if isinstance(value, str) else value
+            if not isinstance(items, list | tuple):
+                raise ValueError(f"must be a list, not {value!r}")
+            return tuple(part for item in items for part in _text(item).split(",") if part)
+        if self.type is bool:
+            if isinstance(value, bool):
+                return value
+            if str(value).lower() in ("true", "yes", "on", "1"):
+                return True
+            if str(value).lower() in ("false", "no", "off", "0"):
+                return False
+            raise ValueError(f"must be true or false, not {value!r}")
+        if self.type is str:
+            return _text(value)
+        if self.type is Path:
+            return Path(_text(value))
+        if isinstance(value, bool):
+            raise ValueError(f"must be a number, not {value!r}")
+        try:
+            if self.type is int and isinstance(value, float) and not value.is_integer():
+                raise ValueError
+            # YAML 1.1 reads "1e-5" as a string, so numbers arrive as text too.
+            return self.type(value)
+        except (TypeError, ValueError):
+            kind = {int: "a whole number", float: "a number"}[self.type]
+            raise ValueError(f"must be {kind}, not {value!r}") from None
+
+    def complaint(self, value: Any) -> str | None:
+        """What is wrong with a value of the right type, or None."""
+        if value is None:
+            return None
+        choices, low, high = (self.metadata[k] for k in ("choices", "minimum", "maximum"))
+        if choices is not None:
+            for item in value if self.is_list else (value,):
+                if item not in choices:
+                    return f"must be one of {', '.join(choices)}, not {item!r}" + nearest(item, choices)
+        if low is not None and (value <= low if self.metadata["above"] else value < low):
+            return f"must be {'above' if self.metadata['above'] else 'at least'} {low:g}, not {value:g}"
+        if high is not None and value > high:
+            return f"must be at most {high:g}, not {value:g}"
+        check = self.metadata["check"]
+        return check(value) if check is not None else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float | Path) and not isinstance(value, bool):
+        return str(value)
+    # An unquoted `no` (Norwegian) or `on` is a boolean in YAML; say so instead of passing "False" on.
+    raise ValueError(f"must be text, not {value!r}; put it in quotes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSettings:
+    """What every step takes; a step's own settings follow in its subclass."""
+
+    output: Path | None = setting(
+        None, help="Folder of the result; it appears there whole or not at all.", result=False, short="-o"
+    )
+    overwrite: bool = setting(
+        False, help="Replace an output that was made with other settings or inputs.", result=False
+    )
+    resume: bool = setting(False, help="Go on from the last checkpoint, if there is one.", result=False)
+    dry_run: bool = setting(False, help="Say what would be done, and do nothing.", result=False)
+
+    def __post_init__(self) -> None:
+        complaints = []
+        for declaration in declarations(type(self)):
+            complaint = declaration.complaint(getattr(self, declaration.name))
+            if complaint:
+                complaints.append(f"--{declaration.key} {complaint}")
+        complaints.extend(self.conflicts())
+        if complaints:
+            raise SettingsError("; ".join(complaints) + ".")
+
+    def conflicts(self) -> list[str]:
+        """Complaints about settings that do not go together; subclasses add theirs."""
+        return []
+
+    def recorded(self) -> dict[str, Any]:
+        """Every setting as it goes into the record, keys as on the command line."""
+        return {
+            d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in _MANNERS
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result; inputs are left out, their digests stand for them."""
+        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.metadata["result"]}
+
+
+_MANNERS = {field.name for field in dataclasses.fields(StepSettings)}
+
+
+@lru_cache
+def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
+    """The settings of a step in the order of their declaration, the manners of every step last."""
+    hints = typing.get_type_hints(settings)
+    found = []
+    for field in dataclasses.fields(settings):
+        hint, optional = hints[field.name], False
+        if typing.get_origin(hint) in (types.UnionType, typing.Union):
+            (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+            optional = True
+        found.append(Declaration(field.name, hint, optional, field.default, field.metadata))
+    return tuple(sorted(found, key=lambda d: d.name in _MANNERS))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and YAML can hold it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known word that looks most alike, or nothing."""
+    match = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def problems_of(settings: type[StepSettings], values: Mapping[str, Any]) -> list[str]:
+    """Every unknown key and unusable value of a mapping (a section of a recipe), as sentences that begin with the key."""
+    known = {d.key: d for d in declarations(settings)}
+    problems = []
+    for key, value in values.items():
+        declaration = known.get(str(key).replace("_", "-"))
+        if declaration is None:
+            problems.append(f"{key}: unknown key" + nearest(str(key), known))
+            continue
+        try:
+            complaint = declaration.complaint(declaration.convert(value))
+        except ValueError as error:
+            complaint = str(error)
+        if complaint:
+            problems.append(f"{key}: {complaint}")
+    return problems
+
+
+def from_mapping(settings: type[S], values: Mapping[str, Any], where: str = "settings") -> S:
+    """Build settings from a mapping whose keys are written as on the command line.
+
+    Raises SettingsError that lists every problem at once, each with `where` and its key.
+    """
+    problems = problems_of(settings, values)
+    given = {str(key).replace("_", "-") for key in values}
+    problems += [
+        f"{d.key}: needs a value" for d in declarations(settings) if d.required and d.key not in given
+    ]
+    if problems:
+        raise SettingsError("; ".join(f"{where}: {problem}" for problem in problems) + ".")
+    known = {d.key: d for d in declarations(settings)}
+    converted = {str(key).replace("_", "-"): value for key, value in values.items()}
+    return settings(**{known[key].name: known[key].convert(value) for key, value in converted.items()})
