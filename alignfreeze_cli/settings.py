@@ -7,7 +7,7 @@ page (`docs/settings.md`, printed by `alignfreeze recipes settings`) all come fr
     class RealignSettings(StepSettings):
         temperature: float = setting(0.1, help="Temperature of the loss.", minimum=0.0, above=True)
 
-Types: str, int, float, bool, Path, each also as `X | None`, and `tuple[str, ...]` (given as a list, or comma separated).
+Types: str, int, float, bool, Path, each also as `X | None`, and `tuple[str, ...]` (a list, or comma separated).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,9 +43,9 @@ def setting(
 ) -> Any:
     """Declare one setting.
 
-    `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and returns a
-    complaint or None. `input` marks what names an input: the digest of that input counts for identity, not its spelling.
-    `result=False` marks what cannot change the result (number of workers, checkpoint cadence).
+    `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and
+    returns a complaint or None. `input` marks what names an input: the digest of that input counts for identity, not
+    its spelling. `result=False` marks what cannot change the result (number of workers, checkpoint cadence).
     """
     metadata = {
         "help": help,
@@ -173,9 +172,7 @@ class StepSettings:
 
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""
-        return {
-            d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in _MANNERS
-        }
+        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in _MANNERS}
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result; inputs are left out, their digests stand for them."""
@@ -185,7 +182,6 @@ class StepSettings:
 _MANNERS = {field.name for field in dataclasses.fields(StepSettings)}
 
 
-@lru_cache
 def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
     """The settings of a step in the order of their declaration, the manners of every step last."""
     hints = typing.get_type_hints(settings)
@@ -213,7 +209,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def problems_of(settings: type[StepSettings], values: Mapping[str, Any]) -> list[str]:
-    """Every unknown key and unusable value of a mapping (a section of a recipe), as sentences that begin with the key."""
+    """Every unknown key and unusable value of a section of a recipe, as sentences that begin with the key."""
     known = {d.key: d for d in declarations(settings)}
     problems = []
     for key, value in values.items():
@@ -237,9 +233,7 @@ def from_mapping(settings: type[S], values: Mapping[str, Any], where: str = "set
     """
     problems = problems_of(settings, values)
     given = {str(key).replace("_", "-") for key in values}
-    problems += [
-        f"{d.key}: needs a value" for d in declarations(settings) if d.required and d.key not in given
-    ]
+    problems += [f"{d.key}: needs a value" for d in declarations(settings) if d.required and d.key not in given]
     if problems:
         raise SettingsError("; ".join(f"{where}: {problem}" for problem in problems) + ".")
     known = {d.key: d for d in declarations(settings)}

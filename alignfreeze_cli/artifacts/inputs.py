@@ -1,0 +1,156 @@
+"""What a step is made from: folders, files or Hub repositories, resolved to a path and a digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.artifacts.digests import content_digest, file_digest
+from alignfreeze_cli.artifacts.pulling import pull
+from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
+from alignfreeze_cli.errors import ArtifactError, DataError
+
+_WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
+_TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model", "spm*")
+_MODEL_FILES = ("config.json", *_WEIGHTS, *_TOKENIZER)
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One resolved input.
+
+    `source` is what the user wrote, `path` where it lies now, `digest` that of its content, `commit` the Hub's,
+    `record` its `alignfreeze.json`, if it has one.
+    """
+
+    name: str
+    source: str
+    path: Path
+    digest: str
+    commit: str | None = None
+    record: Record | None = None
+
+    def described(self) -> dict[str, Any]:
+        """As it stands in the record of what is made from it."""
+        kind = {"kind": self.record.kind} if self.record else {}
+        commit = {"commit": self.commit} if self.commit else {}
+        return {"name": self.name, "source": portable(self.source), "digest": self.digest, **kind, **commit}
+
+
+def resolve_encoder(reference: str, name: str = "model") -> Input:
+    """An encoder: a folder with `config.json` and safetensors weights, or a Hub id `org/name@revision`.
+
+    Raises ArtifactError for a folder of another kind, a missing or damaged file or weights that are pickles; HubError.
+    """
+    folder, commit = _fetch(reference, [*_MODEL_FILES, RECORD_NAME], "model")
+    record = read_record(folder)
+    if record is not None:
+        _demand(record, ("encoder",), folder)
+    return _model_input(name, reference, folder, commit, record)
+
+
+def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Input:
+    """A folder of a certain kind, made by another step, here or on the Hub.
+
+    Raises ArtifactError if it is of another kind (both are named) or a file differs from its digest; HubError.
+    """
+    if kind == "pairs":
+        folder, commit = _fetch(reference, ["data/*", "statistics.json", RECORD_NAME], "dataset")
+    else:
+        folder, commit = _fetch(reference, [*_MODEL_FILES, "predictions/*", "scores.json", RECORD_NAME], "model")
+    record = read_record(folder)
+    if record is None:
+        raise ArtifactError(
+            f"is no {kind} folder: it has no {RECORD_NAME}; `alignfreeze {KINDS[kind]}` makes one", folder
+        )
+    _demand(record, (kind,), folder)
+    if kind in ("encoder", "task-model"):
+        return _model_input(name or "model", reference, folder, commit, record)
+    verify(folder, record)
+    return Input(name or kind, reference, folder, record.digest, commit, record)
+
+
+def resolve_files(name: str, source: str, paths: Sequence[Path]) -> Input:
+    """Data files; the digest covers their bytes in the order given, not their names."""
+    for path in paths:
+        if not path.is_file():
+            raise DataError("no such file", path)
+    digests = {f"{position:06d}": file_digest(path) for position, path in enumerate(paths)}
+    parent = paths[0].parent if paths else Path()
+    return Input(name, source, parent, content_digest(digests))
+
+
+def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Path, str | None]:
+    """The folder a reference means, and the commit if it came from the Hub."""
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        return folder, None
+    if folder.is_file():
+        raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
+    if folder.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
+        raise ArtifactError("no such folder", folder)
+    return pull(reference, patterns, repo_type)
+
+
+def _demand(record: Record, kinds: Sequence[str], folder: Path) -> None:
+    if record.kind not in kinds:
+        made_by = f"`alignfreeze {KINDS[record.kind]}`" if record.kind in KINDS else "another version"
+        raise ArtifactError(
+            f"holds {_a(record.kind)}, made by {made_by}, but {_a(kinds[0])} is needed here, "
+            f"made by `alignfreeze {KINDS[kinds[0]]}`",
+            folder,
+        )
+
+
+def _a(kind: str) -> str:
+    if kind in ("pairs", "scores"):
+        return kind
+    return ("an " if kind[0] in "aeiou" else "a ") + kind
+
+
+def _model_input(name: str, reference: str, folder: Path, commit: str | None, record: Record | None) -> Input:
+    """Check that a model's files are there and whole, and digest them."""
+    if not (folder / "config.json").is_file():
+        raise ArtifactError("is no model folder: it has no config.json", folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
+        raise ArtifactError(
+            f"holds its weights as a pickle ({pickles[0]}), which can run code when read; convert it to safetensors"
+            if pickles
+            else "has no safetensors weights (model.safetensors); pickled weights are not read",
+            folder,
+        )
+    for path in weights:
+        _check_weights(path)
+    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
+    digests = {path.name: file_digest(path) for path in files}
+    if record is not None:
+        for file, digest in digests.items():
+            if record.files.get(file, digest) != digest:
+                raise ArtifactError(
+                    f"differs from its digest in {RECORD_NAME}; make or fetch the folder again", folder / file
+                )
+        return Input(name, reference, folder, record.digest, commit, record)
+    return Input(name, reference, folder, content_digest(digests), commit)
+
+
+def _check_weights(path: Path) -> None:
+    """A truncated or foreign file is found by its header, before anything large is read."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if length < min(size, 100_000_000) else None
+        end = max(entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__")  # type: ignore[union-attr]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ArtifactError("is no safetensors file, or its header is cut off; fetch or make it again", path) from None
+    if 8 + length + end != size:
+        raise ArtifactError(
+            f"is truncated or damaged: {size:,} bytes, not {8 + length + end:,} as its header says; fetch it again",
+            path,
+        )

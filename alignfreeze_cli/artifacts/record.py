@@ -1,0 +1,129 @@
+"""`alignfreeze.json`: what a folder is, how it was made, from what, and the digest of every file in it.
+
+The format is described in docs/artifacts.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli import __version__
+from alignfreeze_cli.artifacts.digests import content_digest, file_digest
+from alignfreeze_cli.errors import ArtifactError
+
+RECORD_NAME = "alignfreeze.json"
+SCHEMA = 1
+KINDS = {
+    "pairs": "align-pairs",
+    "encoder": "realign",
+    "task-model": "finetune",
+    "scores": "evaluate",
+    "world": "demo",
+}
+"""Kind of a folder -> the command that makes it."""
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "datasets", "huggingface-hub", "numpy")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One folder's record. `files` maps every file except the record itself to its SHA-256."""
+
+    kind: str
+    settings: dict[str, Any]
+    identity: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    lineage: list[dict[str, Any]]
+    seed: int | None
+    details: dict[str, Any]
+    files: dict[str, str]
+    created: str = ""
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def digest(self) -> str:
+        """Digest of the folder's content, independent of when and where it was made."""
+        return content_digest({**self.files, "kind": self.kind})
+
+    def as_parent(self) -> dict[str, Any]:
+        """This record as it stands in the lineage of its children: without the files, with their digest."""
+        kept = ("kind", "settings", "inputs", "seed", "details", "created", "versions", "hardware")
+        return {"digest": self.digest} | {name: getattr(self, name) for name in kept}
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of a folder, or None if it has none; raises ArtifactError if it cannot be read."""
+    path = folder / RECORD_NAME
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["schema"] > SCHEMA:
+            raise ArtifactError(
+                f"has schema {values['schema']}, written by a newer alignfreeze; update to read it", path
+            )
+        names = {f.name for f in dataclasses.fields(Record)}
+        record = Record(**{name: value for name, value in values.items() if name in names})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(f"is not a record of alignfreeze ({error}); make the folder again", path) from error
+    return record
+
+
+def verify(folder: Path, record: Record, names: Iterable[str] | None = None) -> None:
+    """Check files of a folder (all of them, or `names`) against their digests; raises ArtifactError naming the file."""
+    for name in record.files if names is None else names:
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"is missing, though {RECORD_NAME} lists it; make or fetch the folder again", path)
+        if file_digest(path) != record.files.get(name):
+            raise ArtifactError(f"differs from its digest in {RECORD_NAME}; make or fetch the folder again", path)
+
+
+def portable(text: str) -> str:
+    """A path as it may be published: of an absolute one only the last two parts are kept."""
+    if not os.path.isabs(text):
+        return text
+    return "/".join(["…", *Path(text).parts[-2:]])
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of this package, Python, and the libraries that decide results."""
+    versions = {"alignfreeze": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def current_hardware() -> dict[str, Any]:
+    """Machine type, cores, and, once torch is loaded, its threads and accelerator: training repeats bit for bit only
+    at the same number of threads.
+    """
+    hardware: dict[str, Any] = {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        hardware["threads"] = torch.get_num_threads()
+        if torch.cuda.is_available():
+            hardware["accelerator"] = torch.cuda.get_device_name()
+            hardware["accelerators"] = torch.cuda.device_count()
+    if "WORLD_SIZE" in os.environ:
+        hardware["processes"] = int(os.environ["WORLD_SIZE"])
+    return hardware
