@@ -1,0 +1,31 @@
+"""`alignfreeze align-pairs`: parallel text → pairs."""
+
+from __future__ import annotations
+
+import typer
+
+from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.cli.options import add_step
+from alignfreeze_cli.pairs.settings import AlignPairsSettings
+from alignfreeze_cli.progress import Console
+
+HELP = """Find word pairs in parallel text and write a pairs folder.
+
+    alignfreeze align-pairs --target de,fr --corpus 'text/en-{target}.tsv' --dictionary 'muse/{source}-{target}.txt'
+
+Without options: OPUS-100 from the Hub, the paper's 34 languages, MUSE dictionaries.
+"""
+
+
+def add(app: typer.Typer) -> None:
+    add_step(app, "align-pairs", AlignPairsSettings, _run, _show, HELP)
+
+
+def _run(settings: AlignPairsSettings, console: Console) -> Result:
+    from alignfreeze_cli.pairs.step import align_pairs
+
+    return align_pairs(settings, console)
+
+
+def _show(result: Result) -> str:
+    return ""

@@ -1,0 +1,46 @@
+"""The app: one file per command beside this one. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from alignfreeze_cli import __version__
+from alignfreeze_cli.cli import align_pairs, evaluate, finetune, realign
+
+app = typer.Typer(
+    name="alignfreeze",
+    help="Realign multilingual encoders on word pairs with frozen blocks (AlignFreeze, arXiv 2502.12959), fine-tune "
+    "on one language, evaluate zero-shot in the others.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (align_pairs, realign, finetune, evaluate):
+    module.add(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alignfreeze {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Holds the options before a command."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

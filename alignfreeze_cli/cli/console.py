@@ -1,0 +1,133 @@
+"""What the user sees: talk on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+from alignfreeze_cli.progress import Console, Task
+
+_PLAIN_LINE_SECONDS = 20.0
+
+
+class TerminalConsole(Console):
+    """Writes to stderr: bars with rate and time left on a terminal, plain lines now and then elsewhere."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.stderr = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def info(self, text: str) -> None:
+        if not self.quiet:
+            self.stderr.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        self.stderr.print(Text("warning: ", style="yellow") + Text(text))
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+        if self.quiet:
+            yield Task(total)
+        elif self.stderr.is_terminal:
+            with self._bar(unit) as progress:
+                yield _BarTask(progress, progress.add_task(title, total=total, note=""), total)
+        else:
+            task = _LineTask(self, title, total, unit)
+            yield task
+            task.last_line()
+
+    def _bar(self, unit: str) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(unit),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.stderr,
+        )
+
+
+class _Rate(TextColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__("")
+        self.unit = unit
+
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{_rate(speed)} {self.unit}/s", style="progress.data.speed")
+
+
+class _BarTask(Task):
+    def __init__(self, progress: Progress, identity: TaskID, total: int | None) -> None:
+        super().__init__(total)
+        self.progress, self.identity = progress, identity
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        super().advance(amount, note)
+        self.progress.advance(self.identity, amount)
+        if note:
+            self.progress.update(self.identity, note=note)
+
+
+class _LineTask(Task):
+    """A line every 20 seconds, and one at the end."""
+
+    def __init__(self, console: TerminalConsole, title: str, total: int | None, unit: str) -> None:
+        super().__init__(total)
+        self.console, self.title, self.unit = console, title, unit
+        self.started = self.spoken = time.monotonic()
+        self.note = ""
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        super().advance(amount, note)
+        self.note = note or self.note
+        if time.monotonic() - self.spoken >= _PLAIN_LINE_SECONDS:
+            self.spoken = time.monotonic()
+            self._line()
+
+    def last_line(self) -> None:
+        self._line()
+
+    def _line(self) -> None:
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        rate = self.done / seconds
+        of = "" if self.total is None else f" of {self.total:,}"
+        left = "" if not self.total or self.done >= self.total or not rate else self._left(rate)
+        note = f", {self.note}" if self.note else ""
+        self.console.info(f"{self.title}: {self.done:,}{of} {self.unit}, {_rate(rate)} {self.unit}/s{left}{note}")
+
+    def _left(self, rate: float) -> str:
+        return f", {((self.total or 0) - self.done) / rate:.0f} s left"
+
+
+def _rate(speed: float) -> str:
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def print_result(text: str) -> None:
+    """A result on stdout."""
+    sys.stdout.write(text + "\n")

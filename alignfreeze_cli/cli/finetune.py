@@ -1,0 +1,29 @@
+"""`alignfreeze finetune`: encoder + labelled data in one language → task model."""
+
+from __future__ import annotations
+
+import typer
+
+from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.cli.options import add_step
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.tasks.settings import FinetuneSettings
+
+HELP = """Fine-tune an encoder on a task in the source language; nothing is frozen unless asked for.
+
+    alignfreeze finetune --task pos --model encoder --train ud/en_ewt-ud-train.conllu
+"""
+
+
+def add(app: typer.Typer) -> None:
+    add_step(app, "finetune", FinetuneSettings, _run, _show, HELP)
+
+
+def _run(settings: FinetuneSettings, console: Console) -> Result:
+    from alignfreeze_cli.tasks.finetuning import finetune
+
+    return finetune(settings, console)
+
+
+def _show(result: Result) -> str:
+    return ""

@@ -1,0 +1,164 @@
+"""The bridge from a step's settings to its command: every setting becomes an option, declared nowhere else."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.cli.console import TerminalConsole, print_json, print_result
+from alignfreeze_cli.cli.errors import explain
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.settings import Declaration, StepSettings, declarations
+
+S = TypeVar("S", bound=StepSettings)
+_OUTPUT = "Output and manners"
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only the path of the result.", rich_help_panel=_OUTPUT)
+]
+Format = Annotated[
+    str, typer.Option("--format", help="text, or json for one JSON object on stdout.", rich_help_panel=_OUTPUT)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_OUTPUT)]
+
+
+def add_step(
+    app: typer.Typer,
+    name: str,
+    settings: type[S],
+    run: Callable[[S, Console], Result],
+    show: Callable[[Result], str],
+    help: str,
+) -> None:
+    """Add the command of a step to the app. `show` renders a finished result as text for stdout."""
+
+    def command(quiet: bool, format: str, debug: bool, **values: Any) -> None:
+        def work(console: Console) -> None:
+            given = {d.name: _bring(d, values[d.name]) for d in declarations(settings)}
+            report(run(settings(**given), console), show, quiet, format)
+
+        guarded(work, quiet, format, debug)
+
+    parameters = [_parameter(declaration) for declaration in declarations(settings)]
+    parameters += [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for key, default, annotation in (("quiet", False, Quiet), ("format", "text", Format), ("debug", False, Debug))
+    ]
+    # Typer reads the signature, so one function serves every step.
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(name, help=help)(command)
+
+
+def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bool) -> None:
+    """Run the work of a command; an exception becomes one sentence on stderr and an exit code."""
+    console = TerminalConsole(quiet=quiet or format == "json")
+    if format not in ("text", "json"):
+        _fail(f"--format must be text or json, not {format!r}.", 2)
+    _calm_libraries(console)
+    try:
+        work(console)
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        _fail(*explain(error))
+
+
+def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
+    """Print a result to stdout: its path, one JSON object, or the step's own text."""
+    if format == "json":
+        record = result.record
+        made = {"kind": record.kind, "digest": record.digest, "seconds": record.seconds} if record else {}
+        print_json({"path": str(result.path), "status": result.status, **made, "details": dict(result.details)})
+    elif quiet:
+        print_result(str(result.path))
+    elif result.status == "planned":
+        print_result("\n".join(["Would do (dry run):", *_tree(result.details, 1)]))
+    else:
+        ending = {"made": "", "already done": " (already done: same settings, same inputs)"}[result.status]
+        print_result(f"{show(result)}\n{result.path}{ending}".lstrip("\n"))
+
+
+def _tree(value: Any, depth: int) -> list[str]:
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, dict):
+            lines += ["  " * depth + f"{key}:", *_tree(item, depth + 1)]
+        elif isinstance(item, str) and "\n" in item:
+            lines += ["  " * depth + f"{key}:", *("  " * (depth + 1) + line for line in item.splitlines())]
+        else:
+            text = (
+                ", ".join(map(str, item))
+                if isinstance(item, list | tuple)
+                else f"{item:,}"
+                if type(item) is int
+                else item
+            )
+            lines.append("  " * depth + f"{key}: {text}")
+    return lines
+
+
+def _parameter(declaration: Declaration) -> inspect.Parameter:
+    """One keyword parameter with Typer's annotation for one setting."""
+    metadata = declaration.metadata
+    manner = declaration.name in {d.name for d in declarations(StepSettings)}
+    names = [f"--{declaration.key}"] + ([metadata["short"]] if metadata["short"] else [])
+    kind: Any = list[str] if declaration.is_list else str if declaration.type is Path else declaration.type
+    if kind is bool and not manner:
+        names[0] += f"/--no-{declaration.key}"
+    option = typer.Option(
+        *names,
+        help=_help(declaration),
+        metavar=metadata["metavar"] or ("|".join(metadata["choices"]) if metadata["choices"] else None),
+        rich_help_panel=_OUTPUT if manner else "Settings",
+        show_default=False,
+    )
+    default = inspect.Parameter.empty if declaration.required else declaration.default
+    if declaration.is_list and not declaration.required:
+        default = None
+    optional = declaration.optional or (declaration.is_list and not declaration.required)
+    return inspect.Parameter(
+        declaration.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default if not isinstance(default, Path) else str(default),
+        annotation=Annotated[kind | None if optional else kind, option],
+    )
+
+
+def _help(declaration: Declaration) -> str:
+    default = declaration.default
+    if declaration.required:
+        return declaration.metadata["help"] + " [required]"
+    if default is None or default is False or default == ():
+        return str(declaration.metadata["help"])
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return f"{declaration.metadata['help']} [default: {shown}]"
+
+
+def _bring(declaration: Declaration, value: Any) -> Any:
+    """What Typer hands over, as the declared type."""
+    if declaration.is_list:
+        return declaration.default if not value else declaration.convert(list(value))
+    if declaration.type is Path and value is not None:
+        return Path(value)
+    return value
+
+
+def _fail(sentence: str, code: int) -> None:
+    sys.stderr.write(f"alignfreeze: {sentence}\n")
+    raise typer.Exit(code)
+
+
+def _calm_libraries(console: TerminalConsole) -> None:
+    """Libraries must not talk between our lines; set before they are imported."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if console.quiet or not console.stderr.is_terminal:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
