@@ -1,0 +1,148 @@
+"""Checkpoints that count only when they are whole.
+
+    <partial folder>/checkpoints/step-00000120/
+        weights.safetensors     the trained parameters
+        optimizer.safetensors   the optimizer's tensors, named <parameter>:<tensor>
+        checkpoint.json         the marker, written last: step, progress, SHA-256 of the two files
+
+A folder without its marker, or whose files do not match the digests in it, was torn by a kill or a full disk and is
+never used. The older checkpoint goes only once the newer one is complete and synced, so one whole checkpoint exists at
+every moment after the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+MARKER = "checkpoint.json"
+_NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint: `step` optimizer steps are done, `progress` is what the loop wants to remember."""
+
+    path: Path
+    step: int
+    progress: dict[str, Any]
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.path / "weights.safetensors")
+
+    def optimizer(self) -> dict[str, torch.Tensor]:
+        return load_file(self.path / "optimizer.safetensors")
+
+
+def save(
+    folder: Path,
+    step: int,
+    weights: Mapping[str, torch.Tensor],
+    optimizer: Mapping[str, torch.Tensor],
+    progress: Mapping[str, Any],
+) -> Path:
+    """Write the checkpoint of `step` under `folder`, then remove the older ones.
+
+    Raises OSError (disk full, no permission); the torn folder is cleared away and older checkpoints stay as they were.
+    """
+    path = folder / f"step-{step:08d}"
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    try:
+        files = {}
+        for name, tensors in (("weights.safetensors", weights), ("optimizer.safetensors", optimizer)):
+            write_tensors(tensors, path / name)
+            files[name] = _sha256(path / name)
+        marker = {"step": step, "files": files, "progress": dict(progress)}
+        draft = path / (MARKER + ".tmp")
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(marker, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # The files' own entries must be on disk before the marker that vouches for them.
+        _sync_folder(path)
+        os.replace(draft, path / MARKER)
+        for changed in (path, folder, folder.parent):
+            _sync_folder(changed)
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    for other in _folders(folder):
+        if other != path:
+            shutil.rmtree(other, ignore_errors=True)
+    return path
+
+
+def latest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
+    """The newest complete checkpoint under `folder`, and the torn folders that had to be passed over to find it."""
+    torn: list[Path] = []
+    for path in sorted(_folders(folder), key=_step_of, reverse=True):
+        try:
+            marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
+            whole = all(_sha256(path / name) == digest for name, digest in marker["files"].items())
+            if whole and marker["step"] == _step_of(path):
+                return Checkpoint(path, marker["step"], marker["progress"]), torn
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass  # no marker, half a marker, a file missing: torn all the same
+        torn.append(path)
+    return None, torn
+
+
+def remove(folder: Path) -> None:
+    """Remove every checkpoint under `folder`, and the folder; called when the result itself is written and synced."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write a safetensors file that is on disk when this returns, its bytes a function of the tensors alone.
+
+    A single metadata key: with more the library writes them in an order that differs from process to process. Raises
+    OSError for what the disk does; the library has an error class of its own for it.
+    """
+    contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    try:
+        save_file(contiguous, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        code = re.search(r"code: (\d+)", str(error))
+        if code is None:
+            raise
+        number = int(code[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+
+
+def _step_of(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

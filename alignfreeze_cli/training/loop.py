@@ -1,0 +1,323 @@
+"""The training loop of realign and finetune.
+
+A step is a pure function of (seed, step, state): the random numbers are seeded anew from (seed, step, process) before
+every step and the batches are a function of the step, so a checkpoint is the trained weights, the optimizer's tensors
+and a number, and a resumed run is the same run bit for bit (on the same device with the same number of threads).
+
+An optimizer step may be made of several micro-batches on several processes. The objective returns the *sum* of its
+loss terms over a micro-batch, and the sum over all of them is divided by their total weight, so neither the number of
+micro-batches nor that of processes changes the result. Devices, bf16, `torchrun` and trackers come from `accelerate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import send_to_device
+from torch import Tensor, nn
+
+from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.training import checkpoints, schedules
+from alignfreeze_cli.training.metrics import Metrics
+from alignfreeze_cli.training.trackers import open_trackers
+
+LOG_EVERY = 10  # steps; also the window of the first and the last loss
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What the loop itself needs to know."""
+
+    steps: int  # optimizer steps
+    learning_rate: float  # the peak
+    warmup: float = 0.0  # share of the steps over which the rate rises from 0
+    schedule: str = "constant"  # or "linear": falls to 0
+    seed: int = 31
+    precision: str = "fp32"  # or "bf16": autocast, weights and optimizer stay in fp32
+    checkpoint_every: int = 0  # steps; 0: only when interrupted
+    device: str = "auto"  # "cpu", "cuda"
+    trackers: tuple[str, ...] = ()  # "tensorboard", "wandb"
+
+
+@dataclass
+class MicroBatch:
+    """What one process computes at once: the objective's input and what the loop must know of it."""
+
+    inputs: Any  # tensors in dicts, lists, tuples, or objects with `.to(device)`
+    weight: float  # number of loss terms that the objective sums up over it
+    tokens: int  # subwords of text in it
+    computed: int  # positions computed for it, padding included
+
+
+@dataclass
+class Progress:
+    """What a checkpoint remembers beside the tensors."""
+
+    first: list[float] = field(default_factory=list)  # losses of the first steps
+    recent: list[float] = field(default_factory=list)  # losses of the last steps
+    since_log: int = 0  # steps since the last row of metrics
+    tokens: int = 0
+    computed: int = 0
+
+    def add(self, losses: list[float]) -> None:
+        self.first = (self.first + losses)[:LOG_EVERY]
+        self.recent = (self.recent + losses)[-LOG_EVERY:]
+        self.since_log += len(losses)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is worth recording of a finished training."""
+
+    steps: int
+    resumed_from: int  # step of the checkpoint this process started from, 0 without one
+    first_loss: float  # mean over the first 10 steps
+    last_loss: float  # mean over the last 10 steps
+    tokens_per_second: float  # of this process's own run, all processes together
+    padding: float  # share of computed positions that are padding
+
+
+Objective = Callable[[nn.Module, Any], Tensor]
+
+
+def open_accelerator(settings: LoopSettings, log_folder: Path, run_name: str) -> Accelerator:
+    """The devices, processes and trackers of a run; under `torchrun` every process calls this.
+
+    Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
+    # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(
+        cpu=settings.device == "cpu",
+        mixed_precision="bf16" if settings.precision == "bf16" else "no",
+        log_with=open_trackers(settings.trackers),
+        project_dir=log_folder,
+    )
+    if settings.trackers:
+        accelerator.init_trackers(run_name, config={k: str(v) for k, v in asdict(settings).items()})
+    return accelerator
+
+
+def train(
+    model: nn.Module,
+    objective: Objective,
+    batches: Callable[[int], list[MicroBatch]],
+    settings: LoopSettings,
+    folder: Path,
+    console: Console,
+    metrics: Metrics,
+    accelerator: Accelerator,
+) -> Training:
+    """Train the parameters of `model` that require gradients, in place, for `settings.steps` optimizer steps.
+
+    `objective(model, inputs)` returns the sum of the loss terms over a micro-batch, a scalar; `batches(step)` returns
+    this process's micro-batches of a step (0-based) and must depend on nothing else: it runs ahead, in a thread.
+    Checkpoints go to `folder/checkpoints`; a complete one found there is continued. They are left there at the end:
+    the caller removes them (`checkpoints.remove`) once its result is written.
+
+    Optimizer: Adam as in the published code (betas 0.9 and 0.999, eps 1e-8, no weight decay, no clipping), fused.
+
+    Raises Interrupted after SIGINT or SIGTERM, once the running step is finished and saved (a second SIGINT: at once),
+    AlignFreezeError when the loss is no longer a number, OSError when a checkpoint cannot be written.
+    """
+    store = folder / "checkpoints"
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    prepared = accelerator.prepare_model(_Step(model, objective))
+    optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+    checkpoint, torn = checkpoints.latest(store)
+    for path in torn:
+        console.warn(f"{path} is not a complete checkpoint and is not used.")
+    begin, progress = 0, Progress()
+    if checkpoint is not None:
+        begin, progress = checkpoint.step, Progress(**checkpoint.progress)
+        _load(trained, optimizer, checkpoint)
+        console.info(f"Going on after step {begin} of {settings.steps}.")
+    accelerator.wait_for_everyone()
+    metrics.truncate(begin)
+
+    def save(step: int) -> None:
+        if accelerator.is_main_process:
+            metrics.sync()
+            checkpoints.save(store, step, trained, _optimizer_tensors(trained, optimizer), asdict(progress))
+        accelerator.wait_for_everyone()
+
+    model.train()
+    losses: list[Tensor] = []  # of the steps since the last look: reading one makes a GPU wait
+    tokens_seen, clock, started = 0, time.perf_counter(), time.perf_counter()
+    tokens_at_log = progress.tokens
+    with _stop_signals() as stop, console.task("training", settings.steps, "steps") as bar:
+        bar.advance(begin)
+        for step, micro_batches in _ahead(batches, begin, settings.steps):
+            torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
+            rate = settings.learning_rate * schedules.factor(settings.schedule, step, settings.steps, settings.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            weight, tokens, computed, stopping = _totals(accelerator, micro_batches, stop.is_set())
+
+            loss = torch.zeros((), device=accelerator.device)
+            for number, micro in enumerate(micro_batches, 1):
+                last = number == len(micro_batches)
+                with nullcontext() if last else accelerator.no_sync(prepared):
+                    part = prepared(send_to_device(micro.inputs, accelerator.device)) / weight
+                    # Gradients are averaged over the processes, where a sum is wanted.
+                    (part * accelerator.num_processes).backward()
+                loss = loss + part.detach()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+            losses.append(loss)
+            progress.tokens += tokens
+            progress.computed += computed
+            tokens_seen += tokens
+            done = step + 1
+            # Several processes must stop at the same step, so they go by what they told each other at its beginning.
+            stopping = stopping or (accelerator.num_processes == 1 and stop.is_set())
+            saving = stopping or (settings.checkpoint_every and done % settings.checkpoint_every == 0)
+            logging = done % LOG_EVERY == 0 or done == settings.steps
+            if saving or logging:
+                progress.add(_read(accelerator, losses, done))
+                losses = []
+            if logging:
+                now = time.perf_counter()
+                window = progress.recent[-progress.since_log :]
+                mean = math.fsum(window) / len(window)
+                speed = (progress.tokens - tokens_at_log) / max(now - clock, 1e-9)
+                metrics.log(done, loss=mean, learning_rate=rate, tokens_per_second=round(speed, 1))
+                progress.since_log, tokens_at_log, clock = 0, progress.tokens, now
+                bar.advance(0, note=f"loss {mean:.4f}")
+            bar.advance()
+            if saving:
+                save(done)
+            if stopping:
+                raise Interrupted(f"Stopped after step {done} of {settings.steps}; --resume goes on from there.")
+    elapsed = max(time.perf_counter() - started, 1e-9)
+    return Training(
+        steps=settings.steps,
+        resumed_from=begin,
+        first_loss=math.fsum(progress.first) / max(1, len(progress.first)),
+        last_loss=math.fsum(progress.recent) / max(1, len(progress.recent)),
+        tokens_per_second=tokens_seen / elapsed,
+        padding=1 - progress.tokens / max(1, progress.computed),
+    )
+
+
+class _Step(nn.Module):
+    """Model and objective as one module: what runs inside its forward is what accelerate and DDP get to see."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, inputs: Any) -> Tensor:
+        return self.objective(self.model, inputs)
+
+
+def _seed(seed: int, step: int, process: int) -> int:
+    """63 bits from the three numbers; neighbouring seeds share nothing, unlike with sums."""
+    digest = hashlib.sha256(f"{seed}/{step}/{process}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _ahead(batches: Callable[[int], list[MicroBatch]], begin: int, end: int) -> Iterator[tuple[int, list[MicroBatch]]]:
+    """The steps with their batches, the next one prepared in a thread while this one is computed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        coming = pool.submit(batches, begin) if begin < end else None
+        for step in range(begin, end):
+            assert coming is not None
+            ready = coming.result()
+            coming = pool.submit(batches, step + 1) if step + 1 < end else None
+            yield step, ready
+
+
+def _totals(accelerator: Accelerator, micro_batches: list[MicroBatch], stop: bool) -> tuple[float, int, int, bool]:
+    """Weight, tokens, computed positions of the whole optimizer batch, and whether any process was told to stop."""
+    own = [
+        math.fsum(m.weight for m in micro_batches),
+        float(sum(m.tokens for m in micro_batches)),
+        float(sum(m.computed for m in micro_batches)),
+        float(stop),
+    ]
+    if accelerator.num_processes > 1:
+        own = accelerator.reduce(torch.tensor(own, dtype=torch.float64, device=accelerator.device), "sum").tolist()
+    return own[0], round(own[1]), round(own[2]), own[3] > 0
+
+
+def _read(accelerator: Accelerator, losses: list[Tensor], done: int) -> list[float]:
+    """The losses of the last steps as numbers, over all processes."""
+    if not losses:
+        return []
+    values: list[float] = accelerator.reduce(torch.stack(losses), "sum").tolist()
+    for back, value in enumerate(reversed(values)):
+        if not math.isfinite(value):
+            raise AlignFreezeError(
+                f"The loss of step {done - back} is {value}; a lower --learning-rate or --precision fp32 may help."
+            )
+    return values
+
+
+def _optimizer_tensors(trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's tensors by parameter name; a parameter that never had a gradient has none."""
+    return {
+        f"{name}:{key}": value
+        for name, parameter in trained.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _load(
+    trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, checkpoint: checkpoints.Checkpoint
+) -> None:
+    """Put a checkpoint's tensors into the model and the optimizer."""
+    weights = checkpoint.weights()
+    if weights.keys() != trained.keys():
+        raise AlignFreezeError(
+            f"{checkpoint.path} holds other parameters than this run trains; start without --resume."
+        )
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(weights[name])
+    numbers = {name: number for number, name in enumerate(trained)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for label, tensor in checkpoint.optimizer().items():
+        name, key = label.rsplit(":", 1)
+        state.setdefault(numbers[name], {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets; the second SIGINT interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals; there the caller is in charge
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,58 @@
+"""`metrics.jsonl`: one JSON object per line, what happened at which step; also passed on to the trackers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+FILE_NAME = "metrics.jsonl"
+
+
+class Metrics:
+    """Rows written by the main process alone; every row has a `step` (optimizer steps done when it was written)."""
+
+    def __init__(self, path: Path, accelerator: Accelerator) -> None:
+        self.path = path
+        self._accelerator = accelerator
+
+    def log(self, step: int, **values: Any) -> None:
+        """Append a row, flushed at once so that a killed run keeps what it knew; numbers go to the trackers too."""
+        if not self._accelerator.is_main_process:
+            return
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
+        numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+        if numbers:
+            self._accelerator.log(numbers, step=step)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows written so far; a last line torn by a kill is left out."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def truncate(self, step: int) -> None:
+        """Forget what was written after `step`: a run that resumes there will write it again."""
+        if not self._accelerator.is_main_process:
+            return
+        kept = [row for row in self.rows() if row["step"] <= step]
+        draft = self.path.with_name(self.path.name + ".tmp")
+        draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
+        os.replace(draft, self.path)
+
+    def sync(self) -> None:
+        """Bring the rows to the disk, before a checkpoint that counts on them."""
+        if self._accelerator.is_main_process and self.path.exists():
+            with self.path.open("rb") as stream:
+                os.fsync(stream.fileno())

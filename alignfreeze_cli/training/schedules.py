@@ -1,0 +1,24 @@
+"""Learning rates over the optimizer steps of a run.
+
+The published code counted micro-batches where it meant optimizer steps (reference: its warm-up then lasts longer and
+the rate never falls to zero); here a step is always an optimizer step.
+"""
+
+from __future__ import annotations
+
+SCHEDULES = ("constant", "linear")
+
+
+def factor(schedule: str, step: int, steps: int, warmup: float) -> float:
+    """The share of the peak rate at `step` (0-based) of `steps` optimizer steps, between 0 and 1.
+
+    `warmup` is the share of the steps over which the rate rises linearly from 0 (so the very first step of a run with
+    warm-up has rate 0, as in `transformers.get_linear_schedule_with_warmup`). Then `constant` stays at the peak and
+    `linear` falls to 0, which would be reached at step number `steps`, one after the last.
+    """
+    rising = int(steps * warmup)
+    if step < rising:
+        return step / rising
+    if schedule == "constant":
+        return 1.0
+    return max(0.0, (steps - step) / max(1, steps - rising))
