@@ -100,12 +100,6 @@ def latest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
     return None, torn
 
 
-def remove(folder: Path) -> None:
-    """Remove every checkpoint under `folder`, and the folder; called when the result itself is written and synced."""
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
 def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write a safetensors file that is on disk when this returns, its bytes a function of the tensors alone.
 

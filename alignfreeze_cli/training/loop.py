@@ -119,7 +119,7 @@ def train(
     objective: Objective,
     batches: Callable[[int], list[MicroBatch]],
     settings: LoopSettings,
-    folder: Path,
+    store: Path,
     console: Console,
     metrics: Metrics,
     accelerator: Accelerator,
@@ -128,15 +128,14 @@ def train(
 
     `objective(model, inputs)` returns the sum of the loss terms over a micro-batch, a scalar; `batches(step)` returns
     this process's micro-batches of a step (0-based) and must depend on nothing else: it runs ahead, in a thread.
-    Checkpoints go to `folder/checkpoints`; a complete one found there is continued. They are left there at the end:
-    the caller removes them (`checkpoints.remove`) once its result is written.
+    Checkpoints go to the folder `store` (`work.checkpoints`); a complete one found there is continued. They are left
+    there at the end: `artifacts.produce` removes them once the result is written.
 
     Optimizer: Adam as in the published code (betas 0.9 and 0.999, eps 1e-8, no weight decay, no clipping), fused.
 
     Raises Interrupted after SIGINT or SIGTERM, once the running step is finished and saved (a second SIGINT: at once),
     AlignFreezeError when the loss is no longer a number, OSError when a checkpoint cannot be written.
     """
-    store = folder / "checkpoints"
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     prepared = accelerator.prepare_model(_Step(model, objective))
     optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
