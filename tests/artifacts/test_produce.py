@@ -1,0 +1,264 @@
+"""The life of an output folder, through `produce` with a step small enough to read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alignfreeze_cli.artifacts import (
+    Input,
+    Result,
+    Workspace,
+    produce,
+    read_record,
+    resolve_artifact,
+    resolve_files,
+    verify,
+)
+from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, OutputExistsError, SettingsError
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.settings import StepSettings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopySettings(StepSettings):
+    times: int = setting(1, help="How often the text is written.", minimum=1)
+    workers: int = setting(1, help="Does not change the result.", result=False)
+
+
+def copy(settings: CopySettings, source: Path, kind: str = "pairs", build: Any = None) -> Result:
+    given = resolve_files("text", str(source), [source])
+
+    def write(work: Workspace) -> Mapping[str, Any]:
+        (work.path / "data").mkdir()
+        (work.path / "data" / "copy.txt").write_text(source.read_text() * settings.times)
+        return {"bytes": source.stat().st_size * settings.times}
+
+    return produce(
+        kind=kind,
+        settings=settings,
+        default_output="copy",
+        inputs=[given],
+        console=Console(),
+        plan={"times": settings.times},
+        build=build or write,
+        seed=31,
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.txt"
+    path.write_text("cat chat\n")
+    return path
+
+
+def test_output_is_complete_and_recorded(tmp_path: Path, source: Path) -> None:
+    result = copy(CopySettings(output=tmp_path / "out", times=3, workers=2), source)
+    record = read_record(tmp_path / "out")
+    assert result.status == "made"
+    assert record is not None
+    assert record.kind == "pairs"
+    assert record.settings == {"times": 3, "workers": 2}
+    assert list(record.files) == ["data/copy.txt"]
+    assert record.seed == 31
+    assert record.details == {"bytes": 27}
+    assert record.inputs[0]["name"] == "text"
+    verify(tmp_path / "out", record)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_same_settings_and_inputs_are_done_already(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    before = (tmp_path / "out" / "alignfreeze.json").read_bytes()
+    again = copy(CopySettings(output=tmp_path / "out", workers=8), source)
+    assert again.status == "already done"
+    assert (tmp_path / "out" / "alignfreeze.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["settings", "input"])
+def test_an_output_made_otherwise_is_refused_and_kept(tmp_path: Path, source: Path, change: str) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    before = (tmp_path / "out" / "data" / "copy.txt").read_bytes()
+    if change == "input":
+        source.write_text("dog chien\n")
+    settings = CopySettings(output=tmp_path / "out", times=1 if change == "input" else 2)
+    with pytest.raises(
+        OutputExistsError, match="input text has changed" if change == "input" else "times was 1, now 2"
+    ):
+        copy(settings, source)
+    assert (tmp_path / "out" / "data" / "copy.txt").read_bytes() == before
+
+
+def test_overwrite_replaces(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    result = copy(CopySettings(output=tmp_path / "out", times=2, overwrite=True), source)
+    assert result.status == "made"
+    assert (tmp_path / "out" / "data" / "copy.txt").read_text() == "cat chat\n" * 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "source.txt"]
+
+
+def test_a_foreign_folder_is_never_touched(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("three years")
+    with pytest.raises(OutputExistsError, match="not made by alignfreeze"):
+        copy(CopySettings(output=tmp_path / "out", overwrite=True), source)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "three years"
+
+
+def test_a_failing_step_leaves_no_output(tmp_path: Path, source: Path) -> None:
+    def fail(work: Workspace) -> Mapping[str, Any]:
+        (work.path / "half.txt").write_text("half")
+        raise DataError("bad", "corpus.tsv", 7)
+
+    with pytest.raises(DataError, match=r"corpus\.tsv, line 7: bad"):
+        copy(CopySettings(output=tmp_path / "out"), source, build=fail)
+    assert not (tmp_path / "out").exists()
+    assert copy(CopySettings(output=tmp_path / "out"), source).status == "made"
+    assert not (tmp_path / "out" / "half.txt").exists()
+
+
+def test_dry_run_says_what_and_does_nothing(tmp_path: Path, source: Path) -> None:
+    result = copy(CopySettings(output=tmp_path / "out", dry_run=True), source)
+    assert result.status == "planned"
+    assert result.details["times"] == 1
+    assert result.details["output"] == str(tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt"]
+
+
+def test_a_checkpoint_is_not_thrown_away_unasked(tmp_path: Path, source: Path) -> None:
+    seen = []
+
+    def stop(work: Workspace) -> Mapping[str, Any]:
+        seen.append(sorted(p.name for p in work.path.rglob("*")))
+        work.checkpoints.mkdir(exist_ok=True)
+        (work.checkpoints / "step").write_text("120")
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        copy(CopySettings(output=out), source, build=stop)
+    with pytest.raises(SettingsError, match="--resume"):
+        copy(CopySettings(output=out), source)
+    with pytest.raises(SettingsError, match="other settings or inputs"):
+        copy(CopySettings(output=out, times=2, resume=True), source)
+    with pytest.raises(KeyboardInterrupt):
+        copy(CopySettings(output=out, resume=True), source, build=stop)
+    assert seen == [["partial.json"], ["checkpoints", "partial.json", "step"]]
+    assert copy(CopySettings(output=out, overwrite=True), source).status == "made"
+
+
+def test_two_processes_never_write_the_same_output(tmp_path: Path, source: Path) -> None:
+    def start_another(work: Workspace) -> Mapping[str, Any]:
+        copy(CopySettings(output=tmp_path / "out"), source)
+        return {}
+
+    with pytest.raises(AlignFreezeError, match="Another process is writing"):
+        copy(CopySettings(output=tmp_path / "out"), source, build=start_another)
+
+
+def _killed_at(call: int, settings: CopySettings, source: Path) -> bool:
+    """Run the step in a child that kills itself at its `call`-th rename or fsync; True if it got that far."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def deadly(function: Any) -> Any:
+            def wrapped(*args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*args, **kwargs)
+
+            return wrapped
+
+        os.rename, os.fsync = deadly(os.rename), deadly(os.fsync)
+        copy(settings, source)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_killed_at_any_moment_of_an_overwrite_the_output_is_old_or_new(tmp_path: Path, source: Path) -> None:
+    out = tmp_path / "out"
+    copy(CopySettings(output=out), source)
+    moments = 0
+    while _killed_at(moments + 1, CopySettings(output=out, times=2, overwrite=True), source):
+        moments += 1
+        # Whoever looks next finds a whole folder, the old or the new one.
+        settings = CopySettings(output=out, times=1, dry_run=True, overwrite=True)
+        status = copy(settings, source).status
+        record = read_record(out)
+        assert record is not None
+        verify(out, record)
+        assert record.settings["times"] == (1 if status == "already done" else 2)
+        copy(CopySettings(output=out, times=1, overwrite=True), source)
+    assert moments >= 6
+
+
+def test_lineage_holds_every_ancestor_once(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "a"), source)
+    parent = resolve_artifact(str(tmp_path / "a"), "pairs")
+
+    def child(name: str, inputs: list[Input], times: int) -> Input:
+        settings = CopySettings(output=tmp_path / name, times=times)
+        produce(
+            kind="scores",
+            settings=settings,
+            default_output="",
+            inputs=inputs,
+            console=Console(),
+            plan={},
+            build=lambda work: {"n": (work.path / "scores.json").write_text(name)},
+        )
+        return resolve_artifact(str(tmp_path / name), "scores", name=name)
+
+    b = child("b", [parent], 2)
+    c = child("c", [parent, b], 3)
+    assert c.record is not None
+    assert b.record is not None
+    assert [ancestor["digest"] for ancestor in c.record.lineage] == [parent.digest, b.digest]
+    assert c.record.lineage[0]["settings"] == {"times": 1, "workers": 1}
+
+
+def test_digest_is_that_of_the_content(tmp_path: Path, source: Path) -> None:
+    first = copy(CopySettings(output=tmp_path / "a"), source).record
+    second = copy(CopySettings(output=tmp_path / "b", workers=4), source).record
+    third = copy(CopySettings(output=tmp_path / "c", times=2), source).record
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.digest == second.digest != third.digest
+
+
+def test_no_path_of_the_machine_is_recorded(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    assert str(tmp_path) not in (tmp_path / "out" / "alignfreeze.json").read_text()
+
+
+def test_damaged_file_and_wrong_kind_are_named(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    with pytest.raises(ArtifactError, match="holds pairs, made by `alignfreeze align-pairs`, but a task-model"):
+        resolve_artifact(str(tmp_path / "out"), "task-model")
+    (tmp_path / "out" / "data" / "copy.txt").write_text("cat chien\n")
+    with pytest.raises(ArtifactError, match=r"copy\.txt: differs from its digest"):
+        resolve_artifact(str(tmp_path / "out"), "pairs")
+    (tmp_path / "out" / "data" / "copy.txt").unlink()
+    with pytest.raises(ArtifactError, match="is missing"):
+        resolve_artifact(str(tmp_path / "out"), "pairs")
+
+
+def test_a_record_from_the_future_is_refused(tmp_path: Path, source: Path) -> None:
+    copy(CopySettings(output=tmp_path / "out"), source)
+    path = tmp_path / "out" / "alignfreeze.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
+    with pytest.raises(ArtifactError, match="newer alignfreeze"):
+        resolve_artifact(str(tmp_path / "out"), "pairs")

@@ -1,0 +1,20 @@
+"""What every test needs: no network, a cache of its own, one torch thread per test process."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch and huggingface_hub are imported anywhere: they read these once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+for name in ("HF_TOKEN", "HF_ENDPOINT", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    os.environ.pop(name, None)
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read from or left in the user's caches."""
+    monkeypatch.setenv("ALIGNFREEZE_CACHE", str(tmp_path_factory.getbasetemp() / "alignfreeze-cache"))
