@@ -1,0 +1,122 @@
+"""Settings of `realign`. Free of torch, so that `alignfreeze --help` stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alignfreeze_cli.encoder.freezing import FreezePlan
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.settings import StepSettings, setting
+
+DEFAULT_STEPS = 1965
+"""Realignment steps behind the published part-of-speech results (mBERT and DistilMBERT; reference, section 6)."""
+
+BLOCKS = ("last-but-one", "last")
+
+
+def _freeze_complaint(plan: str) -> str | None:
+    try:
+        FreezePlan.parse(plan)
+    except SettingsError as error:
+        return f"is wrong: {str(error).removesuffix('.')}"
+    return None
+
+
+def _block_complaint(block: str) -> str | None:
+    if block in BLOCKS or block.isdecimal():
+        return None
+    return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
+
+
+def _tracker_complaint(trackers: tuple[str, ...]) -> str | None:
+    unknown = [name for name in trackers if name not in ("tensorboard", "wandb")]
+    return f"must be tensorboard or wandb, not {unknown[0]!r}" if unknown else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealignSettings(StepSettings):
+    """Encoder + pairs → encoder. The defaults are the paper's where the paper is right (docs/published.md)."""
+
+    model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
+    pairs: tuple[str, ...] = setting(input=True, help="Pairs folders, made by `align-pairs`; several are joined.")
+    targets: tuple[str, ...] = setting(
+        (), help="Target languages to use, in the order of their turns; without it all, as the folders list them."
+    )
+    freeze: str = setting(
+        "front",
+        check=_freeze_complaint,
+        metavar="PLAN",
+        help="Blocks that stand still: none, front, back, even, odd, embeddings, 0-5, 0,2,4, all-but:11, joined by commas.",
+    )
+    steps: int | None = setting(
+        None, minimum=1, help=f"Optimizer steps; {DEFAULT_STEPS}, as for the paper's PoS, if --epochs is not given."
+    )
+    epochs: float | None = setting(
+        None, minimum=0.0, above=True, help="Length as passes over the pairs, instead of --steps."
+    )
+    batch_size: int = setting(16, minimum=1, help="Sentence pairs per step, all processes together.")
+    learning_rate: float | None = setting(
+        None, minimum=0.0, above=True, help="Constant rate; by default 7.5e-6 for RoBERTa-like encoders, else 2e-5."
+    )
+    temperature: float = setting(0.1, minimum=0.0, above=True, help="Temperature of the contrastive loss.")
+    projection: int = setting(
+        128, minimum=0, help="Width of the projection that the loss looks through, not kept afterwards; 0: none."
+    )
+    block: str = setting(
+        "last-but-one",
+        check=_block_complaint,
+        help="Block whose output the loss reads: last-but-one (as published), last, or its number from 0; "
+        "blocks above it are never trained.",
+    )
+    pooling: str = setting(
+        "first", choices=("first", "mean"), help="A word's vector: of its first subword, or the mean of all."
+    )
+    negatives: str = setting(
+        "all",
+        choices=("all", "other-language"),
+        help="What a word is told from: all words of the batch, or one side's.",
+    )
+    sampling: str = setting(
+        "round-robin",
+        choices=("round-robin", "published", "proportional"),
+        help="Turns of the languages: each starting again for itself in a new order; the published stream, which ends "
+        "with the poorest language and repeats; or in proportion to their pairs.",
+    )
+    links: str = setting(
+        "given",
+        choices=("given", "shuffled"),
+        help="Use the links as they are, or, as a control, link the words of one pair to those of another.",
+    )
+    lone_pieces: str = setting(
+        "keep",
+        choices=("keep", "delete"),
+        help="A word boundary that is a subword of its own (XLM-R): keep it as input but read the piece after it, or "
+        "delete it, as published.",
+    )
+    max_length: int = setting(96, minimum=4, help="Subwords per sentence, special tokens included.")
+    vocabulary: str = setting(
+        "active",
+        choices=("active", "full"),
+        result=False,
+        help="Train the embeddings of the words that occur, or the whole matrix: the same result, less memory and time.",
+    )
+    precision: str = setting("fp32", choices=("fp32", "bf16"), help="Arithmetic; weights are kept in fp32.")
+    seed: int = setting(31, minimum=0, help="Decides order, dropout, projection and held-out pairs.")
+    probe_pairs: int = setting(
+        100,
+        minimum=0,
+        help="Pairs per language held out for the retrieval probe, at most a tenth of the usable; 0: none.",
+    )
+    checkpoint_every: int = setting(250, minimum=0, result=False, help="Steps between checkpoints; 0: none.")
+    device: str = setting("auto", choices=("auto", "cpu", "cuda"), result=False, help="Where to compute.")
+    tracker: tuple[str, ...] = setting(
+        (), check=_tracker_complaint, result=False, help="Also report to tensorboard or wandb."
+    )
+
+    def conflicts(self) -> list[str]:
+        found = []
+        if self.steps is not None and self.epochs is not None:
+            found.append("--steps and --epochs cannot both be given")
+        if not self.pairs:
+            found.append("--pairs needs at least one folder")
+        return found
