@@ -1,0 +1,138 @@
+"""What a task has to bring so that finetune and evaluate can serve it.
+
+The way of the data, and who walks it:
+
+    files ──read──▶ examples ──encode──▶ windows ──collate──▶ batch ──loss──▶ training          (finetuning.py)
+                                                              └─────answer──▶ answers ──score──▶ Scored  (evaluation.py)
+
+`finetuning.py` and `evaluation.py` see only the names in this file; what an example, a batch or an answer is, only the
+task knows. A new task is a file with a subclass of `Task` and a line in `registry.py`; CONTRIBUTING.md shows one.
+
+Nothing here imports torch: settings and help come from the tasks, and must come fast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class HubFiles:
+    """Files of a Hub data set; every file of the repository that fits `pattern` is read, in the order of the names."""
+
+    repository: str
+    pattern: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one language.
+
+    `metrics` are fractions of 1, the task's main metric among them; `count` is the number of scored units (words,
+    entities, pairs, questions: `Task.unit`); `table` holds the predictions, one row per example, by column.
+    """
+
+    metrics: dict[str, float]
+    count: int
+    table: dict[str, list[Any]]
+
+
+class Windows(ABC):
+    """Examples as a model reads them. A window is one row of a batch; a long example may need several.
+
+    `lengths`: subwords of each window, special tokens included. `weights`: loss terms of each window.
+    """
+
+    lengths: np.ndarray
+    weights: np.ndarray
+
+    @abstractmethod
+    def collate(self, indices: np.ndarray) -> dict[str, Any]:
+        """A batch of some windows, padded to the longest: tensors, also in nested dicts, that move to a device."""
+
+
+class Task(ABC):
+    """One task. Instances hold no state; the class attributes are facts that settings, records and cards use."""
+
+    name: ClassVar[str]  # as in --task
+    title: ClassVar[str]  # in words
+    auto_class: ClassVar[str]  # class of transformers that builds and loads the model
+    pipeline_tag: ClassVar[str]  # of the Hub
+    metric: ClassVar[str]  # the main one of `Scored.metrics`
+    unit: ClassVar[str]  # what is scored and counted, plural
+    languages: ClassVar[tuple[str, ...]]  # targets of the paper, in its order
+    source_language: ClassVar[str] = "en"
+    train_length: ClassVar[int] = 96  # subwords, special tokens included
+    evaluation_length: ClassVar[int]
+    epochs: ClassVar[int]
+    data: ClassVar[str]  # name of the default data, for records and cards
+    licence: ClassVar[str]  # of that data
+    citation: ClassVar[str]  # BibTeX of that data
+    options: ClassVar[tuple[type, ...]] = ()  # dataclasses of settings that only this task reads
+    defaults: ClassVar[dict[str, Any]] = {}  # value of each option where nobody has set it
+
+    @abstractmethod
+    def hub_files(self, language: str, split: str) -> HubFiles:
+        """Where the default data of a language lies; `split` is `train` or `test`. SettingsError if it has none."""
+
+    @abstractmethod
+    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Any]:
+        """The examples in the files, local ones or those of `hub_files`. Raises DataError with file and line."""
+
+    @abstractmethod
+    def labels(self, options: Options) -> tuple[str, ...]:
+        """The labels a new model gets, in order; empty if the task has none."""
+
+    @abstractmethod
+    def encode(
+        self, examples: Sequence[Any], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
+    ) -> Windows:
+        """Cut examples into windows of at most `max_length` subwords; `labels` are those of the model.
+
+        Raises DataError for an example whose label the model does not know.
+        """
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
+        """The sum of the loss terms of a batch, as many as the `weights` of its windows say. Scalar."""
+
+    @abstractmethod
+    def answer(self, model: nn.Module, batch: dict[str, Any]) -> Any:
+        """What `score` needs of the model's output for a batch, as numpy arrays; without gradient."""
+
+    @abstractmethod
+    def score(
+        self,
+        examples: Sequence[Any],
+        windows: Windows,
+        answers: Sequence[tuple[np.ndarray, Any]],
+        labels: Sequence[str],
+        options: Options,
+    ) -> Scored:
+        """Score the answers, given as (indices of the windows, answer to their batch), together all windows."""
+
+    def option_names(self) -> tuple[str, ...]:
+        """Fields of the settings that belong to this task."""
+        return tuple(field.name for option in self.options for field in dataclasses.fields(option))
+
+    def chosen_options(self, settings: Any, trained_with: Options | None = None) -> dict[str, Any]:
+        """The value of each option: as set, else as the model was trained with, else the default."""
+        chosen = {}
+        for name in self.option_names():
+            value = getattr(settings, name)
+            if value is None:
+                value = (trained_with or {}).get(name, self.defaults[name])
+            chosen[name] = value
+        return chosen

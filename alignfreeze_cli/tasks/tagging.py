@@ -1,0 +1,248 @@
+"""What tasks that label every word share: cutting sentences into windows, loss, and answers per word.
+
+The first subword of a word carries its label. Sentences longer than the limit become several windows. By default
+(`--windows whole-words`) a window ends before a word, never inside one, so every word is read, learned and scored
+exactly once; a word that the tokenizer gives no subword at all (a zero-width space, say) counts as wrongly labelled.
+`--windows published` does what the paper's code did: windows end anywhere, a word cut by a border is labelled and
+scored in both windows, the empty pieces `▁` of SentencePiece are deleted, and a word without pieces is not scored.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.settings import nearest, setting
+from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+EMPTY_PIECE = "▁"  # SentencePiece's mark of a word's beginning, where nothing else of the word is in the piece
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggingOptions:
+    """Settings of all tasks that label words."""
+
+    windows: str | None = setting(
+        None,
+        choices=("whole-words", "published"),
+        help="How sentences beyond --max-length are cut. whole-words: every word is scored exactly once. published: "
+        "anywhere, a word on a border is scored twice, one without subwords not at all. "
+        "[default: whole-words; in evaluate what the model was trained with]",
+    )
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A sentence with one label per word."""
+
+    identifier: str
+    words: list[str]
+    labels: list[str]
+
+
+class TaggedWindows(Windows):
+    """Sentences as windows of subwords, and the slots: the positions at which a word is labelled.
+
+    All arrays are flat over the whole data set. `tokens[starts[w]:starts[w + 1]]` are the subwords of window w,
+    `slot_starts` cuts the slots by window likewise. A slot has a `position` in its window and the number of its `word`,
+    counted over all words of all sentences; `gold` is the label id of every word.
+    """
+
+    def __init__(
+        self,
+        tokens: np.ndarray,  # (subwords,)
+        starts: np.ndarray,  # (windows + 1,)
+        position: np.ndarray,  # (slots,)
+        word: np.ndarray,  # (slots,)
+        slot_starts: np.ndarray,  # (windows + 1,)
+        gold: np.ndarray,  # (words,)
+        padding_id: int,
+    ) -> None:
+        import numpy as np
+
+        self.tokens, self.starts, self.padding_id = tokens, starts, padding_id
+        self.position, self.word, self.slot_starts, self.gold = position, word, slot_starts, gold
+        self.lengths = np.diff(starts)
+        self.weights = np.diff(slot_starts)
+
+    def collate(self, indices: np.ndarray) -> dict[str, Any]:
+        """`inputs` for the model, (windows, positions); `slots`, (slots, 2): row and position; `gold`, (slots,)."""
+        import numpy as np
+        import torch
+
+        lengths = self.lengths[indices]
+        filled = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (windows, positions)
+        ids = np.full(filled.shape, self.padding_id, dtype=np.int64)
+        ids[filled] = np.concatenate([self.tokens[self.starts[w] : self.starts[w + 1]] for w in indices])
+        slots = self.slots_of(indices)
+        rows = np.repeat(np.arange(len(lengths)), self.weights[indices])
+        return {
+            "inputs": {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(filled.astype(np.int64))},
+            "slots": torch.from_numpy(np.stack([rows, self.position[slots].astype(np.int64)], axis=1)),
+            "gold": torch.from_numpy(self.gold[self.word[slots]].astype(np.int64)),
+        }
+
+    def slots_of(self, indices: np.ndarray) -> np.ndarray:
+        """The numbers of the slots of some windows, in the order in which `collate` puts them."""
+        import numpy as np
+
+        return np.concatenate([np.arange(self.slot_starts[w], self.slot_starts[w + 1]) for w in indices])
+
+
+class TaggingTask(Task):
+    """A task that labels every word of a sentence. Subclasses bring the data and `measure`."""
+
+    auto_class = "AutoModelForTokenClassification"
+    pipeline_tag = "token-classification"
+    evaluation_length = 128
+    options: ClassVar[tuple[type, ...]] = (TaggingOptions,)
+    defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words"}
+
+    @abstractmethod
+    def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
+        """Metrics over sequences of labels, and the number of scored units. None stands for a word without answer."""
+
+    def encode(
+        self, examples: Sequence[Tagged], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
+    ) -> TaggedWindows:
+        import numpy as np
+
+        published = options["windows"] == "published"
+        ids = {label: number for number, label in enumerate(labels)}
+        gold = np.array([_label_id(label, ids, e) for e in examples for label in e.labels], dtype=np.int32)
+        before, after = special_tokens(tokenizer)
+        budget = max_length - len(before) - len(after)
+        empty = tokenizer.get_vocab().get(EMPTY_PIECE, -1)
+        encodings = tokenizer([e.words for e in examples], is_split_into_words=True, add_special_tokens=False).encodings
+
+        tokens: list[int] = []
+        starts, slot_starts = [0], [0]
+        positions: list[int] = []
+        words: list[int] = []
+        first_word = 0
+        for example, encoding in zip(examples, encodings, strict=True):
+            pieces, owners = encoding.ids, encoding.word_ids
+            if published and empty in pieces:
+                kept = [i for i, piece in enumerate(pieces) if piece != empty]
+                pieces, owners = [pieces[i] for i in kept], [owners[i] for i in kept]
+            for begin, end in [(0, len(pieces))] if len(pieces) <= budget else _cuts(owners, budget, published):
+                last = None
+                for at in range(begin, end):
+                    if owners[at] != last:
+                        last = owners[at]
+                        # The first subword with content: an empty piece says little about the word that follows it.
+                        empty_first = pieces[at] == empty and at + 1 < end and owners[at + 1] == last
+                        positions.append(at - begin + len(before) + empty_first)
+                        words.append(first_word + last)
+                tokens += before
+                tokens += pieces[begin:end]
+                tokens += after
+                starts.append(len(tokens))
+                slot_starts.append(len(positions))
+            first_word += len(example.words)
+        return TaggedWindows(
+            np.array(tokens, dtype=np.int32),
+            np.array(starts),
+            np.array(positions, dtype=np.int32),
+            np.array(words, dtype=np.int32),
+            np.array(slot_starts),
+            gold,
+            tokenizer.pad_token_id,
+        )
+
+    def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
+        """Cross-entropy, summed over the slots of the batch."""
+        from torch.nn import functional as F
+
+        logits = model(**batch["inputs"]).logits  # (windows, positions, labels)
+        rows, positions = batch["slots"].unbind(1)
+        return F.cross_entropy(logits[rows, positions].float(), batch["gold"], reduction="sum")
+
+    def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
+        """The best label id of every slot, (slots,)."""
+        rows, positions = batch["slots"].unbind(1)
+        best = model(**batch["inputs"]).logits[rows, positions].argmax(-1)
+        answers: np.ndarray = best.cpu().numpy()
+        return answers
+
+    def score(
+        self,
+        examples: Sequence[Tagged],
+        windows: Windows,
+        answers: Sequence[tuple[np.ndarray, Any]],
+        labels: Sequence[str],
+        options: Options,
+    ) -> Scored:
+        """Metrics over sentences (or, published, over windows as if they were sentences); a row per sentence."""
+        import numpy as np
+
+        assert isinstance(windows, TaggedWindows)
+        of_slot = np.full(len(windows.word), -1)
+        for indices, best in answers:
+            of_slot[windows.slots_of(indices)] = best
+        of_word = np.full(len(windows.gold), -1)
+        of_word[windows.word[::-1]] = of_slot[::-1]  # a word with two slots keeps the answer of the first
+
+        names = np.array([*labels, None], dtype=object)  # -1 picks None
+        gold, predicted = names[windows.gold], names[of_word]
+        borders = np.cumsum([len(e.words) for e in examples])[:-1]
+        rows_gold, rows_predicted = ([part.tolist() for part in np.split(a, borders)] for a in (gold, predicted))
+        if options["windows"] == "published":
+            borders = windows.slot_starts[1:-1]
+            sequences = [np.split(a, borders) for a in (gold[windows.word], names[of_slot])]
+            metrics, count = self.measure(*([part.tolist() for part in parts] for parts in sequences))
+        else:
+            metrics, count = self.measure(rows_gold, rows_predicted)
+        table: dict[str, list[Any]] = {
+            "id": [e.identifier for e in examples],
+            "words": [e.words for e in examples],
+            "gold": rows_gold,
+            "predicted": rows_predicted,
+        }
+        return Scored(metrics, count, table)
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids that a tokenizer puts before and after a single text."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return whole[:start], whole[start + len(bare) :]
+    raise DataError("the tokenizer changes the text's own subwords when it adds special tokens")
+
+
+def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:
+    if label not in ids:
+        raise DataError(
+            f"sentence {example.identifier} has the label {label!r}, which the model does not know"
+            + nearest(label, ids)
+        )
+    return ids[label]
+
+
+def _cuts(owners: list[int], budget: int, anywhere: bool) -> list[tuple[int, int]]:
+    """Windows of a long sentence as (begin, end) of its pieces; `owners` is the word of each piece.
+
+    Unless `anywhere`, a window ends where a word does; a single word longer than a whole window loses its tail.
+    """
+    if anywhere:
+        return [(begin, min(begin + budget, len(owners))) for begin in range(0, len(owners), budget)]
+    ends = [at + 1 for at in range(len(owners)) if at + 1 == len(owners) or owners[at + 1] != owners[at]]
+    cuts, begin, reached = [], 0, 0
+    for word_begin, word_end in zip(chain([0], ends), ends, strict=False):
+        if word_end - begin > budget:
+            if reached > begin:
+                cuts.append((begin, reached))
+            begin = word_begin
+        reached = min(word_end, begin + budget)
+    cuts.append((begin, reached))
+    return cuts
