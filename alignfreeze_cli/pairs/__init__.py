@@ -1,0 +1,1 @@
+"""Parallel text → word pairs: readers, segmentation, aligners, filters, and the pairs folder."""

@@ -1,0 +1,25 @@
+"""Where links between words come from: one file per aligner, one line here.
+
+A new aligner is a class with the methods of `Aligner` (alignfreeze_cli/pairs/aligners/base.py) and a line in the table.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alignfreeze_cli.pairs.aligners.base import Aligner
+
+ALIGNERS = {
+    "dictionary": "alignfreeze_cli.pairs.aligners.dictionary:DictionaryAligner",
+    "pharaoh": "alignfreeze_cli.pairs.aligners.pharaoh:PharaohAligner",
+}
+"""Name on the command line → module and class, imported when it is used."""
+
+
+def aligner_class(name: str) -> type[Aligner]:
+    """The class behind a name of `ALIGNERS`."""
+    module, _, attribute = ALIGNERS[name].partition(":")
+    found: type[Aligner] = getattr(importlib.import_module(module), attribute)
+    return found

@@ -1,0 +1,181 @@
+"""The pairs folder: `data/<source>-<target>.parquet` and `statistics.json` (docs/artifacts.md).
+
+Each Parquet file has the columns `source` and `target` (the words of both sentences) and `links` (pairs [i, j]: word i
+of the source is linked to word j of the target, counted from 0). Every row has at least one link.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from alignfreeze_cli.errors import ArtifactError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("source", pa.list_(pa.string())),
+        pa.field("target", pa.list_(pa.string())),
+        pa.field("links", pa.list_(pa.list_(pa.int32()))),
+    ]
+)
+ROW_GROUP = 10_000
+"""Rows per row group: fixed, so that the bytes do not depend on how the rows arrived."""
+
+STATISTICS = "statistics.json"
+
+
+class Pair(NamedTuple):
+    """One sentence pair: its words on both sides and the links between them, as 0-based word positions."""
+
+    source: list[str]
+    target: list[str]
+    links: list[tuple[int, int]]
+
+
+class Language(NamedTuple):
+    """One file of the folder; `rows` is its number of sentence pairs."""
+
+    source: str
+    target: str
+    path: Path
+    rows: int
+
+
+class PairsWriter:
+    """Writes one language pair's Parquet file as a stream; the same rows give the same bytes, however they are cut.
+
+    A context manager. What is written must fit `SCHEMA`; rows wait in memory until a row group is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rows = 0
+        self._waiting: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=1, version="2.6")
+
+    def __enter__(self) -> PairsWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Add the rows of a table with the columns of `SCHEMA`."""
+        self.rows += table.num_rows
+        self._waiting.append(table)
+        if sum(waiting.num_rows for waiting in self._waiting) >= ROW_GROUP:
+            self._flush(everything=False)
+
+    def write_pairs(self, pairs: Sequence[Pair]) -> None:
+        """Add a list of pairs; convenient for small data."""
+        columns = {
+            "source": [pair.source for pair in pairs],
+            "target": [pair.target for pair in pairs],
+            "links": [[list(link) for link in pair.links] for pair in pairs],
+        }
+        self.write(pa.table(columns, schema=SCHEMA))
+
+    def close(self) -> None:
+        self._flush(everything=True)
+        self._writer.close()
+
+    def _flush(self, everything: bool) -> None:
+        if not self._waiting:
+            return
+        table = pa.concat_tables(self._waiting)
+        # Combined and cut at fixed places: chunk borders would otherwise show in the pages.
+        whole = table.num_rows if everything else table.num_rows - table.num_rows % ROW_GROUP
+        for start in range(0, whole, ROW_GROUP):
+            rows = min(ROW_GROUP, whole - start)
+            self._writer.write_table(table.slice(start, rows).combine_chunks(), row_group_size=ROW_GROUP)
+        self._waiting = [table.slice(whole)] if whole < table.num_rows else []
+
+
+def data_file(folder: Path, source: str, target: str) -> Path:
+    """Where the pairs of two languages lie in a pairs folder."""
+    return folder / "data" / f"{source}-{target}.parquet"
+
+
+def write_statistics(folder: Path, statistics: Mapping[str, Any]) -> None:
+    """Write `statistics.json`; see `step.py` for what is in it."""
+    text = json.dumps(statistics, indent=2, ensure_ascii=False)
+    (folder / STATISTICS).write_text(text + "\n", encoding="utf-8")
+
+
+class PairsFolder:
+    """A pairs folder, open for reading. Nothing is held in memory but one row group at a time."""
+
+    def __init__(self, folder: Path, languages: Sequence[Language], statistics: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.languages = list(languages)
+        self.statistics = statistics
+        self._by_target = {language.target: language for language in languages}
+
+    def read(self, target: str, indices: Sequence[int] | None = None) -> Iterator[Pair]:
+        """The pairs of a language in the order of the file, or those of the given rows in the given order.
+
+        Rows are cheapest to read in ascending order: a row group is read once for each run of rows inside it.
+        Raises ArtifactError if there is no such language, IndexError if there is no such row.
+        """
+        with self._open(target) as file:
+            if indices is None:
+                for batch in file.iter_batches(batch_size=2_000):
+                    yield from _pairs(batch)
+                return
+            starts = [0]
+            for number in range(file.num_row_groups):
+                starts.append(starts[-1] + file.metadata.row_group(number).num_rows)
+            loaded, group = pa.table({}), -1
+            for index in indices:
+                if not 0 <= index < starts[-1]:
+                    raise IndexError(f"{self._by_target[target].path} has {starts[-1]} rows, so none {index}")
+                if group < 0 or not starts[group] <= index < starts[group + 1]:
+                    group = next(g for g in range(len(starts) - 1) if index < starts[g + 1])
+                    loaded = file.read_row_group(group)
+                yield from _pairs(loaded.slice(index - starts[group], 1))
+
+    def table(self, target: str) -> pa.Table:
+        """All pairs of a language as an Arrow table with the columns of `SCHEMA`."""
+        with self._open(target) as file:
+            return file.read()
+
+    def _open(self, target: str) -> pq.ParquetFile:
+        if target not in self._by_target:
+            known = ", ".join(self._by_target)
+            raise ArtifactError(f"has no pairs for {target}; it has {known}", self.folder)
+        return pq.ParquetFile(self._by_target[target].path)
+
+
+def open_pairs(folder: Path) -> PairsFolder:
+    """Open a pairs folder; languages come in the order in which `align-pairs` was given them.
+
+    Raises ArtifactError if files are missing or are no pairs. Digests are checked by `resolve_artifact`.
+    """
+    try:
+        statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
+        order = list(statistics["languages"])
+        source = str(statistics["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ArtifactError(f"is no pairs folder: its {STATISTICS} is missing or damaged", folder) from None
+    languages = []
+    for target in order:
+        path = data_file(folder, source, target)
+        try:
+            metadata, schema = pq.read_metadata(path), pq.read_schema(path)
+        except (OSError, pa.ArrowException) as error:
+            raise ArtifactError(f"cannot be read as Parquet: {error}", path) from error
+        if not {"source", "target", "links"} <= set(schema.names):
+            raise ArtifactError(f"holds {', '.join(schema.names)} instead of source, target, links", path)
+        languages.append(Language(source, target, path, metadata.num_rows))
+    return PairsFolder(folder, languages, statistics)
+
+
+def _pairs(rows: pa.RecordBatch | pa.Table) -> Iterator[Pair]:
+    columns = (rows.column(name).to_pylist() for name in ("source", "target", "links"))
+    for source, target, links in zip(*columns, strict=True):
+        yield Pair(source, target, [(i, j) for i, j in links])
