@@ -1,0 +1,173 @@
+"""Where each family keeps its blocks and embeddings, and the hidden states after any block.
+
+A new family is one line in `FAMILIES` (and a tiny model in `tests/encoder/models.py`, which every test then runs on).
+Block numbers count from 0; "block 10" is the eleventh, and its output is what transformers calls `hidden_states[11]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from alignfreeze_cli.errors import SettingsError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Family:
+    """What differs between families, as far as realignment can see. Paths are attributes below the bare encoder."""
+
+    blocks: str  # path of the nn.ModuleList
+    after: tuple[str, ...] = ()  # what stands after the last block: it is skipped, and never trained
+    positions_after_padding: bool = False  # positions start at pad_token_id + 1
+    local_attention: bool = False  # some blocks see only a window, so there is one mask per kind of block
+
+
+FAMILIES = {
+    "bert": Family("encoder.layer", after=("pooler",)),
+    "distilbert": Family("transformer.layer"),
+    "roberta": Family("encoder.layer", after=("pooler",), positions_after_padding=True),
+    "xlm-roberta": Family("encoder.layer", after=("pooler",), positions_after_padding=True),
+    "deberta-v2": Family("encoder.layer"),
+    "modernbert": Family("layers", after=("final_norm",), local_attention=True),
+    "electra": Family("encoder.layer"),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One model's family and sizes. Its methods take any model of that architecture, bare or with a task head."""
+
+    family: str
+    n_blocks: int
+    hidden_size: int
+    first_position: int  # position id of a sentence's first token
+    max_length: int  # tokens that one sentence may have, special tokens included
+    window: int | None  # local attention sees |i - j| <= window; None where every block sees everything
+    additive_mask: bool  # eager attention adds the mask, everything else wants booleans
+    can_pack: bool  # whether several sentences can share a row without seeing each other
+
+    def encoder(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The bare encoder inside `model`, or `model` itself."""
+        return model.base_model
+
+    def blocks(self, model: PreTrainedModel) -> nn.ModuleList:
+        """The list of blocks, lowest first."""
+        blocks: nn.ModuleList = self.encoder(model).get_submodule(FAMILIES[self.family].blocks)
+        return blocks
+
+    def embedding_parameters(self, model: PreTrainedModel) -> list[tuple[str, nn.Parameter]]:
+        """Names (within the bare encoder) and parameters of all that is neither a block nor after the blocks.
+
+        Word, position and type embeddings and their norm; ELECTRA's projection to the hidden size; DeBERTa's relative
+        positions, which every block reads, and its convolution beside block 0.
+        """
+        family = FAMILIES[self.family]
+        outside = tuple(f"{path}." for path in (family.blocks, *family.after))
+        return [item for item in self.encoder(model).named_parameters() if not item[0].startswith(outside)]
+
+    def word_embeddings(self, model: PreTrainedModel) -> nn.Embedding:
+        """The table of word embeddings, (vocabulary, size)."""
+        table: nn.Embedding = self.encoder(model).get_input_embeddings()
+        return table
+
+    def set_word_embeddings(self, model: PreTrainedModel, table: nn.Embedding) -> None:
+        """Put another table in its place."""
+        self.encoder(model).set_input_embeddings(table)
+
+
+def architecture(model: PreTrainedModel) -> Architecture:
+    """Recognise a transformers model, bare or with a head. SettingsError if its family is not supported."""
+    config: Any = getattr(model, "config", None)
+    name = getattr(config, "model_type", type(model).__name__)
+    if name not in FAMILIES:
+        raise SettingsError(f"cannot realign a model of type {name!r}: the supported ones are {', '.join(FAMILIES)}.")
+    family = FAMILIES[name]
+    encoder: Any = model.base_model
+    attention = getattr(config, "_attn_implementation", "eager")
+    first_position = config.pad_token_id + 1 if family.positions_after_padding else 0
+    # DeBERTa computes its own attention, from a boolean mask, whatever the configuration says.
+    own_attention = name == "deberta-v2"
+    # Its convolution (only some checkpoints have one) mixes neighbouring positions, so neighbours in a row too.
+    mixes_neighbours = getattr(encoder.get_submodule(family.blocks.rpartition(".")[0]), "conv", None) is not None
+    return Architecture(
+        family=name,
+        n_blocks=len(encoder.get_submodule(family.blocks)),
+        hidden_size=config.hidden_size,
+        first_position=first_position,
+        max_length=config.max_position_embeddings - first_position,
+        window=config.sliding_window if family.local_attention else None,
+        additive_mask=attention == "eager" and not own_attention,
+        can_pack=(attention in ("sdpa", "eager") or own_attention) and not mixes_neighbours,
+    )
+
+
+def hidden_states_at(model: PreTrainedModel, inputs: Mapping[str, Any], block: int, skip_above: bool = True) -> Tensor:
+    """The output of block number `block`, (batch, positions, hidden), before any final norm.
+
+    `inputs` is what the bare encoder's forward takes; `attention_mask` may also be (batch, 1, positions, positions),
+    as `packing.model_inputs` makes it. The blocks above are not computed, so they also get no gradient, unless
+    `skip_above` is False. SettingsError if there is no such block.
+    """
+    n_blocks = architecture(model).n_blocks
+    if not 0 <= block < n_blocks:
+        raise SettingsError(f"there is no block {block}: the encoder has {n_blocks} blocks, counted from 0.")
+    if not skip_above:
+        return all_hidden_states(model, inputs)[block + 1]
+    with cut_above(model, block):
+        return _forward(model, inputs)
+
+
+def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list[Tensor]:
+    """The input of block 0 and the output of every block, each (batch, positions, hidden): n_blocks + 1 tensors."""
+    arch = architecture(model)
+    seen: list[Tensor] = []
+    # A block's input is read rather than its output, so that what stands between two blocks is in it.
+    hooks = [
+        block.register_forward_pre_hook(lambda _module, args: seen.append(args[0])) for block in arch.blocks(model)
+    ]
+    try:
+        with cut_above(model, arch.n_blocks - 1):
+            seen.append(_forward(model, inputs))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
+@contextmanager
+def cut_above(model: PreTrainedModel, block: int) -> Iterator[None]:
+    """While inside, the encoder ends with the output of block number `block`: no block above it, no norm, no pooler."""
+    arch = architecture(model)
+    encoder = arch.encoder(model)
+    path, _, name = FAMILIES[arch.family].blocks.rpartition(".")
+    holder, blocks = encoder.get_submodule(path), arch.blocks(model)
+    after = {part: getattr(encoder, part, None) for part in FAMILIES[arch.family].after}
+    try:
+        setattr(holder, name, blocks[: block + 1])
+        for part, module in after.items():
+            # A pooler may be absent, and then transformers expects None; a norm is called, so it must be callable.
+            setattr(encoder, part, nn.Identity() if module is not None and part != "pooler" else None)
+        yield
+    finally:
+        setattr(holder, name, blocks)
+        for part, module in after.items():
+            setattr(encoder, part, module)
+
+
+def _forward(model: PreTrainedModel, inputs: Mapping[str, Any]) -> Tensor:
+    """The last hidden state of the (cut) encoder, (batch, positions, hidden)."""
+    encoder, mask = model.base_model, inputs.get("attention_mask")
+    if encoder.config.model_type == "deberta-v2" and isinstance(mask, Tensor) and mask.dim() == 4:
+        # Its forward multiplies the embeddings with the mask, which only works for one number per position.
+        embedded = encoder.embeddings(**{name: value for name, value in inputs.items() if name != "attention_mask"})
+        hidden: Tensor = encoder.encoder(embedded, mask[:, 0], output_hidden_states=False).last_hidden_state
+    else:
+        hidden = encoder(**inputs, output_hidden_states=False).last_hidden_state
+    return hidden

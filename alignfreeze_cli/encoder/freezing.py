@@ -1,0 +1,195 @@
+"""Freeze plans: which blocks stand still during realignment (arXiv 2502.12959, section 3).
+
+A plan is a comma separated list of
+
+    none, full      nothing is frozen
+    front           blocks 0 .. n//2-1 of n          back      the last n//2 blocks
+    even, odd       every other block, from 0 or 1
+    3, 0-5          one block, a range (both ends included), counted from 0
+    all-but:11      every block but those that follow: all-but:0-2,11 spares blocks 0, 1, 2 and 11
+    embeddings      everything below the blocks; it trains in every other plan, as published
+
+The blocks above the one that the loss reads get no gradient, whatever the plan says. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alignfreeze_cli.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+WORDS = ("none", "full", "front", "back", "even", "odd", "embeddings")
+CELLS_PER_LINE = 24
+
+
+def default_read_block(n_blocks: int) -> int:
+    """The block whose output the loss reads: the last but one, as published (the only one if there is one)."""
+    return max(n_blocks - 2, 0)
+
+
+def check_read_block(read_block: int, n_blocks: int) -> int:
+    """`read_block` itself, or a SettingsError if there is no such block."""
+    if not 0 <= read_block < n_blocks:
+        raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
+    return read_block
+
+
+@dataclass(frozen=True)
+class FreezePlan:
+    """A plan as written, checked for its grammar only; `resolve` holds it against an encoder."""
+
+    text: str
+    words: tuple[str, ...]  # front, back, even, odd
+    ranges: tuple[tuple[int, int], ...]  # both ends included
+    spared: tuple[tuple[int, int], ...] | None  # the ranges after all-but:, None without it
+    embeddings: bool
+
+    @classmethod
+    def parse(cls, text: str) -> FreezePlan:
+        """Read a plan; spaces and capitals do not matter. SettingsError names the part that cannot be read."""
+        parts = [part for part in re.sub(r"\s+", "", text.lower()).split(",") if part]
+        if not parts:
+            raise SettingsError("the freeze plan is empty: say none to freeze nothing.")
+        alone = next((part for part in parts if part in ("none", "full")), None)
+        if alone and len(parts) > 1:
+            raise SettingsError(f"freeze plan {text!r}: {alone} freezes nothing, so nothing can stand beside it.")
+        words: list[str] = []
+        ranges: list[tuple[int, int]] = []
+        spared: list[tuple[int, int]] | None = None
+        for part in parts:
+            if part.startswith("all-but:"):
+                spared = [*(spared or []), _range(part.removeprefix("all-but:"), text)]
+            elif part in WORDS:
+                words.append(part)
+            else:
+                # After all-but:, numbers go on naming what is spared; otherwise all-but:10,11 would freeze both.
+                (ranges if spared is None else spared).append(_range(part, text))
+        return cls(
+            text=",".join(parts),
+            words=tuple(word for word in words if word not in ("none", "full", "embeddings")),
+            ranges=tuple(ranges),
+            spared=None if spared is None else tuple(spared),
+            embeddings="embeddings" in words,
+        )
+
+    def resolve(self, n_blocks: int, read_block: int | None = None) -> ResolvedPlan:
+        """The plan for an encoder of `n_blocks` blocks whose block `read_block` (default: last but one) is read.
+
+        SettingsError when the plan names a block that does not exist, or leaves nothing to train among the
+        embeddings and the blocks up to `read_block`.
+        """
+        read_block = check_read_block(default_read_block(n_blocks) if read_block is None else read_block, n_blocks)
+        highest = max((last for _, last in (*self.ranges, *(self.spared or ()))), default=0)
+        if highest >= n_blocks:
+            raise SettingsError(
+                f"freeze plan {self.text!r} names block {highest}, but the encoder has {_blocks_0_to(n_blocks)}."
+            )
+        half = n_blocks // 2
+        named = {
+            "front": range(half),
+            "back": range(n_blocks - half, n_blocks),
+            "even": range(0, n_blocks, 2),
+            "odd": range(1, n_blocks, 2),
+        }
+        frozen = {block for word in self.words for block in named[word]} | _members(self.ranges)
+        if self.spared is not None:
+            frozen |= set(range(n_blocks)) - _members(self.spared)
+        plan = ResolvedPlan(tuple(sorted(frozen)), self.embeddings, self.text, n_blocks, read_block)
+        if not plan.trained and self.embeddings:
+            raise SettingsError(
+                f"freeze plan {self.text!r} leaves nothing to train: the loss reads block {read_block}, so blocks above"
+                " it are never trained, and everything up to it is frozen."
+            )
+        return plan
+
+
+@dataclass(frozen=True)
+class ResolvedPlan:
+    """A plan held against an encoder: block numbers from 0, sorted."""
+
+    frozen: tuple[int, ...]
+    embeddings_frozen: bool
+    text: str
+    n_blocks: int
+    read_block: int
+
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """The blocks that realignment changes: not frozen, and not above the block that the loss reads."""
+        return tuple(block for block in range(self.read_block + 1) if block not in self.frozen)
+
+    def strip(self) -> str:
+        """The plan as text, one cell per block (■ trained, □ frozen, · above the read block), with its legend."""
+        trained = set(self.trained)
+        names = ["emb", *(f"{block:>2}" for block in range(self.n_blocks))]
+        kinds = [2 if block > self.read_block else block not in trained for block in range(self.n_blocks)]
+        cells = [" □ " if self.embeddings_frozen else " ■ ", *(f" {'■□·'[kind]}" for kind in kinds)]
+        lines = [f"freeze plan {self.text}"]
+        for at in range(0, len(names), CELLS_PER_LINE + 1):
+            lines.append("  " + " ".join(names[at : at + CELLS_PER_LINE + 1]))
+            lines.append(("  " + " ".join(cells[at : at + CELLS_PER_LINE + 1])).rstrip())
+        lines.append("  ■ trained   □ frozen" + ("   · never touched" if self.read_block < self.n_blocks - 1 else ""))
+        lines.extend(f"  {note}" for note in self._notes())
+        return "\n".join(lines)
+
+    def _notes(self) -> list[str]:
+        notes = []
+        above = list(range(self.read_block + 1, self.n_blocks))
+        if above:
+            which = f"block {above[0]}" if len(above) == 1 else f"blocks {above[0]}-{above[-1]}"
+            notes.append(f"the loss reads block {self.read_block}: {which} above it is neither computed nor trained")
+        half = self.n_blocks // 2
+        if self.n_blocks % 2 and half and ({"front", "back"} & set(self.text.split(","))):
+            notes.append(
+                f"{self.n_blocks} blocks: front and back freeze {half} each, so the half that trains is the larger"
+                f" one; block {half}, in the middle, trains in both"
+            )
+        return notes
+
+
+def apply_plan(model: torch.nn.Module, plan: ResolvedPlan) -> None:
+    """Set `requires_grad` of the encoder's parameters: True for what the plan trains, False for all the rest.
+
+    The rest is the frozen blocks, the blocks above the read one, and what comes after the last block (a pooler, a final
+    norm), which the loss never reaches. Heads of a task model are left as they are. SettingsError if the plan was
+    resolved for another number of blocks, or the model's family is not supported.
+    """
+    from alignfreeze_cli.encoder.blocks import architecture
+
+    arch = architecture(model)
+    if arch.n_blocks != plan.n_blocks:
+        raise SettingsError(f"the freeze plan is for {plan.n_blocks} blocks, the encoder has {arch.n_blocks}.")
+    arch.encoder(model).requires_grad_(False)
+    for _, parameter in arch.embedding_parameters(model):
+        parameter.requires_grad_(not plan.embeddings_frozen)
+    for block in plan.trained:
+        arch.blocks(model)[block].requires_grad_(True)
+
+
+def _range(part: str, text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
+    if match is None:
+        near = difflib.get_close_matches(part, (*WORDS, "all-but:"), n=1)
+        hint = f", did you mean {near[0]}?" if near else "."
+        raise SettingsError(
+            f"freeze plan {text!r}: cannot read {part!r}; a part is none, full, front, back, even, odd, embeddings,"
+            f" a block number, a range like 0-5, or all-but:11{hint}"
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
+    if first > last:
+        raise SettingsError(f"freeze plan {text!r}: the range {part} runs backwards, write {last}-{first}.")
+    return first, last
+
+
+def _members(ranges: tuple[tuple[int, int], ...]) -> set[int]:
+    return {block for first, last in ranges for block in range(first, last + 1)}
+
+
+def _blocks_0_to(n_blocks: int) -> str:
+    return "one block, 0" if n_blocks == 1 else f"{n_blocks} blocks, 0 to {n_blocks - 1}"

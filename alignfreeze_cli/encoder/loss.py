@@ -1,0 +1,101 @@
+"""The realignment loss: words that translate each other are pulled together, all others pushed apart.
+
+For a link (a, b) both words are anchors, x = a with partner y = b and the other way round. With N links in the batch,
+T the temperature and C(x) the candidates of x:
+
+    l(x) = -log( exp(cos(x, y) / T) / sum over w in C(x) of exp(cos(x, w) / T) )        L = 1 / 2N * sum of l(x)
+
+C(x) is every word of the batch in both languages except x itself ("all", the strong alignment of the published code),
+or every word of the other language ("other-language", its weak alignment). Words need no link to be candidates.
+Source: arXiv 2502.12959, section 3, and the published code, realignment_loss.py.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Projection(nn.Module):
+    """The head between word vectors and the loss: hidden → hidden, ReLU, hidden → `size`, no biases.
+
+    Initialised like a new head of the model: normal with standard deviation `initializer_range`. It trains with the
+    encoder and is thrown away afterwards.
+    """
+
+    def __init__(self, hidden: int, size: int = 128, initializer_range: float = 0.02) -> None:
+        super().__init__()
+        self.inner = nn.Linear(hidden, hidden, bias=False)
+        self.outer = nn.Linear(hidden, size, bias=False)
+        nn.init.normal_(self.inner.weight, std=initializer_range)
+        nn.init.normal_(self.outer.weight, std=initializer_range)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """(words, hidden) → (words, size)."""
+        projected: Tensor = self.outer(F.relu(self.inner(words)))
+        return projected
+
+
+def contrastive_loss(
+    source_words: Tensor, target_words: Tensor, links: Tensor, temperature: float = 0.1, negatives: str = "all"
+) -> Tensor:
+    """The loss L of this module's first lines, a scalar; exactly 0, with zero gradients, where there is no link.
+
+    `source_words` is (S, d) and `target_words` (T, d): the words of all sentences of the batch, linked or not.
+    `links` is (N, 2), long: rows of `source_words` and of `target_words` that translate each other. `negatives` is
+    "all" or "other-language". At least single precision is used, also under autocast.
+    """
+    if negatives not in ("all", "other-language"):
+        raise ValueError(f"negatives is all or other-language, not {negatives!r}")
+    n_source = len(source_words)
+    words = torch.cat([source_words, target_words])  # (W, d)
+    if links.shape[0] == 0:
+        return words.sum() * 0.0
+    with torch.autocast(words.device.type, enabled=False):
+        words = F.normalize(words if words.dtype == torch.float64 else words.float(), dim=1)
+        source, target = links[:, 0], links[:, 1] + n_source
+        anchors, partners = torch.cat([source, target]), torch.cat([target, source])  # (2N,)
+        logits = F.embedding(anchors, words) @ words.T / temperature  # (2N, W)
+        every = torch.arange(len(words), device=words.device)
+        if negatives == "all":
+            excluded = every == anchors.unsqueeze(1)
+        else:
+            excluded = (every < n_source) == (anchors < n_source).unsqueeze(1)
+        return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partners)
+
+
+def gather_words(source_words: Tensor, target_words: Tensor, links: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Words and links of all processes, so that `contrastive_loss` of the result is that of the whole batch.
+
+    Shapes as in `contrastive_loss`; every process brings its share (any size, also none), already projected. The other
+    processes' words come without gradient and the own ones stay in the graph, so the loss has the same value everywhere
+    and each process gets that part of the gradient which runs through its own words. **The gradient of the whole batch
+    is the sum over the processes.** DistributedDataParallel takes their mean, so multiply the loss by the number of
+    processes before `backward()`. With one process, or none started, the arguments come back as they are.
+    """
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return source_words, target_words, links
+    rank, device = dist.get_rank(), source_words.device
+    own = torch.tensor([len(source_words), len(target_words), len(links)], device=device)
+    sizes = torch.stack(_all_gather(own)).tolist()  # (processes, 3)
+    most_words, most_links = max(s + t for s, t, _ in sizes), max(n for _, _, n in sizes)
+    # Processes exchange blocks of equal size, so each share is filled up to the largest one.
+    words = torch.cat([source_words, target_words]).detach()
+    others = _all_gather(F.pad(words, (0, 0, 0, most_words - len(words))))
+    linked = _all_gather(F.pad(links, (0, 0, 0, most_links - len(links))))
+    sources, targets, all_links = [], [], []
+    before_source = before_target = 0
+    for process, (n_source, n_target, n_links) in enumerate(sizes):
+        sources.append(source_words if process == rank else others[process][:n_source])
+        targets.append(target_words if process == rank else others[process][n_source : n_source + n_target])
+        all_links.append(linked[process][:n_links] + links.new_tensor([before_source, before_target]))
+        before_source, before_target = before_source + n_source, before_target + n_target
+    return torch.cat(sources), torch.cat(targets), torch.cat(all_links)
+
+
+def _all_gather(tensor: Tensor) -> list[Tensor]:
+    gathered = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, tensor.contiguous())
+    return gathered
