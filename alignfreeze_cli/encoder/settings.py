@@ -46,7 +46,7 @@ class RealignSettings(StepSettings):
         "front",
         check=_freeze_complaint,
         metavar="PLAN",
-        help="Blocks that stand still: none, front, back, even, odd, embeddings, 0-5, 0,2,4, all-but:11, joined by commas.",
+        help="Blocks that stand still: none, front, back, even, odd, embeddings, 0-5, all-but:11, or several with commas.",
     )
     steps: int | None = setting(
         None, minimum=1, help=f"Optimizer steps; {DEFAULT_STEPS}, as for the paper's PoS, if --epochs is not given."
@@ -98,7 +98,7 @@ class RealignSettings(StepSettings):
         "active",
         choices=("active", "full"),
         result=False,
-        help="Train the embeddings of the words that occur, or the whole matrix: the same result, less memory and time.",
+        help="Train the embeddings of what occurs, or the whole matrix: the same result, less memory and time.",
     )
     precision: str = setting("fp32", choices=("fp32", "bf16"), help="Arithmetic; weights are kept in fp32.")
     seed: int = setting(31, minimum=0, help="Decides order, dropout, projection and held-out pairs.")
