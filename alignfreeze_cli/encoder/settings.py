@@ -46,7 +46,7 @@ class RealignSettings(StepSettings):
         "front",
         check=_freeze_complaint,
         metavar="PLAN",
-        help="What stands still: none, front, back, even, odd, embeddings, 0-5, all-but:11, or several, comma separated.",
+        help="What stands still: none, front, back, even, odd, embeddings, 0-5, all-but:11, or several with commas.",
     )
     steps: int | None = setting(
         None, minimum=1, help=f"Optimizer steps; {DEFAULT_STEPS}, as for the paper's PoS, if --epochs is not given."
