@@ -46,7 +46,7 @@ class PosOptions:
         choices=("exclude", "published"),
         help="Lines of a treebank that are no words: multi-word tokens (du = de + le) and empty nodes. exclude: left "
         "out, as is usual. published: kept beside the words, multi-word tokens with the label _, as in the paper's "
-        "numbers. [default: exclude; in evaluate what the model was trained with]",
+        "numbers. [default: exclude; in evaluate as the model was trained]",
     )
 
 

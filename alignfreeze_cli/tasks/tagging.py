@@ -4,7 +4,9 @@ The first subword of a word carries its label. Sentences longer than the limit b
 (`--windows whole-words`) a window ends before a word, never inside one, so every word is read, learned and scored
 exactly once; a word that the tokenizer gives no subword at all (a zero-width space, say) counts as wrongly labelled.
 `--windows published` does what the paper's code did: windows end anywhere, a word cut by a border is labelled and
-scored in both windows, the empty pieces `▁` of SentencePiece are deleted, and a word without pieces is not scored.
+scored in both windows, and a word without subwords is not scored. SentencePiece gives some words a first subword that
+holds nothing but the mark of a word's beginning: it is read, and the subword after it carries the label; the paper's
+code deleted it (`--lone-pieces delete`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from alignfreeze_cli.encoder.loading import special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-EMPTY_PIECE = "▁"  # SentencePiece's mark of a word's beginning, where nothing else of the word is in the piece
+LONE_PIECE = "▁"  # SentencePiece's mark of a word's beginning, alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,13 @@ class TaggingOptions:
         choices=("whole-words", "published"),
         help="How sentences beyond --max-length are cut. whole-words: every word is scored exactly once. published: "
         "anywhere, a word on a border is scored twice, one without subwords not at all. "
-        "[default: whole-words; in evaluate what the model was trained with]",
+        "[default: whole-words; in evaluate as the model was trained]",
+    )
+    lone_pieces: str | None = setting(
+        None,
+        choices=("keep", "delete"),
+        help="A word boundary that is a subword of its own (XLM-R): keep it as input but label the subword after it, "
+        "or delete it, as published. [default: keep; in evaluate as the model was trained]",
     )
 
 
@@ -104,7 +113,7 @@ class TaggingTask(Task):
     pipeline_tag = "token-classification"
     evaluation_length = 128
     options: ClassVar[tuple[type, ...]] = (TaggingOptions,)
-    defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words"}
+    defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep"}
 
     @abstractmethod
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
@@ -115,12 +124,12 @@ class TaggingTask(Task):
     ) -> TaggedWindows:
         import numpy as np
 
-        published = options["windows"] == "published"
+        anywhere, delete = options["windows"] == "published", options["lone_pieces"] == "delete"
         ids = {label: number for number, label in enumerate(labels)}
         gold = np.array([_label_id(label, ids, e) for e in examples for label in e.labels], dtype=np.int32)
         before, after = special_tokens(tokenizer)
         budget = max_length - len(before) - len(after)
-        empty = tokenizer.get_vocab().get(EMPTY_PIECE, -1)
+        lone = tokenizer.get_vocab().get(LONE_PIECE, -1)
         encodings = tokenizer([e.words for e in examples], is_split_into_words=True, add_special_tokens=False).encodings
 
         tokens: list[int] = []
@@ -130,17 +139,17 @@ class TaggingTask(Task):
         first_word = 0
         for example, encoding in zip(examples, encodings, strict=True):
             pieces, owners = encoding.ids, encoding.word_ids
-            if published and empty in pieces:
-                kept = [i for i, piece in enumerate(pieces) if piece != empty]
+            if delete and lone in pieces:
+                kept = [i for i, piece in enumerate(pieces) if piece != lone]
                 pieces, owners = [pieces[i] for i in kept], [owners[i] for i in kept]
-            for begin, end in [(0, len(pieces))] if len(pieces) <= budget else _cuts(owners, budget, published):
+            for begin, end in [(0, len(pieces))] if len(pieces) <= budget else _cuts(owners, budget, anywhere):
                 last = None
                 for at in range(begin, end):
                     if owners[at] != last:
                         last = owners[at]
-                        # The first subword with content: an empty piece says little about the word that follows it.
-                        empty_first = pieces[at] == empty and at + 1 < end and owners[at + 1] == last
-                        positions.append(at - begin + len(before) + empty_first)
+                        # A lone piece says nothing of the word it begins; it stands in only where there is no other.
+                        after_lone = pieces[at] == lone and at + 1 < end and owners[at + 1] == last
+                        positions.append(at - begin + len(before) + after_lone)
                         words.append(first_word + last)
                 tokens += before
                 tokens += pieces[begin:end]
@@ -208,16 +217,6 @@ class TaggingTask(Task):
             "predicted": rows_predicted,
         }
         return Scored(metrics, count, table)
-
-
-def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids that a tokenizer puts before and after a single text."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    for start in range(len(whole) - len(bare) + 1):
-        if whole[start : start + len(bare)] == bare:
-            return whole[:start], whole[start + len(bare) :]
-    raise DataError("the tokenizer changes the text's own subwords when it adds special tokens")
 
 
 def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:

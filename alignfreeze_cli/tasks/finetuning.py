@@ -1,0 +1,190 @@
+"""The finetune step: an encoder and labelled data in one language → a task model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from alignfreeze_cli.artifacts import Result, Workspace, produce, resolve_encoder
+from alignfreeze_cli.encoder.blocks import architecture
+from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
+from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.tasks.base import Task, Windows
+from alignfreeze_cli.tasks.models import build_model, check_length, outline
+from alignfreeze_cli.tasks.registry import find_task
+from alignfreeze_cli.tasks.settings import FinetuneSettings
+from alignfreeze_cli.tasks.sources import find_sources
+from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_accelerator, train
+from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
+from alignfreeze_cli.training.schedules import published_rate
+
+CPU_MICRO_BATCH = 8
+
+
+def finetune(settings: FinetuneSettings, console: Console) -> Result:
+    """Make a task-model folder that the task's Auto class loads, its labels in `config.json`.
+
+    Every word, pair or question of an optimizer batch weighs the same, in whatever micro-batch it is computed. Raises
+    SettingsError, DataError, ArtifactError, HubError, and what `training.loop.train` raises.
+    """
+    task = find_task(settings.task)
+    encoder = resolve_encoder(settings.model)
+    outlined = outline(encoder.path, task)
+    max_length = check_length(settings.max_length or task.train_length, outlined)
+    # The task's loss reads the top block, so every block can be trained, and the head always is.
+    frozen = FreezePlan.parse(settings.freeze).resolve(outlined.n_blocks, outlined.n_blocks - 1)
+    rate = settings.learning_rate or published_rate(outlined.family)
+    (source,) = find_sources(task, [settings.language], settings.train, "train", "--train", console)
+    options = task.chosen_options(settings)
+    labels = task.labels(options)
+    plan = {
+        "task": task.title,
+        "options": options,
+        "labels": list(labels),
+        "freeze": frozen.strip(),
+        "learning-rate": rate,
+        "max-length": max_length,
+    }
+
+    def read() -> tuple[Any, Windows, int, int]:
+        tokenizer = load_tokenizer(encoder.path)
+        with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
+            examples = task.read(source.paths, settings.language, options)
+            windows = task.encode(examples, tokenizer, labels, max_length, options)
+            progress.advance(len(examples))
+        steps = settings.steps or math.ceil(
+            (settings.epochs or task.epochs) * math.ceil(len(windows.lengths) / settings.batch_size)
+        )
+        return tokenizer, windows, len(examples), steps
+
+    if settings.dry_run:
+        _, windows, count, steps = read()
+        plan |= {"examples": count, "windows": len(windows.lengths), "steps": steps}
+
+    def build(work: Workspace) -> Mapping[str, Any]:
+        tokenizer, windows, count, steps = read()
+        if frozen.frozen or frozen.embeddings_frozen:
+            console.info(frozen.strip())
+        torch.manual_seed(settings.seed)
+        model = build_model(encoder.path, task, labels)
+        freeze(model, frozen)
+        loop = LoopSettings(
+            steps=steps,
+            learning_rate=rate,
+            warmup=settings.warmup,
+            schedule="linear",
+            seed=settings.seed,
+            precision=settings.precision,
+            checkpoint_every=settings.checkpoint_every,
+            device=settings.device,
+        )
+        accelerator = open_accelerator(loop, work.path, f"finetune-{task.name}")
+        micro_batch = settings.micro_batch or (
+            CPU_MICRO_BATCH if accelerator.device.type == "cpu" else settings.batch_size
+        )
+        trained = train(
+            model,
+            objective(task),
+            batches(windows, settings, micro_batch, accelerator.process_index, accelerator.num_processes),
+            loop,
+            work.checkpoints,
+            console,
+            Metrics(work.path / FILE_NAME, accelerator),
+            accelerator,
+        )
+        if work.main:
+            model.save_pretrained(work.path)
+            tokenizer.save_pretrained(work.path)
+        return {
+            "task": task.name,
+            "options": options,
+            "language": settings.language,
+            "labels": list(labels),
+            "freeze": frozen.text,
+            "frozen-blocks": list(frozen.frozen),
+            "max-length": max_length,
+            "learning-rate": rate,
+            "micro-batch": micro_batch,
+            "steps": steps,
+            "epochs": round(steps * settings.batch_size / len(windows.lengths), 3),
+            "examples": count,
+            "windows": len(windows.lengths),
+            "first-loss": trained.first_loss,
+            "last-loss": trained.last_loss,
+            "tokens-per-second": round(trained.tokens_per_second, 1),
+            "padding": round(trained.padding, 4),
+        }
+
+    return produce(
+        kind="task-model",
+        settings=settings,
+        default_output=task.name,
+        inputs=[encoder, source.input],
+        console=console,
+        plan=plan,
+        build=build,
+        seed=settings.seed,
+    )
+
+
+def freeze(model: nn.Module, plan: ResolvedPlan) -> None:
+    """Take the frozen blocks and embeddings out of training; everything else, the head too, stays in it."""
+    arch = architecture(model)
+    for number in plan.frozen:
+        arch.blocks(model)[number].requires_grad_(False)
+    if plan.embeddings_frozen:
+        for _, parameter in arch.embedding_parameters(model):
+            parameter.requires_grad_(False)
+
+
+def objective(task: Task) -> Callable[[nn.Module, Any], Tensor]:
+    """The task's loss as the loop wants it: the sum of the terms of a micro-batch (see `batches` for the share)."""
+
+    def summed(model: nn.Module, inputs: Any) -> Tensor:
+        batch, share = inputs
+        return task.loss(model, batch) * share
+
+    return summed
+
+
+def batches(
+    windows: Windows, settings: FinetuneSettings, micro_batch: int, process: int, processes: int
+) -> Callable[[int], list[MicroBatch]]:
+    """The micro-batches of a step on one of several processes, a function of the step alone.
+
+    Every pass over the data has its own order, a function of seed and pass; its last batch may be smaller. Within a
+    batch the windows are sorted by length, which changes no gradient and saves most of the padding.
+    """
+    count = len(windows.lengths)
+    per_pass = math.ceil(count / settings.batch_size)
+
+    def of_step(step: int) -> list[MicroBatch]:
+        number, place = divmod(step, per_pass)
+        order = np.random.default_rng([settings.seed, number]).permutation(count)
+        batch = order[place * settings.batch_size : (place + 1) * settings.batch_size]
+        batch = batch[np.argsort(-windows.lengths[batch], kind="stable")]
+        own, share = batch[process::processes], 1.0
+        if not len(own):
+            # Fewer windows than processes: all must still take part in the step, this one with nothing to add.
+            own, share = batch[:1], 0.0
+        return [
+            _micro_batch(windows, own[begin : begin + micro_batch], share) for begin in range(0, len(own), micro_batch)
+        ]
+
+    return of_step
+
+
+def _micro_batch(windows: Windows, indices: np.ndarray, share: float) -> MicroBatch:
+    lengths = windows.lengths[indices]
+    return MicroBatch(
+        inputs=(windows.collate(indices), share),
+        weight=float(windows.weights[indices].sum()) * share,
+        tokens=int(lengths.sum()),
+        computed=int(lengths.max() * len(lengths)),
+    )
