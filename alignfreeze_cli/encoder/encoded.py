@@ -82,14 +82,16 @@ def encode_pairs(
     language: Language,
     digest: str,
     tokenizer: Any,
+    tokenizer_key: str,
     max_length: int,
     lone_pieces: str = "keep",
     sample: int | None = None,
     seed: int = 0,
     console: Console | None = None,
 ) -> EncodedPairs:
-    """The encoded pairs of one file, from the cache or made now. `digest` is that of the file.
+    """The encoded pairs of one file, from the cache or made now.
 
+    `digest` is that of the file, `tokenizer_key` that of the tokenizer (`tokenizer_digest`, slow for large ones).
     `sample`: number of pairs to encode, chosen at random by `seed` (None: all). `lone_pieces`: a lone `▁` in front of a
     word's other subwords stays in the input under "keep", but the word is read from the next subword on; "delete"
     removes every lone `▁` as published, and with it the words that consist of nothing else. Raises SettingsError if
@@ -99,7 +101,7 @@ def encode_pairs(
     key = {
         "format": _FORMAT,
         "pairs": digest,
-        "tokenizer": tokenizer_digest(tokenizer),
+        "tokenizer": tokenizer_key,
         "max_length": max_length,
         "lone_pieces": lone_pieces,
         "sample": None if rows is None else [rows, seed],
@@ -204,7 +206,8 @@ def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
 def _arrays(pairs: EncodedPairs) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"links": pairs.links, "links_at": pairs.links_at}
     for side in ("source", "target"):
-        arrays |= {f"{side}.{name}": getattr(getattr(pairs, side), name) for name in _NAMES}
+        for name in _NAMES:
+            arrays[f"{side}.{name}"] = getattr(getattr(pairs, side), name)
     return arrays
 
 

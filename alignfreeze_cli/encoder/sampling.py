@@ -31,6 +31,7 @@ class Usage:
     language: str
     usable: int  # pairs to draw from
     drawn: int  # draws, repeats counted
+    distinct: int  # different pairs among them
 
     @property
     def passes(self) -> float:
@@ -60,8 +61,11 @@ class Schedule:
         return [self._pair(int(self.languages[k]), int(self.turns[k])) for k in draws]
 
     def usage(self) -> list[Usage]:
-        drawn = np.bincount(self.languages, minlength=len(self.names))
-        return [Usage(*row) for row in zip(self.names, self.sizes, drawn.tolist(), strict=True)]
+        drawn = np.bincount(self.languages, minlength=len(self.names)).tolist()
+        reached = np.zeros(len(self.names), dtype=np.int64)
+        np.maximum.at(reached, self.languages, self.turns + 1)
+        distinct = np.minimum(reached, self.sizes).tolist()
+        return [Usage(*row) for row in zip(self.names, self.sizes, drawn, distinct, strict=True)]
 
     def _pair(self, language: int, turn: int) -> tuple[int, int]:
         repeat, position = divmod(turn, self.sizes[language])

@@ -17,7 +17,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,19 +105,26 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write a safetensors file that is on disk when this returns, its bytes a function of the tensors alone.
 
     A single metadata key: with more the library writes them in an order that differs from process to process. Raises
-    OSError for what the disk does; the library has an error class of its own for it.
+    OSError.
     """
     contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    try:
+    with disk_errors(path):
         save_file(contiguous, path, metadata={"format": "pt"})
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise what the disk does (full, read-only) as OSError: safetensors has a class of its own for it."""
+    try:
+        yield
     except SafetensorError as error:
         code = re.search(r"code: (\d+)", str(error))
         if code is None:
             raise
         number = int(code[1])
         raise OSError(number, os.strerror(number), str(path)) from error
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,0 +1,83 @@
+"""The retrieval probe: do words find their translations among the words of held-out pairs, block by block?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alignfreeze_cli.encoder import packing
+from alignfreeze_cli.encoder.batches import Drawn, make_batch
+from alignfreeze_cli.encoder.blocks import all_hidden_states, architecture
+from alignfreeze_cli.encoder.encoded import EncodedPairs
+from alignfreeze_cli.encoder.pooling import pool_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_PAIRS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Accuracy of one language: `accuracy[0]` for the input of block 0, `accuracy[b + 1]` for the output of block b."""
+
+    language: str
+    words: int  # linked words per side, which are also the candidates
+    accuracy: tuple[float, ...]
+
+    @property
+    def chance(self) -> float:
+        """What picking at random would reach."""
+        return 1 / self.words if self.words else 0.0
+
+    def row(self) -> dict[str, Any]:
+        """As it stands in `metrics.jsonl`."""
+        blocks = {"embeddings" if n == 0 else str(n - 1): round(value, 6) for n, value in enumerate(self.accuracy)}
+        return {"language": self.language, "words": self.words, "chance": round(self.chance, 6), "accuracy": blocks}
+
+
+@torch.no_grad()
+def retrieval(
+    model: PreTrainedModel, pairs: EncodedPairs, held_out: Sequence[int], pad_id: int, pooling: str = "first"
+) -> Retrieval:
+    """Word retrieval over some pairs of one language, without dropout, at every block.
+
+    For every link the source word's nearest neighbour by cosine among the linked target words of all these pairs must
+    be its own partner, in its own sentence, and the other way round; the accuracy is the mean of both directions. A
+    word that occurs often has as many rivals, so values stay well below 1 even for perfect translations.
+    """
+    arch, device = architecture(model), next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    sources: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
+    targets: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
+    for some in _chunks(held_out):
+        batch = make_batch([Drawn(pairs, i, i) for i in some], arch, pad_id).to(device)
+        layers = [all_hidden_states(model, packing.model_inputs(model, rows)) for rows in batch.layout.groups]
+        for number in range(arch.n_blocks + 1):
+            hidden = torch.cat([group[number].flatten(0, 1) for group in layers])  # (positions, hidden)
+            words = pool_words(hidden, batch.starts, batch.ends, pooling)
+            sources[number].append(words[batch.links[:, 0]])
+            targets[number].append(words[batch.links[:, 1] + batch.n_source])
+    model.train(was_training)
+    accuracy = tuple(_accuracy(torch.cat(s), torch.cat(t)) for s, t in zip(sources, targets, strict=True))
+    return Retrieval(pairs.language, sum(len(s) for s in sources[0]), accuracy)
+
+
+def _accuracy(source: Tensor, target: Tensor) -> float:
+    """Row i of both belongs together; (links, hidden) each. Mean of both directions."""
+    similarity = F.normalize(source.float(), dim=1) @ F.normalize(target.float(), dim=1).T  # (links, links)
+    own = torch.arange(len(similarity), device=similarity.device)
+    hits = (similarity.argmax(1) == own).float().mean() + (similarity.argmax(0) == own).float().mean()
+    return float(hits / 2)
+
+
+def _chunks(held_out: Sequence[int]) -> Iterable[list[int]]:
+    numbers = np.asarray(held_out).tolist()
+    return (numbers[at : at + _PAIRS_AT_ONCE] for at in range(0, len(numbers), _PAIRS_AT_ONCE))
