@@ -27,8 +27,7 @@ Ints = npt.NDArray[np.integer[Any]]
 # What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden unit
 # (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
 PAIR_COST = 8
-# Rows grow at most this long (or as long as the longest sentence), so that the masks stay small.
-LONGEST_ROW = 512
+TRIES = 6  # numbers of rows to compare; more of them bring nothing
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,10 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]
     longest, total = int(lengths.max()), int(lengths.sum())
     order = np.argsort(-lengths, kind="stable").tolist()
     sizes = lengths.tolist()
-    fewest = max(1, total // max(longest, LONGEST_ROW))
     best: tuple[float, int, int, list[int], list[int]] | None = None
-    # More rows than this only add padding: the width is the longest sentence already.
-    for n_rows in range(fewest, min(len(sizes), -(-total // longest) + 1) + 1):
+    # With more rows the width stays that of the longest sentence; with fewer, rows and masks grow without need.
+    most = min(len(sizes), -(-total // longest) + 1)
+    for n_rows in range(max(1, most - TRIES), most + 1):
         fill = [(0, row) for row in range(n_rows)]
         row_of, column_of = [0] * len(sizes), [0] * len(sizes)
         for sentence in order:
