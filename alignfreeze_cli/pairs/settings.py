@@ -146,7 +146,7 @@ class AlignPairsSettings(StepSettings):
         if self.aligner != "dictionary" and self.fold_case:
             found.append("--fold-case goes with --aligner dictionary")
         if len(self.target) > 1:
-            paths = [("corpus", item) for item in self.corpus if not _may_be_hub(item)]
+            paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
             paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []
             paths += [("links", self.links)] if self.links is not None else []
             found += [
@@ -158,6 +158,6 @@ class AlignPairsSettings(StepSettings):
         return found
 
 
-def _may_be_hub(corpus: str) -> bool:
+def may_be_hub(corpus: str) -> bool:
     """A data set of the Hub holds all languages, so its name needs no placeholder."""
     return corpus == OPUS_100 or (corpus.count("/") == 1 and "." not in corpus.rsplit("/", 1)[1].split("@")[0])

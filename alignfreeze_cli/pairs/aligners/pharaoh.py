@@ -1,0 +1,51 @@
+"""Links made elsewhere, in Pharaoh format: line k of the file belongs to line k of the corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from alignfreeze_cli.artifacts import Input, resolve_files
+from alignfreeze_cli.pairs.aligners.base import Batch
+from alignfreeze_cli.pairs.links import Links, parse_pharaoh
+from alignfreeze_cli.pairs.settings import AlignPairsSettings, fill
+from alignfreeze_cli.progress import Console
+
+
+@dataclass(frozen=True)
+class PharaohAligner:
+    """A file of links. Its word positions must come from the same splitting into words as `--words` names."""
+
+    companion: Path | None
+
+    @classmethod
+    def prepare(cls, settings: AlignPairsSettings, target: str, console: Console) -> tuple[Self, list[Input]]:
+        """Find the file; raises DataError if there is none."""
+        template = settings.links or ""
+        path = Path(fill(template, settings.source, target)).expanduser()
+        return cls(path), [resolve_files(f"links {target}", template, [path])]
+
+    def check(self, batch: Batch) -> None:
+        """Nothing can be told from the first lines: each line is checked when it is used."""
+
+    def described(self) -> dict[str, Any]:
+        return {}
+
+    def align(self, batch: Batch) -> Links:
+        """Parse the lines; one that is malformed or names a word that is not there is reported and gives no link."""
+        assert batch.companions is not None
+        source, target = batch.source.lengths.tolist(), batch.target.lengths.tolist()
+        found: list[list[tuple[int, int]]] = []
+        for number, line in enumerate(batch.companions):
+            links: list[tuple[int, int]] = []
+            try:
+                links = parse_pharaoh(line)
+                for i, j in links:
+                    if i >= source[number] or j >= target[number]:
+                        raise ValueError(f"{i}-{j} is outside a pair of {source[number]} and {target[number]} words")
+            except ValueError as error:
+                batch.problems.append((number, str(error)))
+                links = []
+            found.append(links)
+        return Links.from_lists(found)

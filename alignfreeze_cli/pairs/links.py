@@ -1,0 +1,83 @@
+"""Links between words: as arrays over a chunk of sentence pairs, and as lines of Pharaoh format.
+
+Pharaoh format: one line per sentence pair, `i-j` for every link with 0-based word positions, source first, separated by
+blanks; an empty line is a pair without links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links of a list of sentence pairs: link n joins word `source[n]` to word `target[n]` of pair `pair[n]`.
+
+    All three have shape (links,); `pair` ascends, and the links of one pair keep the order in which they were found.
+    """
+
+    pair: Indices
+    source: Indices
+    target: Indices
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    @classmethod
+    def from_lists(cls, links: Sequence[Sequence[tuple[int, int]]]) -> Links:
+        counts = [len(found) for found in links]
+        flat = np.array([link for found in links for link in found], np.int64).reshape(-1, 2)
+        return cls(np.repeat(np.arange(len(links)), counts), flat[:, 0], flat[:, 1])
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> Links:
+        """The links for which `keep` is true."""
+        return Links(self.pair[keep], self.source[keep], self.target[keep])
+
+    def counts(self, pairs: int) -> Indices:
+        """Number of links of each of `pairs` sentence pairs."""
+        return np.bincount(self.pair, minlength=pairs)
+
+    def column(self, pairs: int) -> pa.ListArray:
+        """As a column of the pairs folder: one list of [i, j] per sentence pair."""
+        both = np.stack((self.source, self.target), axis=1).astype(np.int32)
+        inner = np.arange(0, 2 * len(self) + 1, 2, dtype=np.int32)
+        outer = np.zeros(pairs + 1, np.int32)
+        np.cumsum(self.counts(pairs), out=outer[1:])
+        return pa.ListArray.from_arrays(pa.array(outer), pa.ListArray.from_arrays(pa.array(inner), both.ravel()))
+
+    def to_lists(self, pairs: int) -> list[list[tuple[int, int]]]:
+        found: list[list[tuple[int, int]]] = [[] for _ in range(pairs)]
+        for pair, i, j in zip(self.pair.tolist(), self.source.tolist(), self.target.tolist(), strict=True):
+            found[pair].append((i, j))
+        return found
+
+
+def write_pharaoh(links: Links, pairs: int) -> str:
+    """One line for each of `pairs` sentence pairs, each ended by a line feed."""
+    lines = ["\n"] * pairs
+    texts = [f"{i}-{j}" for i, j in zip(links.source.tolist(), links.target.tolist(), strict=True)]
+    ends = np.cumsum(links.counts(pairs))
+    start = 0
+    for pair, end in enumerate(ends.tolist()):
+        if end > start:
+            lines[pair] = " ".join(texts[start:end]) + "\n"
+            start = end
+    return "".join(lines)
+
+
+def parse_pharaoh(line: str) -> list[tuple[int, int]]:
+    """The links of one line; raises ValueError that says what is wrong."""
+    if _LINE.fullmatch(line) is None:
+        wrong = next((field for field in line.split() if not re.fullmatch(r"\d{1,9}-\d{1,9}", field)), line.strip())
+        raise ValueError(f"{wrong!r} is no link like 3-4")
+    return [(int(i), int(j)) for i, _, j in (field.partition("-") for field in line.split())]

@@ -1,0 +1,195 @@
+"""What a word is: rules for cutting sentences into words, whole chunks of sentences at a time.
+
+    unicode    letters, digits and `_` with the marks on them; the other characters between blanks; a segmenter where
+               the script has no blanks (zh, ja, th)
+    published  the rule of the paper's code, `\\w+|[^\\w\\s]+`: a mark is no letter, so Indic words fall to pieces
+    blank      the text is split already: whatever stands between blanks
+
+A rule is a table that gives every code point a class; a word is a run of code points of one class. So a chunk of text
+is cut by a few operations on arrays, with no Python object per word.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from alignfreeze_cli.errors import SettingsError
+
+BLANK, WORD, OTHER, MARK, FORMAT = range(5)
+"""Classes of code points. MARK and FORMAT belong to what they follow; they occur in the rule `unicode` only."""
+
+_CODE_POINTS = 0x110000
+_ZERO_WIDTH_SPACE = 0x200B
+
+Segmenter = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a list of sentences: sentence k holds `values[offsets[k]:offsets[k + 1]]`.
+
+    `values` is one Arrow string array over all sentences, `offsets` has one entry more than there are sentences.
+    """
+
+    values: pa.StringArray
+    offsets: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @classmethod
+    def from_lists(cls, sentences: Sequence[Sequence[str]]) -> Words:
+        offsets = np.zeros(len(sentences) + 1, np.int32)
+        np.cumsum([len(sentence) for sentence in sentences], out=offsets[1:])
+        return cls(pa.array([word for sentence in sentences for word in sentence], pa.string()), offsets)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """Number of words of each sentence."""
+        return np.diff(self.offsets)
+
+    @property
+    def column(self) -> pa.ListArray:
+        """As a column of the pairs folder: one list of strings per sentence."""
+        return pa.ListArray.from_arrays(pa.array(self.offsets), self.values)
+
+    def to_lists(self) -> list[list[str]]:
+        lists: list[list[str]] = self.column.to_pylist()
+        return lists
+
+
+def splitter(rule: str, language: str) -> Callable[[Sequence[str]], Words]:
+    """The function that cuts sentences of a language into words by a rule (`unicode`, `published`, `blank`).
+
+    Raises SettingsError if the language needs a segmenter that is not installed.
+    """
+    segmenter = segmenter_for(language) if rule == "unicode" else None
+    if segmenter is None:
+        return functools.partial(_split_by_class, table=class_table(rule))
+    return functools.partial(_split_by_segmenter, segmenter=segmenter)
+
+
+@functools.cache
+def class_table(rule: str) -> npt.NDArray[np.uint8]:
+    """Class of every code point under a rule, shape (0x110000,)."""
+    # Surrogates occur in no UTF-8 text; a blank stands in their place so that the string can be searched.
+    everything = "".join(" " if 0xD800 <= point < 0xE000 else chr(point) for point in range(_CODE_POINTS))
+    table = np.full(_CODE_POINTS, WORD if rule == "blank" else OTHER, np.uint8)
+    for pattern, kind in ((r"\w+", WORD), (r"\s+", BLANK)):
+        if rule == "blank" and kind == WORD:
+            continue
+        for run in re.finditer(pattern, everything):
+            table[run.start() : run.end()] = kind
+    if rule == "unicode":
+        categories = np.array([unicodedata.category(character) for character in everything])
+        # Unicode Standard Annex 29, rule WB4: a word is not broken before Extend, Format or ZWJ. The zero-width
+        # non-joiner of Persian words is among the format characters (Cf); the zero-width space does separate words.
+        table[np.char.startswith(categories, "M")] = MARK
+        table[categories == "Cf"] = FORMAT
+        table[_ZERO_WIDTH_SPACE] = BLANK
+    table.setflags(write=False)
+    return table
+
+
+def _split_by_class(sentences: Sequence[str], table: npt.NDArray[np.uint8]) -> Words:
+    """A word is a run of characters of one class other than BLANK."""
+    text = "\n".join(sentences)  # the line feed is blank under every rule, so no word crosses it
+    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    kinds = _attach(table[points])
+    bordered = np.concatenate(([BLANK], kinds, [BLANK]))
+    changes = bordered[1:] != bordered[:-1]
+    starts = np.flatnonzero(changes[:-1] & (kinds != BLANK))
+    ends = np.flatnonzero(changes[1:] & (kinds != BLANK)) + 1
+
+    lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+    sentence_ends = np.cumsum(lengths + 1)  # in characters, the line feed counted
+    offsets = np.zeros(len(sentences) + 1, np.int32)
+    offsets[1:] = np.searchsorted(starts, sentence_ends)
+
+    data = np.frombuffer(text.encode(), np.uint8)
+    in_word = kinds != BLANK
+    if len(data) != len(points):
+        # From characters to bytes: every byte but a continuation (10xxxxxx) begins a character.
+        first_bytes = np.append(np.flatnonzero((data & 0xC0) != 0x80), len(data))
+        in_word = np.repeat(in_word, np.diff(first_bytes))
+        starts, ends = first_bytes[starts], first_bytes[ends]
+    value_offsets = np.zeros(len(starts) + 1, np.int32)
+    np.cumsum(ends - starts, out=value_offsets[1:])
+    buffers = [None, pa.py_buffer(value_offsets), pa.py_buffer(data[in_word])]
+    return Words(pa.StringArray.from_buffers(len(starts), buffers[1], buffers[2]), offsets)
+
+
+def _attach(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give marks and format characters the class of what they follow."""
+    attached = kinds >= MARK
+    if not attached.any():
+        return kinds
+    base = np.where(attached, 0, np.arange(len(kinds), dtype=np.int32))
+    np.maximum.accumulate(base, out=base)
+    found = kinds[base]
+    # A mark that follows a blank or begins the text stands alone as a word; a format character there shows nothing.
+    alone = attached & ((found == BLANK) | (found >= MARK))
+    return np.where(alone, np.where(kinds == MARK, WORD, BLANK), found).astype(np.uint8)
+
+
+def _split_by_segmenter(sentences: Sequence[str], segmenter: Segmenter) -> Words:
+    """Word by word; blanks that a segmenter hands back are dropped."""
+    return Words.from_lists([[w for word in segmenter(s) if (w := word.strip())] for s in sentences])
+
+
+def segmenter_for(language: str) -> Segmenter | None:
+    """The segmenter of a language whose script has no blanks between words; None for all other languages.
+
+    Raises SettingsError if it is not installed: cutting such text by character classes would make whole clauses words.
+    """
+    make = SEGMENTERS.get(re.split("[-_]", language)[0].lower())
+    if make is None:
+        return None
+    try:
+        return make()
+    except ImportError as error:
+        raise SettingsError(
+            f"{language} is written without blanks between words and needs a segmenter, but {error.name} is not "
+            "installed: pip install 'alignfreeze[segmenters]', or leave the language out of --target, or give text "
+            "that is split already with --words blank."
+        ) from error
+
+
+@functools.cache
+def _chinese() -> Segmenter:
+    """jieba's dictionary and model in Rust; jieba itself has had no release since 2020."""
+    import rjieba
+
+    cut: Segmenter = rjieba.cut
+    return cut
+
+
+@functools.cache
+def _japanese() -> Segmenter:
+    """MeCab with the small UniDic that installs without a download of its own."""
+    import fugashi
+    import unidic_lite
+
+    tagger = fugashi.Tagger(f'-Owakati -d "{unidic_lite.DICDIR}"')
+    return lambda sentence: [word.surface for word in tagger(sentence)]
+
+
+@functools.cache
+def _thai() -> Segmenter:
+    """PyThaiNLP's default engine (newmm), the same as in the paper's code."""
+    from pythainlp import word_tokenize
+
+    cut: Segmenter = word_tokenize
+    return cut
+
+
+SEGMENTERS = {"zh": _chinese, "ja": _japanese, "th": _thai}
+"""Language → function that makes its segmenter."""
