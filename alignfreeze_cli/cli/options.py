@@ -115,31 +115,21 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
         names[0] += f"/--no-{declaration.key}"
     option = typer.Option(
         *names,
-        help=_help(declaration),
+        help=declaration.metadata["help"],
         metavar=metadata["metavar"] or ("|".join(metadata["choices"]) if metadata["choices"] else None),
         rich_help_panel=_OUTPUT if manner else "Settings",
-        show_default=False,
+        show_default=declaration.default not in (None, False, ()),
     )
-    default = inspect.Parameter.empty if declaration.required else declaration.default
-    if declaration.is_list and not declaration.required:
-        default = None
-    optional = declaration.optional or (declaration.is_list and not declaration.required)
+    default: Any = inspect.Parameter.empty if declaration.required else declaration.default
+    if isinstance(default, tuple):
+        default = list(default) or None
+    optional = declaration.optional or default is None
     return inspect.Parameter(
         declaration.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default if not isinstance(default, Path) else str(default),
         annotation=Annotated[kind | None if optional else kind, option],
     )
-
-
-def _help(declaration: Declaration) -> str:
-    default = declaration.default
-    if declaration.required:
-        return declaration.metadata["help"] + " [required]"
-    if default is None or default is False or default == ():
-        return str(declaration.metadata["help"])
-    shown = ",".join(default) if isinstance(default, tuple) else default
-    return f"{declaration.metadata['help']} [default: {shown}]"
 
 
 def _bring(declaration: Declaration, value: Any) -> Any:
