@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 # Before torch and huggingface_hub are imported anywhere: they read these once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -12,9 +13,17 @@ for name in ("HF_TOKEN", "HF_ENDPOINT", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402
+from hubserver import HubServer  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read from or left in the user's caches."""
     monkeypatch.setenv("ALIGNFREEZE_CACHE", str(tmp_path_factory.getbasetemp() / "alignfreeze-cache"))
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub on loopback; a process that is to use it gets `env=hub.environment(folder_for_caches)`."""
+    with HubServer() as server:
+        yield server
