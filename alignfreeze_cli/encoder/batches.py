@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -41,9 +41,12 @@ class WordBatch:
 
 
 def make_batch(
-    drawn: Sequence[Drawn], arch: Architecture, pad_id: int, numbers: NDArray[np.int64] | None = None
+    drawn: Sequence[Drawn],
+    arch: Architecture,
+    pad_id: int,
+    renumber: Callable[[NDArray[np.integer]], NDArray[np.integer]] | None = None,
 ) -> WordBatch:
-    """Lay out some pairs. `numbers` maps token ids to rows of a reduced embedding table (None: as they are)."""
+    """Lay out some pairs. `renumber` turns token ids into rows of a reduced embedding table."""
     sentences, words = [], []
     picks = [(d.pairs.source, d.source) for d in drawn] + [(d.pairs.target, d.target) for d in drawn]
     for side, index in picks:
@@ -53,8 +56,8 @@ def make_batch(
 
     lengths = np.array([len(sentence) for sentence in sentences])
     ids: NDArray[np.integer] = np.concatenate(sentences)
-    if numbers is not None:
-        ids = numbers[ids]
+    if renumber is not None:
+        ids = renumber(ids)
     layout = packing.pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
 
     counts = np.array([len(spans) for spans in words])

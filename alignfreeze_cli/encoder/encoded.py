@@ -153,7 +153,7 @@ def _encode(pairs: Sequence[Pair], tokenizer: Any, max_length: int, lone_pieces:
     links, pair_of = renumbered[whole], pair_of[whole]
     counts = np.bincount(pair_of, minlength=len(pairs))
     usable = counts > 0
-    arrays = {"links": links.astype(np.int32), "links_at": _offsets(counts[usable])}
+    arrays: dict[str, NDArray[Any]] = {"links": links.astype(np.int32), "links_at": _offsets(counts[usable])}
     for name, side in sides.items():
         kept_ids, kept_words = (np.repeat(usable, np.diff(at)) for at in (side.ids_at, side.words_at))
         arrays[f"{name}.ids"] = side.ids[kept_ids]
