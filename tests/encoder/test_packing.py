@@ -1,0 +1,202 @@
+"""Packing: nothing lost, nothing seen twice, nobody sees a neighbour, and the same numbers as without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, architecture
+from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
+from alignfreeze_cli.encoder.packing import Batch, encode, model_inputs, pack, pad
+from alignfreeze_cli.encoder.pooling import pool_words
+
+from .models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
+
+READ = N_BLOCKS - 2
+CONVOLUTION = {"conv_kernel_size": 3, "conv_act": "gelu"}
+
+all_lengths = st.lists(st.integers(1, 40), min_size=1, max_size=40)
+families = st.sampled_from(list(FAMILIES))
+layouts = st.sampled_from([pack, pad])
+
+
+def random_ids(lengths: list[int]) -> tuple[Any, Any, Any]:
+    """Flat ids, starts and lengths, with a gap before every sentence that belongs to none of them."""
+    sizes = np.array(lengths)
+    starts = np.cumsum(sizes + 3) - sizes
+    return np.random.default_rng(0).integers(5, VOCABULARY, int(starts[-1] + sizes[-1])), starts, sizes
+
+
+ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def of(family: str) -> Architecture:
+    if family not in ARCHITECTURES:
+        ARCHITECTURES[family] = architecture(tiny(family))
+    return ARCHITECTURES[family]
+
+
+@given(all_lengths, families, st.sampled_from(["pack", "pad", "groups"]))
+def test_every_token_is_laid_out_exactly_once(lengths: list[int], family: str, layout: str) -> None:
+    ids, starts, sizes = random_ids(lengths)
+    arch = replace(of(family), can_pack=layout != "groups")
+    batch = (pad if layout == "pad" else pack)(ids, starts, sizes, arch, pad_id=3)
+    flat = {
+        name: torch.cat([getattr(rows, name).flatten() for rows in batch.groups]).numpy()
+        for name in ("input_ids", "position_ids", "sentences")
+    }
+    assert batch.positions == len(flat["input_ids"])
+    for sentence, (start, length) in enumerate(zip(starts, sizes, strict=True)):
+        place = slice(batch.starts[sentence], batch.starts[sentence] + length)
+        assert flat["input_ids"][place].tolist() == ids[start : start + length].tolist()
+        assert flat["position_ids"][place].tolist() == list(range(arch.first_position, arch.first_position + length))
+        assert (flat["sentences"] == sentence).nonzero()[0].tolist() == list(range(place.start, place.stop))
+    padding = flat["sentences"] == -1
+    assert batch.tokens == sum(lengths) == batch.positions - padding.sum()
+    assert (flat["input_ids"][padding] == 3).all()
+    assert batch.padding == pytest.approx(padding.mean())
+    for rows in batch.groups:  # and no sentence runs over the end of its row
+        assert all(len({*column.tolist()}) == 1 for column in _rows_of(rows.sentences).values())
+
+
+def _rows_of(numbers: torch.Tensor) -> dict[int, torch.Tensor]:
+    return {int(n): (numbers == n).nonzero()[:, 0] for n in numbers.unique() if n >= 0}
+
+
+@given(all_lengths, st.sampled_from(["bert", "roberta", "deberta-v2", "modernbert"]))
+def test_no_token_attends_to_another_sentence(lengths: list[int], family: str) -> None:
+    model = MODELS.setdefault(family, tiny(family))
+    (rows,) = pack(*random_ids(lengths), of(family)).groups
+    mask = model_inputs(model, rows)["attention_mask"]
+    if not rows.shared:
+        assert torch.equal(mask.bool(), rows.sentences >= 0)
+        return
+    masks = mask if isinstance(mask, dict) else {"full_attention": mask}
+    same = rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)
+    assert torch.equal(masks["full_attention"][:, 0], same)
+    assert masks["full_attention"].any(-1).all()  # or a softmax would be over nothing
+    if family == "modernbert":
+        at = torch.arange(same.shape[-1])
+        assert torch.equal(masks["sliding_attention"][:, 0], same & ((at[:, None] - at).abs() <= 3))
+
+
+MODELS: dict[str, Any] = {}
+
+
+@given(all_lengths)
+def test_packing_never_computes_more_than_padding(lengths: list[int]) -> None:
+    ids, starts, sizes = random_ids(lengths)
+    packed, padded = pack(ids, starts, sizes, of("bert")), pad(ids, starts, sizes, of("bert"))
+    assert packed.positions <= padded.positions
+    assert packed.groups[0].input_ids.shape[1] <= 3 * max(lengths)
+
+
+@pytest.mark.parametrize("pairs", [8, 16, 64])
+def test_under_five_percent_of_what_is_computed_is_padding(pairs: int) -> None:
+    # Lengths like those of news and everyday sentences in a multilingual vocabulary, cut at 96.
+    random = np.random.default_rng(0)
+    computed = tokens = 0
+    for _ in range(50):
+        lengths = np.clip(random.lognormal(np.log(25), 0.75, 2 * pairs), 3, 96).astype(int)
+        batch = pack(*random_ids(lengths.tolist()), replace(of("bert"), hidden_size=384))
+        computed, tokens = computed + batch.positions, tokens + batch.tokens
+    assert 1 - tokens / computed < 0.05
+
+
+def word_vectors(model: Any, batch: Batch, lengths: Any, pooling: str, skip_above: bool = True) -> torch.Tensor:
+    """Words of two tokens (the last of an odd sentence has one), in the order of the flat ids."""
+    first = np.concatenate([np.arange(0, length, 2) for length in lengths])
+    sentence = np.repeat(np.arange(len(lengths)), -(-lengths // 2))
+    starts = batch.starts[sentence] + first
+    ends = np.minimum(starts + 2, (batch.starts + lengths)[sentence])
+    hidden = encode(model, batch, READ, skip_above)
+    return pool_words(hidden, torch.as_tensor(starts), torch.as_tensor(ends), pooling)
+
+
+def step(model: Any, layout: Callable[..., Batch], pooling: str, skip_above: bool = True) -> tuple[Any, Any, Any]:
+    """Word vectors, loss and gradients of one realignment step; sentences 0-3 are the source, 4-8 the target."""
+    torch.manual_seed(3)
+    head = Projection(24, 8).to(model.dtype)
+    model.zero_grad(set_to_none=True)
+    ids, starts, lengths = sentences()
+    words = word_vectors(model, layout(ids, starts, lengths, architecture(model)), lengths, pooling, skip_above)
+    n_source = int(sum(-(-lengths[:4] // 2)))
+    links = torch.tensor([[0, 1], [3, 3], [n_source - 1, 9], [7, 0]])
+    projected = head(words)
+    loss = contrastive_loss(projected[:n_source], projected[n_source:], links)
+    loss.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return words.detach(), loss.detach(), gradients | {"head": head.inner.weight.grad}
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_packed_step_is_the_padded_step(family: str, pooling: str) -> None:
+    model = tiny(family)
+    assert pack(*sentences(), architecture(model)).groups[0].shared
+    packed, padded = step(model, pack, pooling), step(model, pad, pooling)
+    whole = step(model, pad, pooling, skip_above=False)
+    for ours, theirs in ((packed, padded), (padded, whole)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_sentence_is_read_as_if_it_were_alone(family: str) -> None:
+    model = tiny(family)
+    ids, starts, lengths = sentences()
+    batch = pack(ids, starts, lengths, architecture(model))
+    with torch.no_grad():
+        hidden = encode(model, batch, READ)[token_places(batch, lengths)]
+        alone = [
+            model(input_ids=torch.as_tensor(ids[None, s : s + n]), output_hidden_states=True).hidden_states[READ + 1][0]
+            for s, n in zip(starts, lengths, strict=True)
+        ]
+    torch.testing.assert_close(hidden, torch.cat(alone), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "xlm-roberta", "electra"])
+def test_packing_works_with_eager_attention(family: str) -> None:
+    model = tiny(family, attn_implementation="eager")
+    assert architecture(model).additive_mask
+    torch.testing.assert_close(step(model, pack, "first"), step(tiny(family), pad, "first"), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packing_works_in_bfloat16_autocast(family: str) -> None:
+    model = tiny(family, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        words, loss, gradients = step(model, pack, "first")
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
+    assert torch.isfinite(words).all()
+
+
+def test_a_model_that_mixes_neighbours_is_not_packed() -> None:
+    model = tiny("deberta-v2", **CONVOLUTION)
+    arch = architecture(model)
+    assert not arch.can_pack
+    batch = pack(*sentences(), replace(arch, hidden_size=384))
+    assert not any(rows.shared for rows in batch.groups)
+    torch.testing.assert_close(step(model, pack, "mean"), step(model, pad, "mean"), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(step(model, pad, "mean"), step(model, pad, "mean", False), rtol=1e-9, atol=1e-9)
+
+
+def test_sentences_of_very_different_length_go_into_different_groups() -> None:
+    arch = replace(of("bert"), can_pack=False)
+    lengths = [5] * 30 + [40] * 30
+    batch = pack(*random_ids(lengths), arch)
+    assert [tuple(rows.input_ids.shape) for rows in batch.groups] == [(30, 5), (30, 40)]
+    assert batch.padding == 0
+
+
+def test_a_batch_moves_between_devices() -> None:
+    batch = pack(*sentences(), of("bert")).to("meta")
+    assert {rows.input_ids.device.type for rows in batch.groups} == {"meta"}
+    assert batch.groups[0].shared
