@@ -3,6 +3,10 @@
 A multilingual vocabulary has 250,000 rows, a run's pairs use some thousands. Plain Adam leaves a row that never got a
 gradient untouched (its moments stay 0, so its step is 0), hence training a small table of the rows that occur and
 writing them back is exact, and spares the gradient and both moments of all the others. Weight decay would break this.
+
+Exact means bit for bit, for fused Adam on a CPU and rows that fill whole vectors of the processor: an embedding size
+that is a multiple of 16, as in every published model. With other sizes the last few numbers of the table may differ in
+their last bit, because fused Adam computes what is left after the last whole vector in another way.
 """
 
 from __future__ import annotations

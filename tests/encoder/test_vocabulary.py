@@ -1,0 +1,156 @@
+"""Training the rows that occur: bit for bit what training the whole table gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
+
+from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.encoder.packing import encode, pack
+from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary, active_vocabulary
+from alignfreeze_cli.errors import SettingsError
+
+from .models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
+
+SEEDS = (0, 1, 2, 3)
+STEPS = 6
+
+
+def flat_ids() -> torch.Tensor:
+    """All tokens of the sentences that `train` uses; some only occur in one step."""
+    return torch.as_tensor(np.concatenate([sentences(seed, 4, 6)[0] for seed in SEEDS]))
+
+
+def train(model: Any, active: ActiveVocabulary | None) -> None:
+    """Several steps of fused Adam on packed sentences, padding included in the rows."""
+    arch = architecture(model)
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01, fused=True)
+    for step in range(STEPS):
+        ids, starts, lengths = sentences(SEEDS[step % len(SEEDS)], 4, 6)
+        pad_id = arch.word_embeddings(model).padding_idx or 0
+        batch = pack(ids if active is None else active.remap(ids), starts, lengths, arch, pad_id)
+        hidden = encode(model, batch, N_BLOCKS - 2)[token_places(batch, lengths)]
+        optimizer.zero_grad()
+        (hidden * torch.randn_like(hidden)).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_the_active_rows_is_training_the_table(family: str) -> None:
+    whole, small = (tiny(family, dtype=torch.float32, hidden_size=48) for _ in range(2))
+    before = {name: value.clone() for name, value in whole.state_dict().items()}
+    train(whole, None)
+    with active_vocabulary(small, flat_ids()) as active:
+        assert 0 < len(active.ids) < VOCABULARY
+        assert architecture(small).word_embeddings(small).num_embeddings == len(active.ids)
+        train(small, active)
+    assert list(small.state_dict()) == list(before)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(small.state_dict()[name], value), name
+    table = architecture(small).word_embeddings(small).weight
+    untouched = torch.ones(VOCABULARY, dtype=torch.bool)
+    untouched[flat_ids()] = False
+    name = next(name for name, value in small.named_parameters() if value is table)
+    assert torch.equal(table[untouched], before[name][untouched])
+    assert not torch.equal(table, before[name])
+
+
+@pytest.mark.parametrize("hidden", [16, 48, 768, 1, 7, 13, 21, 40])
+def test_fused_adam_treats_all_whole_vectors_alike(hidden: int) -> None:
+    """The claim behind it and its limit: with rows of odd sizes, what follows the last whole vector may differ."""
+    for seed in range(10):
+        torch.manual_seed(seed)
+        table = torch.randn(257, hidden)
+        ids = torch.cat([torch.arange(0, 257, 5), torch.tensor([256])]).unique()
+        whole, rows = torch.nn.Parameter(table.clone()), torch.nn.Parameter(table[ids])
+        optimizers = [torch.optim.Adam([parameter], lr=0.01, fused=True) for parameter in (whole, rows)]
+        for _ in range(10):
+            gradient = torch.randn(len(ids), hidden) * (torch.rand(len(ids), 1) < 0.7)
+            rows.grad, whole.grad = gradient, torch.zeros_like(whole).index_copy(0, ids, gradient)
+            for optimizer in optimizers:
+                optimizer.step()
+        same = rows.numel() // 16 * 16 - (16 if hidden % 16 else 0)  # both tables may end within a vector
+        assert torch.equal(whole.detach()[ids].flatten()[:same], rows.detach().flatten()[:same])
+        torch.testing.assert_close(whole.detach()[ids], rows.detach(), rtol=1e-5, atol=1e-6)
+        others = torch.ones(257, dtype=torch.bool)
+        others[ids] = False
+        assert torch.equal(whole.detach()[others], table[others])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_task_model_reads_the_same_through_the_small_table(family: str) -> None:
+    """Called the plain way, so RoBERTa's positions, found by comparing with the padding id, are tested too."""
+    model = tiny(family, AutoModelForTokenClassification)
+    ids = torch.randint(5, 20, (2, 8))
+    ids[1, 5:] = architecture(model).word_embeddings(model).padding_idx or 0
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    expected = model(input_ids=ids, attention_mask=mask).logits
+    with active_vocabulary(model, torch.arange(5, 20)) as active:
+        assert torch.equal(model(input_ids=active.remap(ids), attention_mask=mask).logits[0], expected[0])
+        assert torch.equal(model(input_ids=active.remap(ids), attention_mask=mask).logits[1, :5], expected[1, :5])
+    assert torch.equal(model(input_ids=ids, attention_mask=mask).logits[0], expected[0])
+
+
+@given(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=30))
+def test_remapped_ids_point_at_the_same_rows(ids: list[int]) -> None:
+    model = MODEL
+    table = model.embeddings.word_embeddings.weight.detach().clone()
+    with active_vocabulary(model, np.array(ids)) as active:
+        small = model.embeddings.word_embeddings
+        assert torch.equal(small.weight[active.remap(torch.tensor(ids))], table[ids])
+        assert active.remap(np.array(ids)).tolist() == active.remap(torch.tensor(ids)).tolist()
+        assert int(active.ids[small.padding_idx]) == 0
+        missing = sorted(set(range(1, VOCABULARY)) - set(ids))
+        with pytest.raises(ValueError, match="not among those"):
+            active.remap(torch.tensor([ids[0], missing[0]]))
+    assert torch.equal(model.embeddings.word_embeddings.weight, table)
+
+
+MODEL = tiny("bert")
+
+
+def test_the_full_table_carries_no_gradient_and_moves_last() -> None:
+    model = tiny("xlm-roberta", dtype=torch.float32)
+    full = model.embeddings.word_embeddings
+    active = ActiveVocabulary(model, flat_ids())
+    train(model, active)
+    assert full.weight.grad is None
+    assert all(parameter is not full.weight for parameter in model.parameters())
+    active.restore()
+    assert model.embeddings.word_embeddings is full
+    assert full.weight.requires_grad
+
+
+def test_rows_come_back_after_an_error() -> None:
+    model = tiny("bert")
+
+    def train_and_fail() -> None:
+        with torch.no_grad():
+            model.embeddings.word_embeddings.weight.add_(1)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), active_vocabulary(model, torch.tensor([7])):
+        train_and_fail()
+    expected = tiny("bert").embeddings.word_embeddings.weight.detach().clone()
+    expected[[0, 7]] += 1  # 0 is the padding row
+    assert torch.equal(model.embeddings.word_embeddings.weight, expected)
+
+
+def test_frozen_embeddings_stay_frozen() -> None:
+    model = tiny("bert").requires_grad_(False)
+    with active_vocabulary(model, torch.tensor([7])):
+        assert not model.embeddings.word_embeddings.weight.requires_grad
+    assert not model.embeddings.word_embeddings.weight.requires_grad
+
+
+def test_a_shared_output_layer_is_refused() -> None:
+    with pytest.raises(SettingsError, match="shares the word embeddings"):
+        ActiveVocabulary(tiny("bert", AutoModelForMaskedLM), torch.tensor([7]))
