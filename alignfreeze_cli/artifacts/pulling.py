@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from alignfreeze_cli.artifacts.hubcalls import hub_errors, limit_waiting, patiently
 from alignfreeze_cli.errors import HubError
 
+__all__ = ["hub_errors", "pull", "split_reference"]
+
 _REFERENCE = re.compile(r"^(?P<repo>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[\w./-]+))?$")
+_SILENCE = 60.0  # seconds without a byte after which a request has failed
 
 
 def split_reference(reference: str) -> tuple[str, str | None] | None:
@@ -18,39 +22,11 @@ def split_reference(reference: str) -> tuple[str, str | None] | None:
     return (match["repo"], match["revision"]) if match else None
 
 
-@contextmanager
-def hub_errors(what: str) -> Iterator[None]:
-    """Turn the errors of huggingface_hub while fetching `what` into one sentence each (HubError)."""
-    from huggingface_hub import errors
-    from huggingface_hub.utils import httpx
-
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise HubError(f"{what} is gated: ask for access on its page, then log in with `hf auth login`.") from error
-    except errors.RepositoryNotFoundError as error:
-        raise HubError(
-            f"{what} is neither a folder here nor a repository on the Hub (or it is private: run `hf auth login`)."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise HubError(f"{what}: the repository has no such revision.") from error
-    except errors.OfflineModeIsEnabled as error:
-        raise HubError(f"{what} is not in the local cache, and offline mode is on (HF_HUB_OFFLINE).") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise HubError(f"{what} is not in the local cache, and the Hub can't be reached; check the network.") from error
-    except errors.HFValidationError as error:
-        raise HubError(f"{what} is neither a folder here nor a valid Hub id: {error}") from error
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "?"
-        raise HubError(f"The Hub answered {status} for {what}: {error.server_message or error}") from error
-    except httpx.HTTPError as error:
-        raise HubError(f"The Hub can't be reached for {what} ({error}); check the network.") from error
-
-
 def pull(reference: str, patterns: Sequence[str], repo_type: str = "model") -> tuple[Path, str]:
     """Fetch the files of a Hub repository that fit `patterns`; gives (folder in the cache, resolved commit).
 
-    Raises HubError if it does not exist, can't be reached, or, offline, is not in the cache.
+    A failure that may pass is waited for (hubcalls.py). Raises HubError if the repository or revision does not exist,
+    can't be reached, or, offline, is not in the cache.
     """
     parts = split_reference(reference)
     if parts is None:
@@ -58,6 +34,11 @@ def pull(reference: str, patterns: Sequence[str], repo_type: str = "model") -> t
     from huggingface_hub import snapshot_download
 
     repo, revision = parts
+
+    def fetch() -> str:
+        return str(snapshot_download(repo, revision=revision, repo_type=repo_type, allow_patterns=list(patterns)))
+
+    limit_waiting(_SILENCE)
     with hub_errors(reference):
-        folder = Path(snapshot_download(repo, revision=revision, repo_type=repo_type, allow_patterns=list(patterns)))
+        folder = Path(patiently(reference, fetch, logging.getLogger("alignfreeze").warning))
     return folder, folder.name  # a snapshot's folder is named after its commit
