@@ -1,0 +1,192 @@
+"""`alignfreeze recipes`: list, show, validate and copy recipes, and the reference of all settings."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alignfreeze_cli.cli.console import print_json, print_result
+from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
+from alignfreeze_cli.errors import OutputExistsError, SettingsError
+from alignfreeze_cli.progress import Console
+
+if TYPE_CHECKING:
+    from alignfreeze_cli.runs.recipes import Recipe
+
+recipes = typer.Typer(
+    help="Look at recipes, check them, take one as a start for your own.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(help="A shipped recipe by name, or a file.", show_default=False)]
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(recipes, name="recipes")
+
+
+@recipes.command("list")
+def list_(quiet: Quiet = False, format: Format = "text", debug: Debug = False) -> None:
+    """Every shipped recipe: name, model, strategies, and what it is.
+
+    alignfreeze recipes list
+    """
+
+    def work(console: Console) -> None:
+        from alignfreeze_cli.runs.recipes import load, shipped
+
+        found = [_entry(name, load(name)) for name in shipped()]
+        if format == "json":
+            print_json({"recipes": found})
+        elif quiet:
+            print_result("\n".join(entry["name"] for entry in found))
+        else:
+            rows = [[e["name"], e["model"] or "–", ",".join(e["strategies"]) or "–", e["about"]] for e in found]
+            print_result(_columns([["recipe", "model", "strategies", "what it is"], *rows]))
+
+    guarded(work, quiet, format, debug)
+
+
+@recipes.command("show")
+def show(
+    name: Name,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Everything merged: each setting of each step, with defaults.")
+    ] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="As in `alignfreeze run`.")] = None,
+    format: Format = "text",
+    debug: Debug = False,
+) -> None:
+    """Print a recipe's file, or, with --resolved, what it comes to once everything is merged.
+
+    alignfreeze recipes show xlm-roberta-base-front --resolved
+    """
+
+    def work(console: Console) -> None:
+        from alignfreeze_cli.runs.recipes import load
+        from alignfreeze_cli.runs.showing import resolved as merged
+        from alignfreeze_cli.runs.showing import resolved_text
+
+        recipe = load(name, set_ or ())
+        if format == "json":
+            print_json({**_entry(recipe.name, recipe), "resolved": merged(recipe)})
+        elif resolved:
+            print_result(resolved_text(recipe))
+        else:
+            print_result(recipe.files[-1].path.read_text(encoding="utf-8").rstrip("\n"))
+
+    guarded(work, False, format, debug)
+
+
+@recipes.command("validate")
+def validate(
+    paths: Annotated[list[str], typer.Argument(help="Recipe files, or shipped names.", show_default=False)],
+    quiet: Quiet = False,
+    format: Format = "text",
+    debug: Debug = False,
+) -> None:
+    """Check recipes: every mistake of every file at once, with line, place and the nearest valid key.
+
+    alignfreeze recipes validate my-recipe.yaml
+    """
+
+    def work(console: Console) -> None:
+        from alignfreeze_cli.runs.recipes import RecipeError, load
+
+        problems: dict[str, list[str]] = {}
+        for path in paths:
+            try:
+                recipe = load(path)
+            except SettingsError as error:
+                problems[path] = list(error.problems) if isinstance(error, RecipeError) else [str(error)]
+                continue
+            problems[path] = []
+            if format == "text" and not quiet:
+                base = "" if recipe.model else " (no model: for others to extend)"
+                print_result(f"{path}: fine{base}")
+        if format == "json":
+            print_json({"recipes": [{"recipe": path, "problems": found} for path, found in problems.items()]})
+        # One mistake may come from a file that several recipes extend.
+        every = list(dict.fromkeys(problem for found in problems.values() for problem in found))
+        if every:
+            raise RecipeError(every)
+
+    guarded(work, quiet, format, debug)
+
+
+@recipes.command("copy")
+def copy(
+    name: Name,
+    to: Annotated[Path | None, typer.Argument(help="File or folder; default: here.", show_default=False)] = None,
+    quiet: Quiet = False,
+    format: Format = "text",
+    debug: Debug = False,
+) -> None:
+    """Copy a shipped recipe, to change it. What it extends stays shipped.
+
+    alignfreeze recipes copy xlm-roberta-base-front my-recipe.yaml
+    """
+
+    def work(console: Console) -> None:
+        from alignfreeze_cli.runs.recipes import find
+
+        source = find(name)
+        target = to or Path(source.name)
+        target = target / source.name if target.is_dir() else target
+        if target.exists() or target.is_symlink():
+            raise OutputExistsError(f"{target} exists; name another file.")
+        if target.suffix not in (".yaml", ".yml"):
+            raise SettingsError(f"{target}: a recipe's name must end in .yaml.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        if format == "json":
+            print_json({"path": str(target), "copied": str(source)})
+        else:
+            print_result(str(target))
+
+    guarded(work, quiet, format, debug)
+
+
+@recipes.command("settings")
+def settings(
+    step: Annotated[str | None, typer.Argument(help="Only this step.", show_default=False)] = None,
+    format: Format = "text",
+    debug: Debug = False,
+) -> None:
+    """The reference of every setting: key, type, default, what it does. The same keys are options and recipe keys.
+
+    alignfreeze recipes settings realign
+    """
+
+    def work(console: Console) -> None:
+        from alignfreeze_cli.runs.showing import reference, reference_text
+
+        if format == "json":
+            print_json(reference(step))
+        else:
+            print_result(reference_text(step))
+
+    guarded(work, False, format, debug)
+
+
+def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "name": name,
+        "about": recipe.about,
+        "model": recipe.model,
+        "strategies": list(recipe.strategies) if recipe.model else [],
+        "tasks": list(recipe.tasks),
+        "seeds": list(recipe.seeds),
+        "path": str(recipe.files[-1].path),
+    }
+
+
+def _columns(rows: list[list[str]]) -> str:
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,238 @@
+"""What is wrong with the files of a recipe: everything at once, each with file, line, place and nearest valid key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alignfreeze_cli.runs.steps import MANNERS, STEPS
+from alignfreeze_cli.runs.yaml_text import Document, Place
+from alignfreeze_cli.settings import nearest, problems_of
+from alignfreeze_cli.tasks.registry import TASKS
+
+SHORTCUTS = {
+    "freeze": "freeze plan of realigning; short for realign.freeze",
+    "source": "language of training; short for align-pairs.source and finetune.language",
+    "targets": "target languages; short for align-pairs.target and, with the source before them, evaluate.languages",
+    "pairs": "ready-made pairs folders, which stand for the align-pairs step",
+}
+"""Keys that stand for settings of several steps; allowed wherever sections are."""
+
+TOP = {
+    "extends": "recipe that this one changes: a shipped name, or a path relative to this file",
+    "model": "encoder to start from: a folder, or org/name[@revision] on the Hub",
+    "name": "the model's part of the names of run folders",
+    "family": "which part of per-family applies; of a model in a folder its own type counts",
+    "strategy": "name of the recipe's only strategy, where its freeze plan does not say it",
+    "seeds": "one run for each",
+    "tasks": "tasks to fine-tune on and to evaluate",
+    "data": "folder that {data} stands for in paths",
+    "threads": "threads of every step, so that scores do not depend on the machine",
+    "strategies": "name -> what is different in that strategy",
+    "controls": "strategies that the table sets apart",
+    "per-task": "task -> what is different for that task",
+    "per-family": "family -> what is different for that family of encoders",
+}
+"""Keys at the top of a file only (per-task also in a strategy and in a family)."""
+
+NOT_FROM_OUTSIDE = ("extends", "strategy", "strategies", "controls", "per-task", "per-family")
+"""Keys that `--set` does not take: they make a recipe, they do not change one."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the check of one file takes from the others: the folder that `{data}` stands for, if any says it."""
+
+    data: str | None = None
+
+
+def problems_in(document: Document, known: Known) -> list[str]:
+    """Every mistake of one file, as `file:line: section.key: complaint`."""
+    found = _Check(document, known)
+    found.overlay(document.values, (), TOP)
+    for key, complaint in _TOP_CHECKS.items():
+        value = document.values.get(key)
+        if value is not None and (text := complaint(value)):
+            found.add((key,), text)
+    found.data_known(document.values.get("model"), ("model",))
+    for name, overlay in found.mapping("strategies", document.values, ()):
+        if not _NAME.fullmatch(name):
+            found.add(("strategies", name), "a name may hold letters, digits, dots and hyphens only")
+        found.overlay(overlay, ("strategies", name), ("per-task",))
+        found.per_task(overlay, ("strategies", name))
+    for name, overlay in found.mapping("per-family", document.values, ()):
+        found.overlay(overlay, ("per-family", name), ("per-task",))
+        found.per_task(overlay, ("per-family", name))
+    found.per_task(document.values, ())
+    return [*document.problems, *found.problems]
+
+
+class _Check:
+    def __init__(self, document: Document, known: Known) -> None:
+        self.document, self.known = document, known
+        self.problems: list[str] = []
+
+    def add(self, place: Place, complaint: str) -> None:
+        self.problems.append(f"{self.document.place(place)}: {complaint}")
+
+    def mapping(self, key: str, values: Mapping[str, Any], place: Place) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        """The parts of a key that holds a mapping of overlays; None stands for an empty one."""
+        parts = values.get(key)
+        if parts is None:
+            return
+        if not isinstance(parts, Mapping):
+            self.add((*place, key), f"must hold `name: …` lines, not {parts!r}")
+            return
+        for name, overlay in parts.items():
+            if overlay is None:
+                continue
+            if isinstance(overlay, Mapping):
+                yield name, overlay
+            else:
+                self.add((*place, key, name), f"must hold sections, not {overlay!r}")
+
+    def per_task(self, values: Mapping[str, Any], place: Place) -> None:
+        for name, overlay in self.mapping("per-task", values, place):
+            here = (*place, "per-task", name)
+            if name not in TASKS:
+                self.add(here, f"there is no such task, only {', '.join(TASKS)}" + nearest(name, TASKS))
+            self.overlay(overlay, here, ())
+
+    def overlay(self, values: Mapping[str, Any], place: Place, further: Iterable[str]) -> None:
+        """The sections and shortcuts among `values`; `further` are other keys allowed here."""
+        allowed = (*STEPS, *SHORTCUTS, *further)
+        for key, value in values.items():
+            here = (*place, key)
+            if key in STEPS:
+                self._section(key, value, here)
+            elif key in SHORTCUTS:
+                self._shortcut(key, value, here)
+            elif key not in allowed:
+                self.add(here, self._unknown(key, place, allowed))
+
+    def _unknown(self, key: str, place: Place, allowed: Iterable[str]) -> str:
+        if place and key in TOP:
+            return "belongs at the top of the recipe"
+        homes = [name for name, step in STEPS.items() if key.replace("_", "-") in step.keys]
+        if homes:
+            return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it below `{homes[0]}:`"
+        return "unknown key" + nearest(key, allowed)
+
+    def _section(self, name: str, section: Any, place: Place) -> None:
+        step = STEPS[name]
+        if section is None or (name == "realign" and isinstance(section, bool)):
+            return
+        if not isinstance(section, Mapping):
+            off = " (or false for a baseline)" if name == "realign" else ""
+            self.add(place, f"must hold `key: value` lines{off}, not {section!r}")
+            return
+        for key, value in section.items():
+            here, normal = (*place, key), key.replace("_", "-")
+            if normal in step.wired:
+                self.add(here, f"is filled in by `alignfreeze run`; write {step.wired[normal]} of the recipe")
+            elif normal in MANNERS:
+                self.add(here, "belongs on the command line of `alignfreeze run`, not into a recipe")
+            elif normal not in step.keys:
+                self.add(here, "unknown key" + nearest(normal, step.keys))
+            else:
+                self._setting(name, normal, value, here)
+
+    def _setting(self, step: str, key: str, value: Any, place: Place) -> None:
+        if value is None:
+            # "key:" with nothing after it takes back what the recipe below says, if the setting may be without value.
+            if problems_of(STEPS[step].settings, {key: None}):
+                self.add(place, "needs a value")
+            return
+        if not self.data_known(value, place):
+            return
+        if isinstance(value, Mapping):
+            self.add(place, "must be a value or a list, not further keys")
+            return
+        for problem in problems_of(STEPS[step].settings, {key: _without_data(value)}):
+            self.add(place, problem.removeprefix(f"{key}: "))
+
+    def data_known(self, value: Any, place: Place) -> bool:
+        """Whether the value can be filled in; complains if it holds `{data}` and nothing says what that is."""
+        if "{data}" in str(value) and self.known.data is None:
+            self.add(place, "holds {data}, but the recipe has no `data:` that says which folder it is")
+            return False
+        return True
+
+    def _shortcut(self, key: str, value: Any, place: Place) -> None:
+        if value is None:
+            return
+        step, setting = {
+            "freeze": ("realign", "freeze"),
+            "source": ("align-pairs", "source"),
+            "targets": ("align-pairs", "target"),
+            "pairs": ("realign", "pairs"),
+        }[key]
+        self._setting(step, setting, value, place)
+
+
+def _without_data(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("{data}", "data")
+    return [_without_data(item) for item in value] if isinstance(value, list) else value
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _seeds(value: Any) -> str | None:
+    seeds = _items(value)
+    for seed in seeds:
+        if isinstance(seed, bool) or not re.fullmatch(r"[0-9]+", str(seed)):
+            return f"must be whole numbers from 0, not {seed!r}"
+    texts = [str(int(seed)) for seed in seeds]
+    doubled = next((text for text in texts if texts.count(text) > 1), None)
+    return f"names {doubled} twice" if doubled else None if texts else "needs at least one seed"
+
+
+def _tasks(value: Any) -> str | None:
+    tasks = _items(value)
+    for task in tasks:
+        if task not in TASKS:
+            return f"there is no task {task!r}, only {', '.join(TASKS)}" + nearest(str(task), TASKS)
+        if tasks.count(task) > 1:
+            return f"names {task} twice"
+    return None if tasks else "needs at least one task"
+
+
+def _name(value: Any) -> str | None:
+    fits = isinstance(value, str) and _NAME.fullmatch(value)
+    return None if fits else f"must be a name of letters, digits, dots and hyphens, not {value!r}"
+
+
+def _names(value: Any) -> str | None:
+    return next(filter(None, map(_name, _items(value))), None)
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else f"must be text, not {value!r}"
+
+
+def _count(value: Any) -> str | None:
+    fits = not isinstance(value, bool) and re.fullmatch(r"[1-9][0-9]*", str(value))
+    return None if fits else f"must be a whole number from 1, not {value!r}"
+
+
+_TOP_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "extends": _text,
+    "model": _text,
+    "name": _name,
+    "family": _text,
+    "strategy": _name,
+    "seeds": _seeds,
+    "tasks": _tasks,
+    "data": _text,
+    "threads": _count,
+    "controls": _names,
+}

@@ -1,0 +1,232 @@
+"""The steps behind recipes, each once: what has to be made, from what, and where it lies.
+
+    <output>/pairs                              shared by all runs that want the same pairs
+    <output>/pairs-<strategy>                   of a strategy with pairs of its own
+    <output>/<model>-<strategy>-s<seed>/        one run
+        run.json                                what this run is
+        pairs -> ../pairs
+        encoder                                 absent in a baseline
+        pos, pos-scores                         one task model and its scores per task
+
+Names follow from a recipe alone, not from the part of it that is run, so that running the rest later finds the folders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.settings import StepSettings, nearest
+
+RUN_NAME = "run.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step to run. `name` is its output below the root, `needs` are the nodes whose outputs it reads."""
+
+    name: str
+    step: str
+    settings: StepSettings
+    needs: tuple[str, ...] = ()
+    recipe: str = ""
+
+    @property
+    def output(self) -> Path:
+        assert self.settings.output is not None  # the graph names every output
+        return self.settings.output
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy and seed. `tasks` maps a task to its scores' folder, `links` a name to where it points."""
+
+    folder: Path
+    model: str
+    strategy: str
+    seed: int
+    source: str
+    control: bool
+    tasks: dict[str, str]
+    links: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Make the folder, its links and `run.json`; what is there already and right stays untouched."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, target in self.links.items():
+            link = self.folder / name
+            if link.is_symlink() and os.readlink(link) != target:
+                link.unlink()
+            if not link.is_symlink() and not link.exists():
+                link.symlink_to(target)
+        text = json.dumps(self.described(), indent=2, ensure_ascii=False) + "\n"
+        path = self.folder / RUN_NAME
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            partial = self.folder / f".{RUN_NAME}.partial"
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+
+    def described(self) -> dict[str, Any]:
+        """What `run.json` holds: enough for a report to sort the run without reading its name."""
+        kept = ("model", "strategy", "seed", "source", "control", "tasks")
+        return {"schema": SCHEMA} | {name: getattr(self, name) for name in kept}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in an order in which they can be worked off, and the runs they make up."""
+
+    root: Path
+    nodes: dict[str, Node]
+    runs: tuple[Run, ...]
+    threads: int | None = None
+
+
+def expand(
+    recipes: Sequence[Recipe],
+    root: Path,
+    strategies: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+) -> Graph:
+    """The graph of recipes x strategies x seeds x tasks; `strategies` and `tasks` choose a part of it.
+
+    Raises SettingsError for an unknown strategy or task, a recipe without a model, and for two recipes that would write
+    different things to one folder.
+    """
+    _choose("--strategies", strategies, [name for recipe in recipes for name in recipe.strategies])
+    _choose("--tasks", tasks, [name for recipe in recipes for name in recipe.tasks])
+    builder = _Builder(root)
+    for recipe in recipes:
+        if recipe.model is None:
+            raise SettingsError(
+                f"The recipe {recipe.name} names no model, so it is only for others to extend; write `model:` into it, "
+                "or give --set model=org/name."
+            )
+        names = _Names(recipe)
+        # Seeds outside: after the first one, every strategy has a number to show.
+        for seed in recipe.seeds:
+            for strategy in recipe.strategies:
+                if not strategies or strategy in strategies:
+                    builder.add_run(recipe, names, strategy, seed, tasks)
+    threads = {recipe.threads for recipe in recipes if recipe.threads is not None}
+    if len(threads) > 1:
+        raise SettingsError("The recipes want different numbers of threads; give --threads.")
+    return Graph(root, builder.nodes, tuple(builder.runs), next(iter(threads), None))
+
+
+class _Builder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.nodes: dict[str, Node] = {}
+        self.runs: list[Run] = []
+
+    def add_run(self, recipe: Recipe, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
+        folder = f"{recipe.model_name}-{strategy}-s{seed}"
+        links: dict[str, str] = {}
+        for task in recipe.tasks:
+            if tasks and task not in tasks:
+                continue
+            variant = recipe.variant(strategy, task)
+            model, needs = variant.model, tuple[str, ...]()
+            if variant.realigned:
+                encoder = self._encoder(recipe, names, variant, folder, seed, links)
+                model, needs = str(encoder.output), (encoder.name,)
+            tagger = self._add(
+                recipe, variant, "finetune", f"{folder}/{task}", needs, model=model, task=task, seed=seed
+            )
+            self._add(
+                recipe,
+                variant,
+                "evaluate",
+                f"{folder}/{task}-scores",
+                (tagger.name,),
+                model=str(tagger.output),
+                task=task,
+            )
+        scores = {task: f"{task}-scores" for task in recipe.tasks}
+        control = strategy in recipe.controls
+        run = Run(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
+        if run not in self.runs:
+            self.runs.append(run)
+
+    def _encoder(
+        self, recipe: Recipe, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+    ) -> Node:
+        pairs: tuple[str, ...] = variant.pairs
+        needs: tuple[str, ...] = ()
+        if not pairs:
+            node = self._add(recipe, variant, "align-pairs", names.pairs(variant), ())
+            pairs, needs = (str(node.output),), (node.name,)
+            links[names.link(variant)] = f"../{node.name}"
+        return self._add(
+            recipe,
+            variant,
+            "realign",
+            f"{folder}/{names.encoder(variant)}",
+            needs,
+            model=variant.model,
+            pairs=list(pairs),
+            seed=seed,
+        )
+
+    def _add(
+        self, recipe: Recipe, variant: Variant, step: str, name: str, needs: tuple[str, ...], **wired: Any
+    ) -> Node:
+        where = f"{recipe.name}, strategy {variant.strategy}, task {variant.task}"
+        settings = variant.settings(step, where, output=str(self.root / name), **wired)
+        node = Node(name, step, settings, needs, recipe.name)
+        known = self.nodes.setdefault(name, node)
+        if known.settings != settings or known.needs != needs:
+            raise SettingsError(
+                f"{known.recipe} and {recipe.name} would both write {settings.output}, with different settings; run "
+                "them with an --output each."
+            )
+        return known
+
+
+class _Names:
+    """Names of the folders that variants of a recipe may share.
+
+    What the first task has without any strategy gets the bare name, others what makes them different. Strategies with
+    the same pairs share the folder that bears the name of the first of them.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        first = recipe.variant(None, recipe.tasks[0]).sections["align-pairs"]
+        self._pairs: list[tuple[Mapping[str, Any], str]] = [(first, "pairs")]
+        for strategy in recipe.strategies:
+            for task in recipe.tasks:
+                common = recipe.variant(None, task).sections["align-pairs"]
+                own = recipe.variant(strategy, task).sections["align-pairs"]
+                parts = ["pairs"] + [task] * (common != first) + [strategy] * (own != common)
+                if all(own != section for section, _ in self._pairs):
+                    self._pairs.append((own, "-".join(parts)))
+
+    def pairs(self, variant: Variant) -> str:
+        return next(name for section, name in self._pairs if section == variant.sections["align-pairs"])
+
+    def link(self, variant: Variant) -> str:
+        """The name of the pairs inside a run's folder; plain unless the run's tasks have different ones."""
+        first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
+        return "pairs" if self.pairs(first) == self.pairs(variant) else f"pairs-{variant.task}"
+
+    def encoder(self, variant: Variant) -> str:
+        first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
+        same = all(variant.sections[step] == first.sections[step] for step in ("align-pairs", "realign"))
+        return "encoder" if same and variant.pairs == first.pairs else f"encoder-{variant.task}"
+
+
+def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            listed = ", ".join(dict.fromkeys(known))
+            hint = nearest(name, known)
+            raise SettingsError(f"{option}: there is no {name!r}, only {listed}{hint or '.'}")

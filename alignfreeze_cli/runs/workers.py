@@ -1,0 +1,253 @@
+"""Worker processes for steps: started once and reused, so that torch is imported once in each.
+
+Each worker is a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which passes it on to
+the workers that are at work, once. They save a checkpoint and answer. A worker whose parent has died notices that its
+lifeline (a pipe of which only the parent holds the other end) is closed, and interrupts itself: no orphans.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from alignfreeze_cli.errors import AlignFreezeError, Interrupted
+from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.runs.graph import Node
+from alignfreeze_cli.runs.runner import Outcome, Progress, attempt, effective, torch_threads
+from alignfreeze_cli.settings import StepSettings
+
+_SPEAK_EVERY = 1.0  # seconds between two words about the progress of a step
+_CONTEXT = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads hold
+
+
+class WorkerDiedError(AlignFreezeError):
+    """The process of a step ended without a word; most often the system killed it for want of memory."""
+
+
+def run_in_workers(progress: Progress, jobs: int, threads: int, overwrite: bool) -> None:
+    """Work off the graph with `jobs` processes.
+
+    Raises KeyboardInterrupt after SIGINT or SIGTERM, once all of them have saved what they could.
+    """
+    pool: list[_Worker] = []
+    total = len(progress.graph.nodes)
+    with _Stop() as stop, progress.console.task("steps", total=total, unit="steps") as bar:
+        try:
+            while len(progress.outcomes) < total and not stop.asked:
+                counted = len(progress.outcomes)
+                for node in progress.ready():
+                    worker = next((w for w in pool if w.node is None and w.process.is_alive()), None)
+                    if worker is None and sum(w.node is not None for w in pool) < jobs:
+                        worker = _Worker(threads)
+                        pool.append(worker)
+                    if worker is None:
+                        break
+                    worker.start(node, effective(node, overwrite))
+                    progress.started.add(node.name)
+                _listen(pool, progress, stop)
+                notes = "; ".join(w.note for w in pool if w.node is not None)
+                bar.advance(len(progress.outcomes) - counted, notes)
+            if stop.asked:
+                _interrupt(pool, progress, stop)
+        finally:
+            for worker in pool:
+                worker.close()
+    if stop.asked:
+        raise KeyboardInterrupt
+
+
+def _listen(pool: list[_Worker], progress: Progress, stop: _Stop) -> None:
+    """Wait until a worker says something, or a signal comes."""
+    busy = {worker.connection: worker for worker in pool if worker.node is not None}
+    if not busy:
+        return  # what was struck off has made the end of the graph
+    for connection in wait([*busy, stop.connection]):
+        if connection is not stop.connection:
+            outcome = busy[connection].listen(progress.console)  # type: ignore[index]
+            if outcome is not None:
+                progress.end(outcome)
+
+
+def _interrupt(pool: list[_Worker], progress: Progress, stop: _Stop) -> None:
+    """Pass Ctrl-C on, and wait until every worker has saved; a second Ctrl-C does not wait."""
+    busy = [worker for worker in pool if worker.node is not None]
+    progress.console.info(f"Interrupted: {len(busy)} steps save what they have (Ctrl-C again to stop at once).")
+    for worker in busy:
+        worker.interrupt()
+    while any(worker.node is not None for worker in busy):
+        if stop.asked > 1:
+            for worker in busy:
+                worker.process.kill()
+        for connection in wait([w.connection for w in busy if w.node is not None], timeout=0.2):
+            worker = next(w for w in busy if w.connection is connection)
+            outcome = worker.listen(progress.console)
+            if outcome is not None and outcome.status in ("made", "already done"):
+                progress.end(outcome)
+
+
+class _Stop:
+    """Counts SIGINT and SIGTERM, and makes `connection` readable, so that no signal falls between two lines of code."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.connection, self._wake = _CONTEXT.Pipe(duplex=False)
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+            self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.asked += 1
+        self._wake.send_bytes(b"!")
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self.connection.close()
+        self._wake.close()
+
+
+class _Worker:
+    """The parent's end of one process. `node` is what it is at, None when it is idle."""
+
+    def __init__(self, threads: int) -> None:
+        self.connection, theirs = _CONTEXT.Pipe()
+        lifeline, self._lifeline = _CONTEXT.Pipe(duplex=False)
+        self.process = _CONTEXT.Process(target=_serve, args=(theirs, lifeline, threads), name="alignfreeze-step")
+        # Born with SIGINT blocked: until the worker has its own process group, Ctrl-C in the terminal would hit it too.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        theirs.close()
+        lifeline.close()
+        self.node: Node | None = None
+        self.note = ""
+        self.dead = False
+
+    def start(self, node: Node, settings: StepSettings) -> None:
+        self.node, self.note = node, node.name
+        self.connection.send((node, settings))
+
+    def listen(self, console: Console) -> Outcome | None:
+        """Take one message; gives the outcome of the step if it was the last one."""
+        assert self.node is not None
+        node = self.node
+        try:
+            kind, value = self.connection.recv()
+        except (EOFError, OSError):
+            self.node, self.dead = None, True
+            self.process.join()
+            how = _signal_name(self.process.exitcode)
+            error = WorkerDiedError(f"its process was ended by {how}; memory may have run out, try fewer --jobs")
+            return Outcome(node, "failed", error=error)
+        if kind == "warn":
+            console.warn(f"{node.name}: {value}")
+        elif kind == "note":
+            self.note = f"{node.name} {value}"
+        elif kind == "interrupted":
+            self.node = None
+        elif kind == "done":
+            self.node = None
+            return replace(value, node=node)
+        return None
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.process.pid is not None:
+                os.kill(self.process.pid, signal.SIGINT)
+
+    def close(self) -> None:
+        """End the process. One that is still at work (after an error here) is interrupted first."""
+        if self.node is not None:
+            self.interrupt()
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self.process.join()
+        self.connection.close()
+        self._lifeline.close()
+
+
+def _serve(connection: Connection, lifeline: Connection, threads: int) -> None:
+    """A worker's life: take a step, run it, send what came of it; None or the parent's death is the end."""
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets what came before
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt, EOFError, OSError), torch_threads(threads):
+        while (job := connection.recv()) is not None:
+            node, settings = job
+            try:
+                message: tuple[str, Any] = ("done", _portable(attempt(node, settings, _Relay(connection))))
+            except (Interrupted, KeyboardInterrupt):
+                message = ("interrupted", None)
+            connection.send(message)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is at work any more
+
+
+def _watch(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _portable(outcome: Outcome) -> Outcome:
+    """The outcome as it can be sent: an error that can't be pickled is sent as what it says."""
+    try:
+        pickle.loads(pickle.dumps(outcome))
+    except Exception:
+        error = outcome.error
+        return replace(
+            outcome, error=AlignFreezeError(f"{type(error).__name__}: {error}") if error else None, details={}
+        )
+    return outcome
+
+
+@dataclass
+class _Relay(Console):
+    """A console in a worker: warnings and progress go to the parent, the rest stays unsaid."""
+
+    connection: Connection
+
+    def warn(self, text: str) -> None:
+        self.connection.send(("warn", text))
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+        yield _RelayTask(self.connection, title, total)
+
+
+class _RelayTask(Task):
+    def __init__(self, connection: Connection, title: str, total: int | None) -> None:
+        super().__init__(total)
+        self.connection, self.title = connection, title
+        self.spoken = time.monotonic()
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        super().advance(amount, note)
+        if time.monotonic() - self.spoken >= _SPEAK_EVERY:
+            self.spoken = time.monotonic()
+            share = f"{self.done / self.total:.0%}" if self.total else f"{self.done:,}"
+            self.connection.send(("note", f"{self.title} {share}"))
+
+
+def _signal_name(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
