@@ -46,7 +46,7 @@ def make_batch(
     pad_id: int,
     renumber: Callable[[NDArray[np.integer]], NDArray[np.integer]] | None = None,
 ) -> WordBatch:
-    """Lay out some pairs. `renumber` turns token ids into rows of a reduced embedding table."""
+    """Lay out some pairs. `renumber` turns token ids, also `pad_id`, into rows of a reduced embedding table."""
     sentences, words = [], []
     picks = [(d.pairs.source, d.source) for d in drawn] + [(d.pairs.target, d.target) for d in drawn]
     for side, index in picks:
@@ -57,7 +57,7 @@ def make_batch(
     lengths = np.array([len(sentence) for sentence in sentences])
     ids: NDArray[np.integer] = np.concatenate(sentences)
     if renumber is not None:
-        ids = renumber(ids)
+        ids, pad_id = renumber(ids), int(renumber(np.array([pad_id]))[0])
     layout = packing.pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
 
     counts = np.array([len(spans) for spans in words])

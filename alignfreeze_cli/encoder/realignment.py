@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -190,7 +191,7 @@ def _train(
     arch = architecture(model)
     active = None
     if settings.vocabulary == "active":
-        active = ActiveVocabulary(model, material.token_ids())
+        active = ActiveVocabulary(model, np.append(material.token_ids(), material.pad_id))
         console.info(f"{len(active.ids):,} of {active.full.num_embeddings:,} word embeddings occur in the pairs.")
     torch.manual_seed(settings.seed)
     projection: nn.Module = nn.Identity()
