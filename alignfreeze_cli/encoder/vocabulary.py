@@ -32,9 +32,9 @@ IdArray = TypeVar("IdArray", Tensor, npt.NDArray[np.integer])
 class ActiveVocabulary:
     """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed) until `restore()`.
 
-    The full table rests where it is, without gradient or optimizer state; it is not part of the model meanwhile, so
-    moving the model to a device leaves it behind. Whatever is fed to the model must go through `remap`. SettingsError
-    if the output layer shares the table (masked-word models), since that layer needs every row.
+    The full table rests in main memory, without gradient or optimizer state, and is not part of the model meanwhile.
+    Whatever is fed to the model must go through `remap`, also the padding id. SettingsError if the output layer shares
+    the table (masked-word models), since that layer needs every row.
     """
 
     def __init__(self, model: PreTrainedModel, ids: Tensor | npt.NDArray[np.integer]) -> None:
@@ -44,12 +44,10 @@ class ActiveVocabulary:
         output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
         if output is not None and output.weight is self.full.weight:
             raise SettingsError("the output layer shares the word embeddings, so all of their rows must stay.")
-        needed = torch.as_tensor(ids).flatten().long().cpu()
-        # RoBERTa finds positions by comparing ids with the padding id, so the ids up to it must keep their numbers.
-        needed = torch.cat([needed, torch.arange(arch.first_position)])
         padding = self.full.padding_idx
-        if padding is not None:
-            needed = torch.cat([needed, torch.tensor([padding])])
+        # RoBERTa finds positions by comparing ids with the padding id, so the ids up to it must keep their numbers.
+        always = [*range(arch.first_position), *([] if padding is None else [padding])]
+        needed = torch.cat([torch.as_tensor(ids).flatten().long().cpu(), torch.tensor(always, dtype=torch.long)])
         self.ids = torch.unique(needed)  # (active,), sorted
         self._numbers = torch.full((self.full.num_embeddings,), -1)
         self._numbers[self.ids] = torch.arange(len(self.ids))
@@ -60,6 +58,7 @@ class ActiveVocabulary:
         small.weight.requires_grad_(self.full.weight.requires_grad)
         small.train(self.full.training)
         arch.set_word_embeddings(model, small)
+        self.full.to("cpu")
 
     def remap(self, ids: IdArray) -> IdArray:
         """The numbers of these token ids in the small table, same shape and kind. ValueError if one has no row."""
@@ -70,7 +69,7 @@ class ActiveVocabulary:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Write the trained rows into the full table, on the device where the model now is, and put it back."""
+        """Write the trained rows into the full table and put it back, on the device where the model now is."""
         arch = architecture(self.model)
         small = arch.word_embeddings(self.model)
         weight = self.full.weight

@@ -40,7 +40,7 @@ DEBERTA = {
 }
 # What a family's configuration has besides; without it these would not look like the models that people realign.
 OWN: dict[str, dict[str, Any]] = {
-    "distilbert": {"dropout": 0.0, "attention_dropout": 0.0},
+    "distilbert": {"dropout": 0.0, "attention_dropout": 0.0, "hidden_dim": 40},
     "deberta-v2": DEBERTA,
     "modernbert": {"local_attention": 6, "global_attn_every_n_layers": 3, "bos_token_id": 1, "eos_token_id": 2}
     | {"pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2},

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan, default_read_block
+from alignfreeze_cli.encoder.packing import encode, pack
 from alignfreeze_cli.errors import SettingsError
 
-from .models import N_BLOCKS, realign_steps, tiny
+from .models import N_BLOCKS, realign_steps, sentences, tiny
 
 block_counts = st.integers(1, 40)
 
@@ -195,6 +196,19 @@ def test_frozen_parts_stay_bit_identical_and_the_others_change(family: str, text
         assert any("word_embeddings" in name or "tok_embeddings" in name for name in touched_embeddings)
     after_blocks = {name for name in before if name.startswith(FAMILIES[family].after or ("-",))}
     assert not after_blocks & changed
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_graph_is_built_where_everything_below_is_frozen(family: str) -> None:
+    model = tiny(family)
+    arch = architecture(model)
+    apply_plan(model, FreezePlan.parse("front,embeddings").resolve(N_BLOCKS))
+    ids, starts, lengths = sentences()
+    states: list[torch.Tensor] = []
+    for block in arch.blocks(model):
+        block.register_forward_pre_hook(lambda _, args: states.append(args[0]))
+    encode(model, pack(ids, starts, lengths, arch), N_BLOCKS - 2)
+    assert [state.requires_grad for state in states] == [False, False, False, True]
 
 
 def test_a_plan_for_another_encoder_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, architecture
@@ -70,6 +70,7 @@ def _rows_of(numbers: torch.Tensor) -> dict[int, torch.Tensor]:
     return {int(n): (numbers == n).nonzero()[:, 0] for n in numbers.unique() if n >= 0}
 
 
+@settings(max_examples=40)
 @given(all_lengths, st.sampled_from(["bert", "roberta", "deberta-v2", "modernbert"]))
 def test_no_token_attends_to_another_sentence(lengths: list[int], family: str) -> None:
     model = MODELS.setdefault(family, tiny(family))
@@ -161,11 +162,12 @@ def test_every_sentence_is_read_as_if_it_were_alone(family: str) -> None:
     torch.testing.assert_close(hidden, torch.cat(alone), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "xlm-roberta", "electra"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_packing_works_with_eager_attention(family: str) -> None:
     model = tiny(family, attn_implementation="eager")
-    assert architecture(model).additive_mask
-    torch.testing.assert_close(step(model, pack, "first"), step(tiny(family), pad, "first"), rtol=1e-9, atol=1e-9)
+    assert architecture(model).additive_mask == (family != "deberta-v2")
+    close = 1e-3 if family == "modernbert" else 1e-9  # its eager softmax is in single precision
+    torch.testing.assert_close(step(model, pack, "first"), step(tiny(family), pad, "first"), rtol=close, atol=close)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
