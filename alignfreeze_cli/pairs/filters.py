@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
+from alignfreeze_cli.pairs.arrays import int32_array, int32_values
 from alignfreeze_cli.pairs.links import Links
 from alignfreeze_cli.pairs.words import Words
 
@@ -34,7 +35,6 @@ def filter_links(source: Words, target: Words, links: Links) -> Filtered:
         np.bincount(target_words, minlength=1)[target_words] == 1
     )
     source_words, target_words = source_words[single], target_words[single]
-    equal = pc.equal(source.values.take(source_words), target.values.take(target_words))
-    differs = ~equal.to_numpy(zero_copy_only=False)
-    left = links.select(single).select(differs)
+    equal = pc.equal(source.values.take(int32_array(source_words)), target.values.take(int32_array(target_words)))
+    left = links.select(single).select(int32_values(pc.cast(equal, "int32")) == 0)
     return Filtered(left, len(links) - int(single.sum()), int(single.sum()) - len(left))

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from alignfreeze_cli.pairs.arrays import int32_array
+
 _LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
 
 Indices = npt.NDArray[np.int64]
@@ -49,11 +51,10 @@ class Links:
 
     def column(self, pairs: int) -> pa.ListArray:
         """As a column of the pairs folder: one list of [i, j] per sentence pair."""
-        both = np.stack((self.source, self.target), axis=1).astype(np.int32)
-        inner = np.arange(0, 2 * len(self) + 1, 2, dtype=np.int32)
-        outer = np.zeros(pairs + 1, np.int32)
-        np.cumsum(self.counts(pairs), out=outer[1:])
-        return pa.ListArray.from_arrays(pa.array(outer), pa.ListArray.from_arrays(pa.array(inner), both.ravel()))
+        both = np.stack((self.source, self.target), axis=1).ravel()
+        inner = int32_array(np.arange(0, len(both) + 1, 2))
+        outer = int32_array(np.concatenate(([0], np.cumsum(self.counts(pairs)))))
+        return pa.ListArray.from_arrays(outer, pa.ListArray.from_arrays(inner, int32_array(both)))
 
     def to_lists(self, pairs: int) -> list[list[tuple[int, int]]]:
         found: list[list[tuple[int, int]]] = [[] for _ in range(pairs)]

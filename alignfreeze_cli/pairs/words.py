@@ -16,12 +16,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.pairs.arrays import Bytes, Ints, as_strings, int32_array, string_array, string_parts
 
 BLANK, WORD, OTHER, MARK, FORMAT = range(5)
 """Classes of code points. MARK and FORMAT belong to what they follow; they occur in the rule `unicode` only."""
@@ -30,6 +32,7 @@ _CODE_POINTS = 0x110000
 _ZERO_WIDTH_SPACE = 0x200B
 
 Segmenter = Callable[[str], list[str]]
+Texts: TypeAlias = "Sequence[str] | pa.StringArray"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Words:
     """
 
     values: pa.StringArray
-    offsets: npt.NDArray[np.int32]
+    offsets: Ints
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -52,21 +55,21 @@ class Words:
         return cls(pa.array([word for sentence in sentences for word in sentence], pa.string()), offsets)
 
     @property
-    def lengths(self) -> npt.NDArray[np.int32]:
+    def lengths(self) -> Ints:
         """Number of words of each sentence."""
         return np.diff(self.offsets)
 
     @property
     def column(self) -> pa.ListArray:
         """As a column of the pairs folder: one list of strings per sentence."""
-        return pa.ListArray.from_arrays(pa.array(self.offsets), self.values)
+        return pa.ListArray.from_arrays(int32_array(self.offsets), self.values)
 
     def to_lists(self) -> list[list[str]]:
         lists: list[list[str]] = self.column.to_pylist()
         return lists
 
 
-def splitter(rule: str, language: str) -> Callable[[Sequence[str]], Words]:
+def splitter(rule: str, language: str) -> Callable[[Texts], Words]:
     """The function that cuts sentences of a language into words by a rule (`unicode`, `published`, `blank`).
 
     Raises SettingsError if the language needs a segmenter that is not installed.
@@ -99,50 +102,63 @@ def class_table(rule: str) -> npt.NDArray[np.uint8]:
     return table
 
 
-def _split_by_class(sentences: Sequence[str], table: npt.NDArray[np.uint8]) -> Words:
-    """A word is a run of characters of one class other than BLANK."""
-    text = "\n".join(sentences)  # the line feed is blank under every rule, so no word crosses it
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    kinds = _attach(table[points])
-    bordered = np.concatenate(([BLANK], kinds, [BLANK]))
-    changes = bordered[1:] != bordered[:-1]
-    starts = np.flatnonzero(changes[:-1] & (kinds != BLANK))
-    ends = np.flatnonzero(changes[1:] & (kinds != BLANK)) + 1
-
-    lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-    sentence_ends = np.cumsum(lengths + 1)  # in characters, the line feed counted
-    offsets = np.zeros(len(sentences) + 1, np.int32)
-    offsets[1:] = np.searchsorted(starts, sentence_ends)
-
-    data = np.frombuffer(text.encode(), np.uint8)
-    in_word = kinds != BLANK
-    if len(data) != len(points):
-        # From characters to bytes: every byte but a continuation (10xxxxxx) begins a character.
-        first_bytes = np.append(np.flatnonzero((data & 0xC0) != 0x80), len(data))
-        in_word = np.repeat(in_word, np.diff(first_bytes))
-        starts, ends = first_bytes[starts], first_bytes[ends]
-    value_offsets = np.zeros(len(starts) + 1, np.int32)
-    np.cumsum(ends - starts, out=value_offsets[1:])
-    buffers = [None, pa.py_buffer(value_offsets), pa.py_buffer(data[in_word])]
-    return Words(pa.StringArray.from_buffers(len(starts), buffers[1], buffers[2]), offsets)
+def _split_by_class(sentences: Texts, table: npt.NDArray[np.uint8]) -> Words:
+    """A word is a run of characters of one class other than BLANK. All positions are of bytes."""
+    data, borders = string_parts(as_strings(sentences))
+    if len(data) == 0:
+        return Words(string_array(data, np.zeros(1, np.int32)), np.zeros(len(borders), np.int32))
+    kinds = _attach(_classes(data, table), borders)
+    changes = np.empty(len(data) + 1, bool)
+    changes[1:-1] = kinds[1:] != kinds[:-1]
+    changes[borders] = True  # no word crosses from one sentence to the next
+    edges = np.flatnonzero(changes)
+    worded = kinds[edges[:-1]] != BLANK
+    starts, ends = edges[:-1][worded], edges[1:][worded]
+    values = string_array(data[kinds != BLANK], np.concatenate(([0], np.cumsum(ends - starts))))
+    return Words(values, np.searchsorted(starts, borders).astype(np.int32))
 
 
-def _attach(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Give marks and format characters the class of what they follow."""
+def _classes(data: Bytes, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The class of every byte of UTF-8 text, which is the class of the character it belongs to."""
+    kinds = np.concatenate((table[:0x80], np.zeros(0x80, np.uint8)))[data]  # right for ASCII
+    # Two bytes: 110xxxxx 10xxxxxx; three: 1110xxxx and two more; four: 11110xxx and three more.
+    first = np.flatnonzero(data >= 0xC0)
+    if len(first) == 0:
+        return kinds
+    lead = data[first].astype(np.int32)
+    points = ((lead & 0x1F) << 6) | (data[first + 1] & 0x3F)
+    longer = np.flatnonzero(lead >= 0xE0)
+    if len(longer):
+        points[longer] = ((points[longer] & 0x3FF) << 6) | (data[first[longer] + 2] & 0x3F)
+    longest = np.flatnonzero(lead >= 0xF0)
+    if len(longest):
+        points[longest] = ((points[longest] & 0x7FFF) << 6) | (data[first[longest] + 3] & 0x3F)
+    found = table[points]
+    kinds[first] = kinds[first + 1] = found
+    kinds[first[longer] + 2] = found[longer]
+    kinds[first[longest] + 3] = found[longest]
+    return kinds
+
+
+def _attach(kinds: npt.NDArray[np.uint8], borders: Ints) -> npt.NDArray[np.uint8]:
+    """Give marks and format characters the class of what they follow in their sentence."""
     attached = kinds >= MARK
     if not attached.any():
         return kinds
     base = np.where(attached, 0, np.arange(len(kinds), dtype=np.int32))
+    first = borders[:-1][borders[:-1] < len(kinds)]
+    base[first] = first
     np.maximum.accumulate(base, out=base)
     found = kinds[base]
-    # A mark that follows a blank or begins the text stands alone as a word; a format character there shows nothing.
+    # A mark that follows a blank or begins a sentence stands alone as a word; a format character there shows nothing.
     alone = attached & ((found == BLANK) | (found >= MARK))
     return np.where(alone, np.where(kinds == MARK, WORD, BLANK), found).astype(np.uint8)
 
 
-def _split_by_segmenter(sentences: Sequence[str], segmenter: Segmenter) -> Words:
-    """Word by word; blanks that a segmenter hands back are dropped."""
-    return Words.from_lists([[w for word in segmenter(s) if (w := word.strip())] for s in sentences])
+def _split_by_segmenter(sentences: Texts, segmenter: Segmenter) -> Words:
+    """Sentence by sentence; blanks that a segmenter hands back are dropped."""
+    texts = as_strings(sentences).to_pylist()
+    return Words.from_lists([[w for word in segmenter(text) if (w := word.strip())] for text in texts])
 
 
 def segmenter_for(language: str) -> Segmenter | None:

@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.pairs.aligners.base import Aligner, Batch
+from alignfreeze_cli.pairs.arrays import int32_array
 from alignfreeze_cli.pairs.filters import filter_links
 from alignfreeze_cli.pairs.folder import SCHEMA
-from alignfreeze_cli.pairs.lines import Chunk, Lines, Problem, decode_lines, parse
+from alignfreeze_cli.pairs.lines import Chunk, Lines, Problem, companion_lines, parse
 from alignfreeze_cli.pairs.links import write_pharaoh
 from alignfreeze_cli.pairs.statistics import Counts
-from alignfreeze_cli.pairs.words import Words, splitter
+from alignfreeze_cli.pairs.words import Texts, Words, splitter
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Aligned:
 
 
 @functools.lru_cache(maxsize=4)
-def _splitter(rule: str, language: str) -> Callable[[Sequence[str]], Words]:
+def _splitter(rule: str, language: str) -> Callable[[Texts], Words]:
     return splitter(rule, language)
 
 
@@ -68,8 +69,7 @@ def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: by
     `first_companion` in that file.
     """
     lines = parse(chunk)
-    undecodable: dict[int, str] = {}
-    given = None if companions is None else decode_lines(companions, first_companion, undecodable)
+    given, undecodable = (None, {}) if companions is None else companion_lines(companions, first_companion)
     batch = split_chunk(job, lines, given)
     found = job.aligner.align(batch)
     filtered = filter_links(batch.source, batch.target, found)
@@ -103,8 +103,8 @@ def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: by
         (counts.kept, counts.malformed, counts.malformed_links, counts.empty, counts.unlinked)
     )
     columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
-    rows = np.flatnonzero(kept)
-    table = pa.table([column.take(pa.array(rows)) for column in columns], schema=SCHEMA)
+    rows = int32_array(np.flatnonzero(kept))
+    table = pa.table([column.take(rows) for column in columns], schema=SCHEMA)
     return Aligned(
         chunk.place,
         len(batch),

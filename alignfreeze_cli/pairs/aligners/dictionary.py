@@ -23,13 +23,12 @@ import numpy.typing as npt
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.aligners.base import Batch
+from alignfreeze_cli.pairs.arrays import Ints, int32_values
 from alignfreeze_cli.pairs.dictionaries import find_dictionary, read_entries
 from alignfreeze_cli.pairs.links import Links
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.words import Words
 from alignfreeze_cli.progress import Console
-
-Ints = npt.NDArray[np.int32]
 
 _TABLE = 1 << 20
 """Cells of the table that is kept while a few hundred sentences are aligned: small enough for the processor's cache."""
@@ -105,7 +104,7 @@ def _look_up(words: Words, numbers: Mapping[str, int], fold_case: bool) -> tuple
     if fold_case:
         distinct = [word.casefold() for word in distinct]
     known = np.fromiter((numbers.get(word, -1) for word in distinct), np.int32, len(distinct))
-    found = known[encoded.indices.to_numpy()] if distinct else known
+    found = known[int32_values(encoded.indices)]
     places = np.flatnonzero(found >= 0).astype(np.int32)
     return places, found[places]
 
