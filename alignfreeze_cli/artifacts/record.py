@@ -59,7 +59,7 @@ class Record:
 
     def as_parent(self) -> dict[str, Any]:
         """This record as it stands in the lineage of its children: without the files, with their digest."""
-        kept = ("kind", "settings", "inputs", "seed", "details", "created", "versions", "hardware")
+        kept = ("kind", "settings", "inputs", "seed", "details", "created", "seconds", "versions", "hardware")
         return {"digest": self.digest} | {name: getattr(self, name) for name in kept}
 
     def write(self, folder: Path) -> None:
