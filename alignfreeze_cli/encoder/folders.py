@@ -78,6 +78,8 @@ def save_encoder(model: Any, without: list[str], source: Path, folder: Path) -> 
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
     with disk_errors(folder / "model.safetensors"):
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
+    # safetensors makes files that only their owner may read.
+    shutil.copymode(folder / "config.json", folder / "model.safetensors")
     copy_tokenizer(source, folder)
 
 

@@ -264,10 +264,10 @@ def _read(accelerator: Accelerator, losses: list[Tensor], done: int) -> list[flo
     if not losses:
         return []
     values: list[float] = accelerator.reduce(torch.stack(losses), "sum").tolist()
-    for back, value in enumerate(reversed(values)):
+    for number, value in enumerate(values, done - len(values) + 1):
         if not math.isfinite(value):
             raise AlignFreezeError(
-                f"The loss of step {done - back} is {value}; a lower --learning-rate or --precision fp32 may help."
+                f"The loss of step {number} is {value}; a lower --learning-rate or --precision fp32 may help."
             )
     return values
 
