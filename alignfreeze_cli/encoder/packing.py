@@ -27,7 +27,6 @@ Ints = npt.NDArray[np.integer[Any]]
 # What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden unit
 # (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
 PAIR_COST = 8
-TRIES = 6  # numbers of rows to compare; more of them bring nothing
 
 
 @dataclass(frozen=True)
@@ -123,15 +122,16 @@ def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
 def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]:
     """Row and column of each sentence (both (sentences,)), the number of rows and their width.
 
-    Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least.
+    Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least. Fewer rows
+    are tried as long as they could still win, that is without padding but with their longer attention.
     """
     longest, total = int(lengths.max()), int(lengths.sum())
     order = np.argsort(-lengths, kind="stable").tolist()
     sizes = lengths.tolist()
     best: tuple[float, int, int, list[int], list[int]] | None = None
-    # With more rows the width stays that of the longest sentence; with fewer, rows and masks grow without need.
-    most = min(len(sizes), -(-total // longest) + 1)
-    for n_rows in range(max(1, most - TRIES), most + 1):
+    # More rows than this only add padding, since none can be narrower than the longest sentence.
+    n_rows = min(len(sizes), -(-total // longest) + 1)
+    while n_rows and (best is None or total * (12.0 * hidden_size + PAIR_COST * total / n_rows) < best[0]):
         fill = [(0, row) for row in range(n_rows)]
         row_of, column_of = [0] * len(sizes), [0] * len(sizes)
         for sentence in order:
@@ -142,6 +142,7 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]
         cost = n_rows * width * (12.0 * hidden_size + PAIR_COST * width)
         if best is None or cost < best[0]:
             best = (cost, n_rows, width, row_of, column_of)
+        n_rows -= max(1, n_rows // 16)
     assert best is not None
     _, n_rows, width, row_of, column_of = best
     return np.array(row_of), np.array(column_of), n_rows, width
