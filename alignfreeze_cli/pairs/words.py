@@ -12,6 +12,7 @@ is cut by a few operations on arrays, with no Python object per word.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ BLANK, WORD, OTHER, MARK, FORMAT = range(5)
 
 _CODE_POINTS = 0x110000
 _ZERO_WIDTH_SPACE = 0x200B
+_MAY_ATTACH = (range(0x20000), range(0xE0000, 0xE1000))
+"""Where marks and format characters are: the other planes hold ideographs, private characters, or nothing."""
 
 Segmenter = Callable[[str], list[str]]
 Texts: TypeAlias = "Sequence[str] | pa.StringArray"
@@ -83,20 +86,26 @@ def splitter(rule: str, language: str) -> Callable[[Texts], Words]:
 @functools.cache
 def class_table(rule: str) -> npt.NDArray[np.uint8]:
     """Class of every code point under a rule, shape (0x110000,)."""
-    # Surrogates occur in no UTF-8 text; a blank stands in their place so that the string can be searched.
-    everything = "".join(" " if 0xD800 <= point < 0xE000 else chr(point) for point in range(_CODE_POINTS))
-    table = np.full(_CODE_POINTS, WORD if rule == "blank" else OTHER, np.uint8)
-    for pattern, kind in ((r"\w+", WORD), (r"\s+", BLANK)):
-        if rule == "blank" and kind == WORD:
-            continue
-        for run in re.finditer(pattern, everything):
-            table[run.start() : run.end()] = kind
+    points = np.arange(_CODE_POINTS, dtype="<u4")
+    points[0xD800:0xE000] = ord(" ")  # surrogates occur in no UTF-8 text and cannot be searched
+    everything = points.tobytes().decode("utf-32-le")
+    if rule == "blank":
+        table = np.full(_CODE_POINTS, WORD, np.uint8)
+    else:
+        table = np.full(_CODE_POINTS, OTHER, np.uint8)
+        for run in re.finditer(r"\w+", everything):
+            table[run.start() : run.end()] = WORD
+    for run in re.finditer(r"\s+", everything):
+        table[run.start() : run.end()] = BLANK
     if rule == "unicode":
-        categories = np.array([unicodedata.category(character) for character in everything])
         # Unicode Standard Annex 29, rule WB4: a word is not broken before Extend, Format or ZWJ. The zero-width
         # non-joiner of Persian words is among the format characters (Cf); the zero-width space does separate words.
-        table[np.char.startswith(categories, "M")] = MARK
-        table[categories == "Cf"] = FORMAT
+        for point in itertools.chain(*_MAY_ATTACH):
+            category = unicodedata.category(chr(point))
+            if category[0] == "M":
+                table[point] = MARK
+            elif category == "Cf":
+                table[point] = FORMAT
         table[_ZERO_WIDTH_SPACE] = BLANK
     table.setflags(write=False)
     return table

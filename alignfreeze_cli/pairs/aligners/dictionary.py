@@ -38,13 +38,20 @@ class Dictionary:
     """Translations as arrays: source word number s translates to target words `targets[starts[s]:starts[s + 1]]`."""
 
     def __init__(self, entries: Iterable[tuple[str, str]], fold_case: bool = False) -> None:
-        pairs = sorted({(s.casefold(), t.casefold()) for s, t in entries} if fold_case else set(entries))
         self.fold_case = fold_case
-        self.source_numbers = {word: n for n, word in enumerate(dict.fromkeys(s for s, _ in pairs))}
-        self.target_numbers = {word: n for n, word in enumerate(dict.fromkeys(t for _, t in pairs))}
-        self.targets = np.array([self.target_numbers[t] for _, t in pairs], np.int32)
-        degrees = np.bincount([self.source_numbers[s] for s, _ in pairs], minlength=len(self.source_numbers))
-        self.starts = np.concatenate(([0], np.cumsum(degrees))).astype(np.int32)
+        self.source_numbers: dict[str, int] = {}
+        self.target_numbers: dict[str, int] = {}
+        s_number, t_number = self.source_numbers.setdefault, self.target_numbers.setdefault
+        # Each word gets the next number when it is first seen: a dictionary has as many words as numbers given out.
+        numbers = [
+            (s_number(s, len(self.source_numbers)), t_number(t, len(self.target_numbers)))
+            for s, t in (((s.casefold(), t.casefold()) for s, t in entries) if fold_case else entries)
+        ]
+        both = np.array(numbers, np.int64).reshape(-1, 2)
+        width = max(1, len(self.target_numbers))
+        distinct = np.unique(both[:, 0] * width + both[:, 1])  # ascending by source word, each entry once
+        self.targets = (distinct % width).astype(np.int32)
+        self.starts = np.searchsorted(distinct // width, np.arange(len(self.source_numbers) + 1)).astype(np.int32)
 
     def align(self, source: Words, target: Words) -> Links:
         """The links of sentence pairs, in source order, by the rule above."""
