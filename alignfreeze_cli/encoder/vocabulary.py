@@ -51,7 +51,7 @@ class ActiveVocabulary:
         self.ids = torch.unique(needed)  # (active,), sorted
         self._numbers = torch.full((self.full.num_embeddings,), -1)
         self._numbers[self.ids] = torch.arange(len(self.ids))
-        rows = self.full.weight.detach()[self.ids.to(self.full.weight.device)].clone()
+        rows = self.full.weight.detach()[self.ids.to(self.full.weight.device)]  # (active, size), a copy
         small = nn.Embedding.from_pretrained(
             rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
         )
