@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ import torch
 from torch import nn
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_artifact
+from alignfreeze_cli.encoder.blocks import architecture
+from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Scored, Task, Windows
-from alignfreeze_cli.tasks.models import check_length, load_model, outline
+from alignfreeze_cli.tasks.models import check_length, load_model
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
 from alignfreeze_cli.tasks.sources import Source, find_sources
 
-CPU_BATCH_TOKENS = 4096
+CPU_BATCH_TOKENS = 1024
 GPU_BATCH_TOKENS = 65536
 
 
@@ -37,7 +40,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     complaints = settings.foreign_options(task)
     if complaints:
         raise SettingsError("; ".join(complaints) + ".")
-    max_length = check_length(settings.max_length or task.evaluation_length, outline(resolved.path, task))
+    max_length = check_length(settings.max_length or task.evaluation_length, architecture(skeleton(resolved.path)))
     options = task.chosen_options(settings, made["options"])
     languages = settings.languages or (made["language"], *(x for x in task.languages if x != made["language"]))
     sources = find_sources(task, languages, settings.data, "test", "--data", console)
@@ -75,7 +78,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         default_output=f"{task.name}-scores",
         inputs=[resolved, *(source.input for source in sources)],
         console=console,
-        plan={"task": task.title, "options": options, "max-length": max_length, "languages": list(languages)},
+        plan={"task": task.title, "options": options, "max length": max_length, "languages": list(languages)},
         build=build,
     )
 
@@ -116,17 +119,30 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     return batches
 
 
-@torch.inference_mode()
 def run(
     model: nn.Module, task: Task, windows: Windows, budget: int, device: torch.device
 ) -> list[tuple[np.ndarray, Any]]:
-    """The task's answers to all windows, batch by batch; the model must be in evaluation mode."""
+    """The task's answers to all windows, batch by batch; the model must be in evaluation mode.
+
+    On a CPU every thread takes whole batches for itself: threads that share a batch wait for each other after every
+    operation, which costs more than half of the time as soon as anything else runs on the machine.
+    """
     from accelerate.utils import send_to_device
 
-    return [
-        (indices, task.answer(model, send_to_device(windows.collate(indices), device)))
-        for indices in length_batches(windows.lengths, budget)
-    ]
+    def answer(indices: np.ndarray) -> tuple[np.ndarray, Any]:
+        with torch.inference_mode():
+            return indices, task.answer(model, send_to_device(windows.collate(indices), device))
+
+    batches = length_batches(windows.lengths, budget)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        return [answer(indices) for indices in batches]
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
+            return list(pool.map(answer, batches))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def write_predictions(scored: Scored, path: Path) -> None:
@@ -145,7 +161,7 @@ def _entry(task: Task, scored: Scored, examples: int, source: Source) -> dict[st
         "scored": scored.count,
         "examples": examples,
         "metrics": scored.metrics,
-        "data": source.input.described(),
+        "data": source.described(),
     }
 
 
@@ -161,10 +177,10 @@ def summarise(
         "task": task.name,
         "metric": task.metric,
         "unit": task.unit,
-        "source-language": source_language,
+        "source language": source_language,
         "average": mean(targets) if targets else None,
         "languages": dict(scores),
-        "scoring": {"max-length": length, **{name.replace("_", "-"): value for name, value in options.items()}},
+        "scoring": {"max length": length, **{name.replace("_", " "): value for name, value in options.items()}},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts import Result, Workspace, produce, resolve_encoder
 from alignfreeze_cli.encoder.blocks import architecture
+from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
 from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.tasks.models import build_model, check_length, outline
+from alignfreeze_cli.tasks.models import build_model, check_length, save_model
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.sources import find_sources
@@ -24,7 +26,7 @@ from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_acceler
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 from alignfreeze_cli.training.schedules import published_rate
 
-CPU_MICRO_BATCH = 8
+CPU_MICRO_BATCH = 4
 
 
 def finetune(settings: FinetuneSettings, console: Console) -> Result:
@@ -35,7 +37,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     """
     task = find_task(settings.task)
     encoder = resolve_encoder(settings.model)
-    outlined = outline(encoder.path, task)
+    outlined = architecture(skeleton(encoder.path))
     max_length = check_length(settings.max_length or task.train_length, outlined)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
     frozen = FreezePlan.parse(settings.freeze).resolve(outlined.n_blocks, outlined.n_blocks - 1)
@@ -48,11 +50,11 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         "options": options,
         "labels": list(labels),
         "freeze": frozen.strip(),
-        "learning-rate": rate,
-        "max-length": max_length,
+        "learning rate": rate,
+        "max length": max_length,
     }
 
-    def read() -> tuple[Any, Windows, int, int]:
+    def read() -> tuple[Windows, int, int]:
         tokenizer = load_tokenizer(encoder.path)
         with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
@@ -61,14 +63,14 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         steps = settings.steps or math.ceil(
             (settings.epochs or task.epochs) * math.ceil(len(windows.lengths) / settings.batch_size)
         )
-        return tokenizer, windows, len(examples), steps
+        return windows, len(examples), steps
 
     if settings.dry_run:
-        _, windows, count, steps = read()
+        windows, count, steps = read()
         plan |= {"examples": count, "windows": len(windows.lengths), "steps": steps}
 
     def build(work: Workspace) -> Mapping[str, Any]:
-        tokenizer, windows, count, steps = read()
+        windows, count, steps = read()
         if frozen.frozen or frozen.embeddings_frozen:
             console.info(frozen.strip())
         torch.manual_seed(settings.seed)
@@ -83,8 +85,10 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             precision=settings.precision,
             checkpoint_every=settings.checkpoint_every,
             device=settings.device,
+            trackers=settings.tracker,
         )
-        accelerator = open_accelerator(loop, work.path, f"finetune-{task.name}")
+        output = settings.output or Path(task.name)
+        accelerator = open_accelerator(loop, output.parent, output.name)
         micro_batch = settings.micro_batch or (
             CPU_MICRO_BATCH if accelerator.device.type == "cpu" else settings.batch_size
         )
@@ -98,26 +102,26 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             Metrics(work.path / FILE_NAME, accelerator),
             accelerator,
         )
+        accelerator.end_training()
         if work.main:
-            model.save_pretrained(work.path)
-            tokenizer.save_pretrained(work.path)
+            save_model(model, encoder.path, work.path)
         return {
             "task": task.name,
             "options": options,
             "language": settings.language,
             "labels": list(labels),
             "freeze": frozen.text,
-            "frozen-blocks": list(frozen.frozen),
-            "max-length": max_length,
-            "learning-rate": rate,
-            "micro-batch": micro_batch,
+            "frozen blocks": list(frozen.frozen),
+            "max length": max_length,
+            "learning rate": rate,
+            "micro batch": micro_batch,
             "steps": steps,
             "epochs": round(steps * settings.batch_size / len(windows.lengths), 3),
             "examples": count,
             "windows": len(windows.lengths),
-            "first-loss": trained.first_loss,
-            "last-loss": trained.last_loss,
-            "tokens-per-second": round(trained.tokens_per_second, 1),
+            "first loss": trained.first_loss,
+            "last loss": trained.last_loss,
+            "tokens per second": round(trained.tokens_per_second, 1),
             "padding": round(trained.padding, 4),
         }
 

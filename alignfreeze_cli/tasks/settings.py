@@ -49,7 +49,7 @@ def _plan_complaint(text: str) -> str | None:
     try:
         FreezePlan.parse(text)
     except SettingsError as error:
-        return f"is no freeze plan: {error}"
+        return f"is wrong: {str(error).removesuffix('.')}"
     return None
 
 
@@ -74,7 +74,7 @@ class _Finetune(StepSettings):
     micro_batch: int | None = setting(
         None,
         help="Windows computed at once; a batch is sorted by length and cut. The loss is weighed over the whole batch, "
-        "but dropout falls otherwise. [default: 8 on a CPU, --batch-size on a GPU]",
+        "but dropout falls otherwise. [default: 4 on a CPU, --batch-size on a GPU]",
         minimum=1,
     )
     learning_rate: float | None = setting(
@@ -93,6 +93,9 @@ class _Finetune(StepSettings):
         500, help="Steps between checkpoints for --resume; 0: only when interrupted.", minimum=0, result=False
     )
     device: str = setting("auto", help="Where to compute.", choices=DEVICES, result=False)
+    tracker: tuple[str, ...] = setting(
+        (), help="Also report to tensorboard or wandb.", choices=("tensorboard", "wandb"), result=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +135,7 @@ class _Evaluate(StepSettings):
     )
     batch_tokens: int | None = setting(
         None,
-        help="Subwords computed at once, padding included. [default: 4096 on a CPU, 65536 on a GPU]",
+        help="Subwords computed at once, padding included. [default: 1024 on a CPU, 65536 on a GPU]",
         minimum=8,
         result=False,
     )

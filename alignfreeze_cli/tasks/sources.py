@@ -22,6 +22,12 @@ class Source:
     language: str
     paths: tuple[Path, ...]
     input: Input
+    title: str  # of local files the name, of the Hub's the repository and the pattern
+
+    def described(self) -> dict[str, str]:
+        """As it stands in `scores.json`; no folder of this machine in it."""
+        commit = {"commit": self.input.commit} if self.input.commit else {}
+        return {"source": self.title, "digest": self.input.digest, **commit}
 
 
 def find_sources(
@@ -36,7 +42,8 @@ def find_sources(
         sources = []
         for language in languages:
             path = find_file(pattern, language, option)
-            sources.append(Source(language, (path,), resolve_files(f"{split} {language}", str(path), [path])))
+            found = resolve_files(f"{split} {language}", str(path), [path])
+            sources.append(Source(language, (path,), found, path.name))
         return sources
     wanted = {language: task.hub_files(language, split) for language in languages}
     folders = {}
@@ -73,5 +80,6 @@ def _from_hub(language: str, split: str, files: HubFiles, folder: Path, commit: 
         raise HubError(
             f"{_reference(files)} holds no {files.pattern} (commit {commit[:12]}, or it is not in the cache)."
         )
-    found = resolve_files(f"{split} {language}", f"{files.repository}/{files.pattern}", paths)
-    return Source(language, tuple(paths), dataclasses.replace(found, commit=commit))
+    title = f"{files.repository}/{files.pattern}"
+    found = resolve_files(f"{split} {language}", title, paths)
+    return Source(language, tuple(paths), dataclasses.replace(found, commit=commit), title)
