@@ -1,0 +1,71 @@
+"""`python -m benchmarks [NAME …]`: run benchmarks and print what came out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import tempfile
+from pathlib import Path
+
+NAMES = ("align", "realign", "evaluate", "profile", "memory")
+
+
+def main() -> None:
+    """Read the command line and run what it names, one after the other."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Ratios of our implementations to straightforward ones, measured in one run. Without data of your "
+        "own it runs on made-up text and a random encoder.",
+        epilog="example: python -m benchmarks realign profile --model MiniLM --targets de,fr "
+        "--corpus 'tatoeba/en-{target}.tsv' 'ntrex/en-{target}.tsv' --dictionary 'muse/{source}-{target}.txt'",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all)")
+    data = parser.add_argument_group("what to run on")
+    data.add_argument("--model", type=Path, help="folder of an encoder")
+    data.add_argument("--shape", default="minilm", help="of the random encoder otherwise: tiny, minilm, xlm-r-base")
+    data.add_argument("--task-model", type=Path, help="folder of a tagger, for evaluate (default: a random head)")
+    data.add_argument("--corpus", nargs="+", default=[], help="TSV files with {target} in their names")
+    data.add_argument("--dictionary", help="MUSE's format, with {source}-{target} or en-{target} in the name")
+    data.add_argument(
+        "--targets", default="aa,bb,cc,dd", help="languages, comma separated (default: four made-up ones)"
+    )
+    data.add_argument("--treebank", nargs="+", type=Path, default=[], help="CoNLL-U files")
+    how = parser.add_argument_group("how")
+    how.add_argument("--freeze", default="front", help="freeze plan")
+    how.add_argument("--batch-size", type=int, default=16)
+    how.add_argument("--steps", type=int, default=40, help="realign steps")
+    how.add_argument("--rounds", type=int, default=3, help="repetitions of align and evaluate")
+    how.add_argument("--lines", type=int, default=200_000, help="lines to align; the corpora are repeated up to it")
+    how.add_argument("--vocabulary", default="active", choices=("active", "full"))
+    how.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    how.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    how.add_argument("--threads", type=int, default=0, help="of torch (default: as torch chooses)")
+    how.add_argument("--peak-tflops", type=float, help="also state the share of this peak that realign reaches")
+    how.add_argument("--top", type=int, default=0, help="profile: also list so many operators")
+    how.add_argument("--seed", type=int, default=31)
+    given = vars(parser.parse_args())
+    names, threads = given.pop("names") or NAMES, given.pop("threads")
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that some benchmarks start, and for torch here
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+    from transformers.utils.logging import disable_progress_bar
+
+    from benchmarks.inputs import Inputs, Options
+
+    disable_progress_bar()
+    given["targets"] = tuple(given["targets"].split(","))
+    given["corpus"], given["treebank"] = tuple(given["corpus"]), tuple(given["treebank"])
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        os.environ["ALIGNFREEZE_CACHE"] = f"{folder}/cache"
+        inputs = Inputs(Options(**given), Path(folder))
+        for name in names:
+            print(importlib.import_module(f"benchmarks.{name}").run(inputs), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Timing implementations in turn, and printing what came out."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+def processor_time() -> float:
+    """User and system seconds of this process and of its ended children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@dataclass
+class Laps:
+    """Measured times of one implementation, in seconds.
+
+    `wall` is what a clock on the wall says; `cpu` is the processor time of this process and of the children that have
+    ended, which says more on a machine that others use too.
+    """
+
+    name: str
+    steps: int = 1  # steps done in a lap; times are kept per step
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    units: list[float] = field(default_factory=list)  # what was done per step: tokens, words, lines
+    padding: float | None = None  # share of computed positions
+    _started: tuple[float, float] = (0.0, 0.0)
+
+    def start(self) -> None:
+        """Begin a lap."""
+        self._started = (time.perf_counter(), processor_time())
+
+    def stop(self, units: float) -> None:
+        """End a lap, in which so many units were done."""
+        wall, cpu = time.perf_counter() - self._started[0], processor_time() - self._started[1]
+        self.wall.append(wall / self.steps)
+        self.cpu.append(cpu / self.steps)
+        self.units.append(units / self.steps)
+
+    @contextmanager
+    def lap(self, units: float) -> Iterator[None]:
+        """Time the block."""
+        self.start()
+        yield
+        self.stop(units)
+
+    @property
+    def rate(self) -> float:
+        """Units per second of wall-clock time."""
+        return sum(self.units) / sum(self.wall)
+
+
+def comparison(title: str, unit: str, plain: Laps, others: Sequence[Laps]) -> str:
+    """A table of all implementations and, for each of `others`, how many times faster than `plain` it is.
+
+    The ratio of wall-clock times is that of the medians, since a lap that was disturbed says nothing; that of processor
+    times is over all laps.
+    """
+    header = f"  {'':24}{'median s':>10}{'min':>9}{'max':>9}{'CPU s':>9}{unit + '/s':>12}{'padding':>9}"
+    lines = [title, header]
+    for laps in (plain, *others):
+        padding = "" if laps.padding is None else f"{laps.padding:.1%}"
+        lines.append(
+            f"  {laps.name:24}{statistics.median(laps.wall):10.3f}{min(laps.wall):9.3f}{max(laps.wall):9.3f}"
+            f"{statistics.mean(laps.cpu):9.3f}{laps.rate:12,.0f}{padding:>9}"
+        )
+    for laps in others:
+        wall = statistics.median(plain.wall) / statistics.median(laps.wall)
+        cpu = statistics.mean(plain.cpu) / statistics.mean(laps.cpu)
+        lines.append(f"  {laps.name} is {wall:.2f} times as fast ({cpu:.2f} by processor time)")
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""What the benchmarks run on: real data where options name it, made-up data (generated.py) where they don't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.encoder.material import Material, gather, languages
+from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.pairs.settings import AlignPairsSettings, fill
+from alignfreeze_cli.pairs.step import align_pairs
+from alignfreeze_cli.progress import Console
+from benchmarks import generated
+
+MADE_UP_LINES = 4_000  # of each language, where no corpus is given
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line; see `python -m benchmarks --help`."""
+
+    model: Path | None = None
+    shape: str = "minilm"
+    corpus: tuple[str, ...] = ()
+    dictionary: str | None = None
+    targets: tuple[str, ...] = ("aa", "bb", "cc", "dd")
+    treebank: tuple[Path, ...] = ()
+    task_model: Path | None = None
+    freeze: str = "front"
+    batch_size: int = 16
+    steps: int = 40
+    rounds: int = 3
+    lines: int = 200_000
+    vocabulary: str = "active"
+    precision: str = "fp32"
+    device: str = "cpu"
+    peak_tflops: float | None = None
+    seed: int = 31
+    top: int = 0
+
+
+class Inputs:
+    """The inputs of one run of the benchmarks, made when they are first asked for, in a folder that may be deleted."""
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+
+    @cached_property
+    def text(self) -> tuple[tuple[str, ...], str]:
+        """The corpora and the dictionary, as `align-pairs` takes them."""
+        options = self.options
+        if options.corpus:
+            if options.dictionary is None:
+                raise SystemExit("--corpus needs --dictionary")
+            return options.corpus, options.dictionary
+        corpus, dictionary = generated.write_corpus(
+            self.folder / "text", options.targets, MADE_UP_LINES, self.options.seed
+        )
+        return (corpus,), dictionary
+
+    @cached_property
+    def treebanks(self) -> tuple[Path, ...]:
+        """CoNLL-U files."""
+        if self.options.treebank:
+            return self.options.treebank
+        path = self.folder / "treebank.conllu"
+        generated.write_treebank(path, 2_000, self.options.seed)
+        return (path,)
+
+    @cached_property
+    def encoder(self) -> Path:
+        """The folder of an encoder."""
+        if self.options.model is not None:
+            return self.options.model
+        folder = self.folder / "encoder"
+        generated.write_encoder(folder, self.options.shape, self._all_text(), self.options.seed)
+        return folder
+
+    @cached_property
+    def pairs(self) -> Path:
+        """A pairs folder."""
+        corpora, dictionary = self.text
+        settings = AlignPairsSettings(
+            target=self.options.targets,
+            corpus=corpora,
+            dictionary=dictionary,
+            words="published",
+            output=self.folder / "pairs",
+        )
+        return align_pairs(settings, Console()).path
+
+    def realign_settings(self, steps: int, **more: Any) -> RealignSettings:
+        """Settings of a realignment of so many steps, without what is not a step."""
+        options = self.options
+        settings: dict[str, Any] = {
+            "model": str(self.encoder),
+            "pairs": (str(self.pairs),),
+            "freeze": options.freeze,
+            "steps": steps,
+            "batch_size": options.batch_size,
+            "vocabulary": options.vocabulary,
+            "precision": options.precision,
+            "device": options.device,
+            "seed": options.seed,
+            "probe_pairs": 0,
+            "checkpoint_every": 0,
+            "output": self.folder / "realigned",
+        }
+        return RealignSettings(**{**settings, **more})
+
+    def material(self, settings: RealignSettings) -> Material:
+        """The pairs that a realignment with these settings draws, step by step."""
+        from alignfreeze_cli.artifacts import resolve_artifact
+
+        folders = [resolve_artifact(pairs, "pairs") for pairs in settings.pairs]
+        return gather(settings, Console(), self.encoder, languages(folders, settings.targets), processes=1)
+
+    def corpus_files(self, target: str) -> list[Path]:
+        """The files of one language."""
+        return [Path(fill(pattern, "en", target)) for pattern in self.text[0]]
+
+    def _all_text(self) -> Iterator[str]:
+        for target in self.options.targets:
+            for path in self.corpus_files(target):
+                yield from path.read_text(encoding="utf-8").split("\n")
+        for path in self.treebanks:
+            rows = (line.split("\t") for line in path.read_text(encoding="utf-8").split("\n"))
+            yield from (columns[1] for columns in rows if columns[0].isdigit())
+
+
+def describe(encoder: Any) -> str:
+    """An encoder in a few words."""
+    config = encoder.config
+    size = f"{config.num_hidden_layers} blocks, {config.hidden_size} wide"
+    return f"{config.model_type}, {size}, vocabulary {config.vocab_size:,}"

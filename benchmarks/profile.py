@@ -1,0 +1,134 @@
+"""Where the time of a realign step goes, by torch's profiler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.profiler import ProfilerActivity, profile, record_function
+from transformers import PreTrainedModel
+
+from alignfreeze_cli.encoder.batches import make_batch
+from alignfreeze_cli.encoder.blocks import architecture
+from alignfreeze_cli.encoder.folders import skeleton
+from benchmarks.inputs import Inputs, describe
+from benchmarks.training import wait_for, watch
+
+WARM_UP = 5  # steps that are not profiled
+FORWARD, BACKWARD, OPTIMIZER, STEP = "encoder forward", "encoder backward", "optimizer", "step"
+
+
+def run(inputs: Inputs) -> str:
+    """Profile `--steps` steps of the training loop; the report."""
+    options = inputs.options
+    settings = inputs.realign_settings(WARM_UP + options.steps)
+    device = torch.device(options.device)
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
+    profiler = profile(activities=activities)
+    marks = _Marks()
+
+    def after(done: int) -> None:
+        if done < WARM_UP:
+            return
+        wait_for(device)
+        if done == WARM_UP:
+            profiler.start()
+        else:
+            marks.end(STEP)
+        if done < WARM_UP + options.steps:
+            marks.begin(STEP)
+        else:
+            profiler.stop()
+
+    with _marked(marks):
+        watch(settings, lambda: None, after)
+    events = profiler.key_averages()
+    seconds = {event.key: event.cpu_time_total / 1e6 / options.steps for event in events}
+    preparing, padding = _preparation(inputs)
+    # The loop prepares the next batch in a thread while this one is computed; here it is added as if it did not.
+    total = seconds[STEP] + preparing
+    encoder = seconds[FORWARD] + seconds[BACKWARD] + seconds[OPTIMIZER]
+    rows = {
+        FORWARD: seconds[FORWARD],
+        BACKWARD: seconds[BACKWARD],
+        OPTIMIZER: seconds[OPTIMIZER],
+        "preparing the batch": preparing,
+        "pooling, loss and the rest": seconds[STEP] - encoder,
+    }
+    lines = [
+        f"profile of a realign step: {describe(skeleton(inputs.encoder))}, freeze {options.freeze}, "
+        f"batch {options.batch_size}, {options.device}, {options.steps} steps of {total * 1000:.1f} ms",
+        *(f"  {name:28}{value * 1000:9.2f} ms{value / total:8.1%}" for name, value in rows.items()),
+        f"  encoder forward, backward and optimizer: {encoder / total:.1%} of a step; padding: {padding:.1%}",
+    ]
+    if options.top:
+        lines.append(events.table(sort_by="self_cpu_time_total", row_limit=options.top, max_name_column_width=48))
+    return "\n".join(lines)
+
+
+class _Marks:
+    """Named ranges in the profile that begin and end in different places."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, record_function] = {}
+
+    def begin(self, name: str) -> None:
+        if name not in self._open:
+            self._open[name] = record_function(name)
+            self._open[name].__enter__()
+
+    def end(self, name: str) -> None:
+        if name in self._open:
+            self._open.pop(name).__exit__(None, None, None)
+
+
+@contextmanager
+def _marked(marks: _Marks) -> Iterator[None]:
+    """While inside, encoder and optimizer mark what they do. The encoder's backward pass begins when the gradient of
+    its output is there, and ends when the optimizer begins.
+    """
+
+    def forward_begins(module: Any, _arguments: Any) -> None:
+        if isinstance(module, PreTrainedModel):
+            marks.begin(FORWARD)
+
+    def forward_ends(module: Any, _arguments: Any, output: Any) -> None:
+        if isinstance(module, PreTrainedModel):
+            marks.end(FORWARD)
+            if output.last_hidden_state.requires_grad:
+                output.last_hidden_state.register_hook(lambda _gradient: marks.begin(BACKWARD))
+
+    def optimizer_begins(*_: Any) -> None:
+        marks.end(BACKWARD)
+        marks.begin(OPTIMIZER)
+
+    hooks = [
+        register_module_forward_pre_hook(forward_begins),
+        register_module_forward_hook(forward_ends),
+        register_optimizer_step_pre_hook(optimizer_begins),
+        register_optimizer_step_post_hook(lambda *_: marks.end(OPTIMIZER)),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _preparation(inputs: Inputs) -> tuple[float, float]:
+    """Seconds to draw and lay out a batch, and the share of padding, over the steps that were profiled."""
+    steps = inputs.options.steps
+    material = inputs.material(inputs.realign_settings(WARM_UP + steps))
+    arch = architecture(skeleton(inputs.encoder))
+    tokens = positions = 0
+    started = time.perf_counter()
+    for step in range(WARM_UP, WARM_UP + steps):
+        layout = make_batch(material.drawn(step), arch, material.pad_id).layout
+        tokens += layout.tokens
+        positions += layout.positions
+    return (time.perf_counter() - started) / steps, 1 - tokens / positions
