@@ -78,7 +78,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         default_output=f"{task.name}-scores",
         inputs=[resolved, *(source.input for source in sources)],
         console=console,
-        plan={"task": task.title, "options": options, "max length": max_length, "languages": list(languages)},
+        plan={"task": task.title, "options": options, "max-length": max_length, "languages": list(languages)},
         build=build,
     )
 
@@ -177,10 +177,10 @@ def summarise(
         "task": task.name,
         "metric": task.metric,
         "unit": task.unit,
-        "source language": source_language,
+        "source-language": source_language,
         "average": mean(targets) if targets else None,
         "languages": dict(scores),
-        "scoring": {"max length": length, **{name.replace("_", " "): value for name, value in options.items()}},
+        "scoring": {"max-length": length, **{name.replace("_", "-"): value for name, value in options.items()}},
     }
 
 

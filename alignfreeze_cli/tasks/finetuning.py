@@ -50,8 +50,8 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         "options": options,
         "labels": list(labels),
         "freeze": frozen.strip(),
-        "learning rate": rate,
-        "max length": max_length,
+        "learning-rate": rate,
+        "max-length": max_length,
     }
 
     def read() -> tuple[Windows, int, int]:
@@ -111,17 +111,17 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "language": settings.language,
             "labels": list(labels),
             "freeze": frozen.text,
-            "frozen blocks": list(frozen.frozen),
-            "max length": max_length,
-            "learning rate": rate,
-            "micro batch": micro_batch,
+            "frozen-blocks": list(frozen.frozen),
+            "max-length": max_length,
+            "learning-rate": rate,
+            "micro-batch": micro_batch,
             "steps": steps,
             "epochs": round(steps * settings.batch_size / len(windows.lengths), 3),
             "examples": count,
             "windows": len(windows.lengths),
-            "first loss": trained.first_loss,
-            "last loss": trained.last_loss,
-            "tokens per second": round(trained.tokens_per_second, 1),
+            "first-loss": trained.first_loss,
+            "last-loss": trained.last_loss,
+            "tokens-per-second": round(trained.tokens_per_second, 1),
             "padding": round(trained.padding, 4),
         }
 
