@@ -16,6 +16,7 @@ from alignfreeze_cli.progress import Console
 from benchmarks import generated
 
 MADE_UP_LINES = 4_000  # of each language, where no corpus is given
+MADE_UP_SENTENCES = 1_000  # of the treebank
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Inputs:
         if self.options.treebank:
             return self.options.treebank
         path = self.folder / "treebank.conllu"
-        generated.write_treebank(path, 2_000, self.options.seed)
+        generated.write_treebank(path, MADE_UP_SENTENCES, self.options.seed)
         return (path,)
 
     @cached_property

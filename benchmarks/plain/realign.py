@@ -93,8 +93,8 @@ def batch_loss(encoder: Any, projection: nn.Module, pairs: Sequence[Pair], block
             links.append((source_before + i, target_before + j))
         source_before += len(pair.source.words)
         target_before += len(pair.target.words)
-    words = projection(torch.cat([source, target]).float())
-    return realignment_loss(words.float(), links)
+    words = projection(torch.cat([source, target]))
+    return realignment_loss(words.to(torch.promote_types(words.dtype, torch.float32)), links)
 
 
 class PlainRealigner:
