@@ -1,0 +1,78 @@
+"""The commands that made a folder, from the settings in its record and lineage."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from alignfreeze_cli.artifacts.record import KINDS, Record
+from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.hub.facts import Step, steps_of
+from alignfreeze_cli.pairs.settings import AlignPairsSettings
+from alignfreeze_cli.settings import StepSettings, declarations, plain
+from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
+
+SETTINGS: dict[str, type[StepSettings]] = {
+    "pairs": AlignPairsSettings,
+    "encoder": RealignSettings,
+    "task-model": FinetuneSettings,
+    "scores": EvaluateSettings,
+}
+
+_ALWAYS = ("freeze", "steps", "seed")
+"""Spelled out even where they are the defaults: what a reader looks for first."""
+
+
+def commands(record: Record) -> str:
+    """The commands that made a folder, as a shell script; most of what is a default is left out.
+
+    What one step makes is the next one's input by way of a variable. Paths are as recorded, shortened to two parts.
+    """
+    names: dict[str, str] = {}
+    lines = []
+    for step in steps_of(record):
+        if step["kind"] not in SETTINGS:
+            continue
+        name = _variable(step, names)
+        arguments = " \\\n  ".join(_arguments(step, names))
+        command = f"alignfreeze {KINDS[step['kind']]} \\\n  {arguments}"
+        lines.append(f"{name}=$({command} --quiet)")
+        names[step["digest"]] = name
+    return "\n".join(lines)
+
+
+def _variable(step: Step, taken: Mapping[str, str]) -> str:
+    name = {"pairs": "pairs", "encoder": "encoder", "task-model": "model", "scores": "scores"}[step["kind"]]
+    return name if name not in taken.values() else f"{name}{len(taken) + 1}"
+
+
+def _arguments(step: Step, names: Mapping[str, str]) -> Iterator[str]:
+    """The options of a step; inputs are an earlier step's variable, or pinned to the commit that was used."""
+    inputs = {each["name"]: _pinned(each, names) for each in step["inputs"]}
+    pairs = [inputs[each["name"]] for each in step["inputs"] if each.get("kind") == "pairs"]
+    corpora = {text for name, text in inputs.items() if name.startswith("corpus ")}
+    for declaration in declarations(SETTINGS[step["kind"]]):
+        key, value = declaration.key, step["settings"].get(declaration.key)
+        default = None if declaration.required else plain(declaration.default)
+        if key == "model":
+            yield f"--model {inputs['model']}"
+        elif key == "pairs":
+            yield from (f"--pairs {each}" for each in pairs)
+        elif key == "corpus" and len(corpora) == 1:
+            yield f"--corpus {corpora.pop()}"
+        elif value is None or (value == default and key not in _ALWAYS):
+            continue
+        elif isinstance(value, bool):
+            yield f"--{'' if value else 'no-'}{key}"
+        elif isinstance(value, list):
+            yield f"--{key} {shlex.quote(','.join(map(str, value)))}"
+        else:
+            yield f"--{key} {shlex.quote(str(value))}"
+
+
+def _pinned(given: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    if given["digest"] in names:
+        return f'"${names[given["digest"]]}"'
+    source, commit = given["source"], given.get("commit")
+    return shlex.quote(f"{source.partition('@')[0]}@{commit}" if commit else source)

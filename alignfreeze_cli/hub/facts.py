@@ -1,0 +1,201 @@
+"""What a folder's record and lineage say, as cards need it. Nothing is guessed: what is not recorded is None or absent.
+
+A step is a mapping as it stands in the lineage: kind, settings, inputs, seed, details, created, versions, hardware,
+and the digest of the folder it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alignfreeze_cli.artifacts.pulling import split_reference
+from alignfreeze_cli.artifacts.record import Record
+from alignfreeze_cli.hub.picture import Row, State
+from alignfreeze_cli.pairs.settings import MUSE, OPUS_100
+from alignfreeze_cli.published import full_id
+from alignfreeze_cli.tasks.registry import TASKS
+
+Step = Mapping[str, Any]
+
+BASE_LICENCES = {
+    "FacebookAI/xlm-roberta-base": "mit",
+    "FacebookAI/xlm-roberta-large": "mit",
+    "google-bert/bert-base-multilingual-cased": "apache-2.0",
+    "distilbert/distilbert-base-multilingual-cased": "apache-2.0",
+    "microsoft/mdeberta-v3-base": "mit",
+    "sentence-transformers/all-MiniLM-L6-v2": "apache-2.0",
+}
+"""Licences that the Hub states for encoders one may start from."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a model was made from. `id` and `commit` are None if it was a folder that no record explains."""
+
+    id: str | None
+    commit: str | None
+    source: str
+    digest: str
+
+    @property
+    def licence(self) -> str | None:
+        return BASE_LICENCES.get(full_id(self.id)) if self.id else None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data that went into a folder. `dataset` is its Hub id, `commercial` False if its licence forbids such use."""
+
+    what: str
+    source: str
+    licence: str
+    dataset: str | None = None
+    commit: str | None = None
+    digest: str = ""
+    commercial: bool = True
+
+
+_KNOWN_DATA = {
+    OPUS_100: Data(
+        "OPUS-100 (Zhang et al. 2020)",
+        "",
+        "none stated for the collection; OPUS gives those of its parts",
+        "Helsinki-NLP/opus-100",
+    ),
+    MUSE: Data(
+        "MUSE bilingual dictionaries (Conneau et al. 2018)",
+        "",
+        "CC BY-NC 4.0: **not for commercial use**",
+        commercial=False,
+    ),
+}
+
+
+def steps_of(record: Record) -> list[Step]:
+    """All steps that led to a folder, oldest first, its own last."""
+    return [*record.lineage, record.as_parent()]
+
+
+def models_of(record: Record) -> list[Step]:
+    """The models from the base to this folder, oldest first: what each was made from is followed by digest."""
+    by_digest = {step["digest"]: step for step in steps_of(record)}
+    step: Step | None = record.as_parent()
+    chain: list[Step] = []
+    while step is not None:
+        if step["kind"] in ("encoder", "task-model"):
+            chain.insert(0, step)
+        parent = model_input(step)
+        step = by_digest.get(parent["digest"]) if parent else None
+    return chain
+
+
+def model_input(step: Step) -> Mapping[str, Any] | None:
+    """The input of a step that is a model."""
+    return next((each for each in step["inputs"] if each["name"] == "model"), None)
+
+
+def bases_of(record: Record) -> list[Base]:
+    """What the model was made from, nearest first: every ancestor that came from the Hub, then the first of all."""
+    found = []
+    for number, step in enumerate(reversed(chain := models_of(record))):
+        source = model_input(step)
+        if source is None:
+            continue
+        if source.get("commit"):
+            parts = split_reference(source["source"])
+            name = full_id(parts[0]) if parts else None
+            found.append(Base(name, source["commit"], source["source"], source["digest"]))
+        elif number == len(chain) - 1:
+            found.append(Base(None, None, source["source"], source["digest"]))
+    return found
+
+
+def pairs_steps(record: Record) -> list[Step]:
+    """The align-pairs steps behind the last realignment (or the folder itself, if it holds pairs)."""
+    if record.kind == "pairs":
+        return [record.as_parent()]
+    realigned = last_realignment(record)
+    used = {each["digest"] for each in realigned["inputs"]} if realigned else set()
+    return [step for step in steps_of(record) if step["kind"] == "pairs" and step["digest"] in used]
+
+
+def last_realignment(record: Record) -> Step | None:
+    """The last realign step on the way to this model, None for a baseline."""
+    return next((step for step in reversed(models_of(record)) if step["kind"] == "encoder"), None)
+
+
+def realigned_languages(record: Record) -> tuple[str, ...]:
+    """Target languages of the last realignment, or of the pairs, in their order; empty for a baseline."""
+    step = record.as_parent() if record.kind == "pairs" else last_realignment(record)
+    return tuple(step["details"].get("languages", {})) if step else ()
+
+
+def source_language(record: Record) -> str | None:
+    """The language that everything is aligned with, or, without pairs, that the task was learned in."""
+    for step in pairs_steps(record):
+        return str(step["settings"]["source"])
+    for step in models_of(record):
+        if step["kind"] == "task-model":
+            return str(step["details"]["language"])
+    return None
+
+
+def strategy(record: Record) -> str | None:
+    """The published name of what was done (baseline, full, front, back), None for another plan or several."""
+    realignments = [step for step in models_of(record) if step["kind"] == "encoder"]
+    if not realignments:
+        return "baseline"
+    plan = realignments[-1]["settings"]["freeze"]
+    known = {"none": "full", "full": "full", "front": "front", "back": "back"}
+    return known.get(plan) if len(realignments) == 1 else None
+
+
+def training_data(record: Record) -> list[Data]:
+    """All data behind a folder, each once: corpora, dictionaries, labelled data."""
+    found: dict[tuple[str, str], Data] = {}
+    for step in steps_of(record):
+        if step["kind"] == "scores":
+            continue
+        for each in step["inputs"]:
+            if each["name"] != "model" and "kind" not in each:
+                data = _described(step, each)
+                found.setdefault((data.what, data.source), data)
+    return list(found.values())
+
+
+def _described(step: Step, given: Mapping[str, Any]) -> Data:
+    source, commit, digest = given["source"], given.get("commit"), given["digest"]
+    dataset = "/".join(source.partition("@")[0].split("/")[:2]) if commit else None
+    for key, known in _KNOWN_DATA.items():
+        if source == key or (dataset is not None and dataset in (key, known.dataset)):
+            return Data(known.what, source, known.licence, known.dataset, commit, digest, known.commercial)
+    if step["kind"] == "task-model" and commit:
+        task = TASKS[step["details"]["task"]]
+        return Data(task.data, source, task.licence, dataset, commit, digest)
+    role = {"corpus": "parallel text", "train": "labelled data"}.get(given["name"].split()[0], given["name"].split()[0])
+    licence = "see its page" if commit else "not recorded: a file of whoever made this"
+    return Data(role, source, licence, dataset, commit, digest)
+
+
+def block_rows(record: Record, blocks: int) -> list[Row]:
+    """The strips of the picture: realignment and, for a task model, fine-tuning; the encoder has so many blocks."""
+    rows = []
+    for step in models_of(record):
+        details = step["details"]
+        if step["kind"] == "encoder":
+            frozen, read = set(details["frozen blocks"]), details["read block"]
+            states: list[State] = [
+                "untouched" if block > read else "frozen" if block in frozen else "trained" for block in range(blocks)
+            ]
+            rows.append(Row("realignment", _state(details["embeddings frozen"]), tuple(states), read))
+        else:
+            still = set(details["frozen-blocks"])
+            states = ["frozen" if block in still else "trained" for block in range(blocks)]
+            rows.append(Row("fine-tuning", _state("embeddings" in details["freeze"].split(",")), tuple(states)))
+    return rows
+
+
+def _state(frozen: bool) -> State:
+    return "frozen" if frozen else "trained"

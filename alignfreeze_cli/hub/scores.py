@@ -1,0 +1,196 @@
+"""Scores on a card: only those of that very model, by digest, put together with those of its seeds.
+
+Seeds of one recipe are models that differ in nothing but the seed: same settings, same base, same data. Their scores
+may stand on one card as means; scores of any other model are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.artifacts import Record, read_record, verify
+from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.hub.commands import SETTINGS
+from alignfreeze_cli.hub.facts import Step, model_input
+from alignfreeze_cli.published import language_names
+from alignfreeze_cli.settings import declarations
+from alignfreeze_cli.tasks.registry import TASKS
+
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores of one model, or of several seeds. `values` holds a fraction per seed for every language.
+
+    `data` is what each language was scored on, as recorded.
+    """
+
+    task: str
+    metric: str
+    source_language: str
+    seeds: tuple[int | None, ...]
+    values: Mapping[str, tuple[float, ...]]
+    counts: Mapping[str, int]
+    data: Mapping[str, Mapping[str, Any]]
+
+    def mean(self, language: str) -> float:
+        return statistics.fmean(self.values[language])
+
+    def spread(self, language: str) -> float | None:
+        """Standard deviation over the seeds (ddof 0, as in the published tables); None for a single seed."""
+        return statistics.pstdev(self.values[language]) if len(self.values[language]) > 1 else None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(language for language in self.values if language != self.source_language)
+
+    def average(self) -> tuple[float, float | None]:
+        """Mean over the target languages, and its deviation over the seeds."""
+        per_seed = [statistics.fmean(self.values[code][n] for code in self.targets) for n in range(len(self.seeds))]
+        return statistics.fmean(per_seed), statistics.pstdev(per_seed) if len(per_seed) > 1 else None
+
+
+def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Measured:
+    """The scores on the card of `model` (in the folder `where`): its own and those of its other seeds.
+
+    Raises ArtifactError for a folder that holds no scores, or scores of another model.
+    """
+    found = [_read(folder) for folder in folders]
+    own = [folder for folder, (record, _) in zip(folders, found, strict=True) if _scored_digest(record) == model.digest]
+    if not own:
+        raise ArtifactError(
+            f"holds the scores of another model ({_scored_digest(found[0][0])[:12]}…), not of {where} "
+            f"({model.digest[:12]}…); evaluate this one",
+            folders[0],
+        )
+    for folder, (record, _) in zip(folders, found, strict=True):
+        if folder not in own and recipe_of(_scored_model(record, folder), record) != recipe_of(
+            model.as_parent(), model
+        ):
+            raise ArtifactError(
+                f"holds the scores of a model that differs from {where} in more than its seed; they can't be put "
+                "together",
+                folder,
+            )
+    return put_together(found)
+
+
+def baseline_scores(folders: Sequence[Path], model: Measured) -> Measured:
+    """The scores to compare with; SettingsError if they are of another task or metric."""
+    found = put_together([_read(folder) for folder in folders])
+    if (found.task, found.metric) != (model.task, model.metric):
+        raise SettingsError(
+            f"--baseline {folders[0]} has {found.task} scores ({found.metric}), the model {model.task} scores "
+            f"({model.metric}); they can't be compared."
+        )
+    return found
+
+
+def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
+    """Scores of several seeds as one; raises SettingsError if they are of several tasks or languages."""
+    scores = [each for _, each in found]
+    first = scores[0]
+    for each in scores[1:]:
+        same = all(each[key] == first[key] for key in ("task", "metric", "source-language"))
+        if not same or list(each["languages"]) != list(first["languages"]):
+            raise SettingsError("The scores to be put together are of different tasks, metrics or languages.")
+    seeds = [_seed(record) for record, _ in found]
+    if len(set(seeds)) < len(seeds):
+        raise SettingsError("The scores to be put together name one seed twice.")
+    languages = first["languages"]
+    return Measured(
+        task=first["task"],
+        metric=first["metric"],
+        source_language=first["source-language"],
+        seeds=tuple(seeds),
+        values={code: tuple(each["languages"][code]["value"] for each in scores) for code in languages},
+        counts={code: entry["scored"] for code, entry in languages.items()},
+        data={code: entry["data"] for code, entry in languages.items()},
+    )
+
+
+def scores_beside(folder: Path, model: Record) -> list[Path]:
+    """`<folder>-scores`, where `run` and `evaluate` put the scores of a model, if they are this very model's."""
+    beside = folder.resolve().with_name(f"{folder.resolve().name}-scores")
+    record = read_record(beside) if beside.is_dir() else None
+    return [beside] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
+
+
+def recipe_of(model: Step, record: Record) -> list[Any]:
+    """What two models have in common that differ in nothing but the seed."""
+    by_digest = {step["digest"]: step for step in [*record.lineage, record.as_parent()]}
+    recipe: list[Any] = []
+    step: Step | None = model
+    while step is not None:
+        own = [d.key for d in declarations(SETTINGS[step["kind"]]) if d.metadata["result"] and d.key != "seed"]
+        parent = model_input(step)
+        data = sorted(each["digest"] for each in step["inputs"] if each is not parent)
+        recipe.append([step["kind"], {key: step["settings"].get(key) for key in own}, data])
+        step = by_digest.get(parent["digest"]) if parent else None
+        if step is None and parent:
+            recipe.append(parent["digest"])
+    return recipe
+
+
+def evaluation_results(measured: Measured) -> list[Any]:
+    """The entries of the card's `model-index`: one per language, each with a configuration of its own.
+
+    huggingface_hub merges entries that agree in task, data set, configuration and split, so the language must stand in
+    the configuration, as a string.
+    """
+    from huggingface_hub import EvalResult
+
+    task, names = TASKS[measured.task], language_names()
+    seeds = len(measured.seeds)
+    results = []
+    for code in measured.values:
+        data = measured.data[code]
+        parts = data["source"].split("/") if data.get("commit") else []
+        results.append(
+            EvalResult(
+                task_type=task.pipeline_tag,
+                task_name=task.title,
+                dataset_type="/".join(parts[:2]) or task.data.lower().replace(" ", "_"),
+                dataset_name=f"{task.data} ({names.get(code, code)})",
+                dataset_config=parts[2] if len(parts) > 2 else code,
+                dataset_split="test",
+                dataset_revision=data.get("commit"),
+                metric_type=measured.metric,
+                metric_name=f"{measured.metric}, mean of {seeds} seeds" if seeds > 1 else measured.metric,
+                metric_value=round(measured.mean(code), 6),
+            )
+        )
+    return results
+
+
+def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:
+    record = read_record(folder) if folder.is_dir() else None
+    if record is None or record.kind != "scores":
+        held = f"holds a record of kind {record.kind}" if record else "has no scores"
+        raise ArtifactError(f"{held}; `alignfreeze evaluate` makes scores", folder)
+    verify(folder, record, [SCORES])
+    scores: Mapping[str, Any] = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+    return record, scores
+
+
+def _scored_digest(record: Record) -> str:
+    return next(str(each["digest"]) for each in record.inputs if each["name"] == "model")
+
+
+def _scored_model(record: Record, folder: Path) -> Step:
+    digest = _scored_digest(record)
+    step = next((step for step in record.lineage if step["digest"] == digest), None)
+    if step is None:
+        raise ArtifactError("does not say how its model was made, so it can't be put together with others", folder)
+    return step
+
+
+def _seed(record: Record) -> int | None:
+    digest = _scored_digest(record)
+    return next((step["seed"] for step in record.lineage if step["digest"] == digest), None)

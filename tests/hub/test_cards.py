@@ -1,0 +1,155 @@
+"""Cards: what they say, what they keep, what they refuse; validated as the Hub does and by running their code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from hubserver.writing import metadata_errors
+from hubworld import BASE, Made, record_of
+from huggingface_hub import DatasetCard, ModelCard
+
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.hub.cards import write_card
+
+
+@pytest.fixture
+def run(made: Made, tmp_path: Path) -> Path:
+    """A run folder of one's own: front, seed 31."""
+    return Path(shutil.copytree(made.run(), tmp_path / "run"))
+
+
+def code_of(card: Path) -> str:
+    found = re.search(r"```python\n(.*?)```", card.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_a_task_models_card_says_all_that_the_record_knows(made: Made, run: Path) -> None:
+    seeds = [run / "pos-scores", made.run(seed=42) / "pos-scores"]
+    card = ModelCard.load(write_card(run / "pos", seeds, [made.run("baseline") / "pos-scores"]))
+    data = card.data
+    assert data.base_model == BASE, "through the lineage: the parent is a local folder"
+    assert data.base_model_relation == "finetune"
+    assert (data.license, data.library_name, data.pipeline_tag) == (
+        "apache-2.0",
+        "transformers",
+        "token-classification",
+    )
+    assert data.language == ["en", "de", "fr"]
+    assert data.datasets == ["Helsinki-NLP/opus-100", "universal-dependencies/universal_dependencies"]
+    assert {"alignfreeze", "freeze-front", "pos", "arxiv:2502.12959"} <= set(data.tags)
+    assert data.metrics == ["accuracy"]
+    assert list(metadata_errors(str(card))) == []
+
+    scores = [json.loads((folder / "scores.json").read_text())["languages"] for folder in seeds]
+    results = {result.dataset_config: result for result in data.eval_results}
+    assert set(results) == {"en_ewt", "de_gsd", "fr_gsd"}
+    for treebank, code in (("en_ewt", "en"), ("de_gsd", "de"), ("fr_gsd", "fr")):
+        expected = sum(each[code]["value"] for each in scores) / 2
+        assert results[treebank].metric_value == pytest.approx(expected, abs=1e-6)
+        assert results[treebank].metric_name == "accuracy, mean of 2 seeds"
+
+    assert re.search(r"\| German \| [\d.]+ ± [\d.]+ \| [\d.]+ \| [+-][\d.]+ \| 89\.5 ± 0\.2 \|", card.text)
+    assert "blocks 0-1 of 4 stood still" in card.text
+    assert f"--model {BASE.split('/')[1]}@{made.hub.repository(BASE).head().oid}" in card.text
+    assert "@inproceedings{bakos-etal-2025-alignfreeze" in card.text
+    assert "More information needed" not in card.text
+    assert str(made.root) not in card.text
+
+
+def test_other_folders_have_cards_of_their_kind(made: Made, run: Path, tmp_path: Path) -> None:
+    encoder = ModelCard.load(write_card(run / "encoder"))
+    assert encoder.data.pipeline_tag == "feature-extraction"
+    assert encoder.data.eval_results is None
+    assert "hidden_states[3]" in encoder.text
+
+    baseline = Path(shutil.copytree(made.run("baseline"), tmp_path / "baseline"))
+    card = ModelCard.load(write_card(baseline / "pos"))
+    assert "baseline" in card.data.tags
+    assert len(card.data.eval_results) == 3, "scores are found beside the model"
+    assert "published (baseline)" in card.text
+
+    pairs = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
+    card = DatasetCard.load(write_card(pairs))
+    assert [each["config_name"] for each in card.data.configs] == ["en-de", "en-fr"]
+    assert list(metadata_errors(str(card))) == []
+    assert not (pairs / "blocks.png").exists()
+
+
+def test_the_lines_of_use_run_as_they_stand(made: Made, run: Path, tmp_path: Path) -> None:
+    pairs = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
+    code = "\n".join(
+        code_of(write_card(folder, repo_id=str(folder))) for folder in (run / "encoder", run / "pos", pairs)
+    )
+    env = made.hub.environment(tmp_path, HF_HUB_OFFLINE="1")
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "torch.Size([1, 7, 16])" in done.stdout
+    assert re.search(r"dog = Hund|cat = Katze|tree = Baum|house = Haus|sees = sieht", done.stdout)
+
+
+def test_what_a_person_wrote_survives(run: Path) -> None:
+    path = write_card(run / "pos")
+    text = path.read_text()
+    text = text.replace("## How to use it", "## Overwritten")
+    text = text.replace("<!-- /alignfreeze:use -->", "<!-- /alignfreeze:use -->\n\nUse it with care, says Ada.")
+    text = text.replace("tags:\n", "tags:\n- mine\n").replace(
+        "license: apache-2.0\n", "license: mit\nthumbnail: a.png\n"
+    )
+    path.write_text(text + "\n## Thanks\n\nTo all.\n")
+    again = write_card(run / "pos").read_text()
+    assert "Overwritten" not in again
+    assert "Use it with care, says Ada." in again
+    assert again.endswith("## Thanks\n\nTo all.\n")
+    data = ModelCard(again).data
+    assert "mine" in data.tags
+    assert (data.license, data.thumbnail) == ("apache-2.0", "a.png")
+    assert write_card(run / "pos").read_text() == again
+
+
+def test_a_card_without_markers_is_added_to_and_half_a_marker_is_refused(run: Path) -> None:
+    (run / "encoder" / "README.md").write_text("# Mine\n\nAll mine.\n")
+    text = write_card(run / "encoder").read_text()
+    assert "# Mine\n\nAll mine." in text
+    assert "<!-- alignfreeze:citation -->" in text
+    (run / "encoder" / "README.md").write_text(text.replace("<!-- /alignfreeze:use -->", ""))
+    with pytest.raises(DataError, match="marker <!-- alignfreeze:use --> stands without its other half"):
+        write_card(run / "encoder")
+
+
+def test_scores_of_another_model_are_refused(made: Made, run: Path, tmp_path: Path) -> None:
+    other, baseline = made.run(seed=42) / "pos-scores", made.run("baseline") / "pos-scores"
+    with pytest.raises(ArtifactError, match="scores of another model"):
+        write_card(run / "pos", [other])
+    with pytest.raises(ArtifactError, match="differs from .* in more than its seed"):
+        write_card(run / "pos", [run / "pos-scores", baseline])
+    with pytest.raises(SettingsError, match="name one seed twice"):
+        write_card(run / "pos", [run / "pos-scores", run / "pos-scores"])
+    with pytest.raises(ArtifactError, match="holds a record of kind pairs; `alignfreeze evaluate` makes scores"):
+        write_card(run / "pos", [made.pairs])
+    with pytest.raises(ArtifactError, match="holds encoder, which has no scores"):
+        write_card(run / "encoder", [run / "pos-scores"])
+    with pytest.raises(ArtifactError, match=r"holds scores, which has no card of its own"):
+        write_card(run / "pos-scores")
+    with pytest.raises(ArtifactError, match=r"has no alignfreeze\.json"):
+        write_card(tmp_path)
+
+
+def test_the_picture_shows_every_block_as_the_record_has_it(run: Path) -> None:
+    write_card(run / "pos")
+    svg = (run / "pos" / "blocks.svg").read_text()
+    texts = [each.text for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("emb") == 2, "realignment and fine-tuning"
+    assert [text for text in texts if text in ("0", "1", "2", "3")] == ["0", "1", "2", "3"] * 2
+    assert {"trained", "frozen", "not touched", "loss"} <= set(texts)
+    assert record_of(run / "pos")["lineage"][-1]["details"]["frozen blocks"] == [0, 1]
+    assert svg.count('fill="#5b8fb9"') == 2 + 1, "two frozen blocks and the legend"
+    png = (run / "pos" / "blocks.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n")
