@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,10 @@ def load_encoder(folder: Path) -> tuple[Any, list[str]]:
     from transformers import AutoModel
 
     try:
-        model, info = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
+        with _no_bars():
+            model, info = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             f"holds no encoder that can be read from safetensors ({_first_line(error)})", folder
@@ -76,7 +79,7 @@ def save_encoder(model: Any, without: list[str], source: Path, folder: Path) -> 
     `without`: names of parameters to leave out. The same weights give the same bytes. Raises OSError (disk full).
     """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
-    with disk_errors(folder / "model.safetensors"):
+    with disk_errors(folder / "model.safetensors"), _no_bars():
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
@@ -88,6 +91,20 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without transformers' own progress bars: only the console talks."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

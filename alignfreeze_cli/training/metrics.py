@@ -19,6 +19,8 @@ class Metrics:
     def __init__(self, path: Path, accelerator: Accelerator) -> None:
         self.path = path
         self._accelerator = accelerator
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            self.truncate(None)  # a kill tore the last line; the next row must not be glued to it
 
     def log(self, step: int, **values: Any) -> None:
         """Append a row, flushed at once so that a killed run keeps what it knew; numbers go to the trackers too."""
@@ -42,11 +44,11 @@ class Metrics:
                 break
         return rows
 
-    def truncate(self, step: int) -> None:
-        """Forget what was written after `step`: a run that resumes there will write it again."""
+    def truncate(self, step: int | None) -> None:
+        """Forget what was written after `step` (None: only torn lines); a run that resumes there writes it again."""
         if not self._accelerator.is_main_process:
             return
-        kept = [row for row in self.rows() if row["step"] <= step]
+        kept = [row for row in self.rows() if step is None or row["step"] <= step]
         draft = self.path.with_name(self.path.name + ".tmp")
         draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
         os.replace(draft, self.path)
