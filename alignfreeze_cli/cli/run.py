@@ -168,7 +168,8 @@ def _complain(console: Console, outcomes: Sequence[Any], debug: bool) -> None:
     lost = [outcome.node.name for outcome in outcomes if outcome.status == "not run"]
     if lost:
         lines.append(f"Not run, because they need those: {', '.join(lost)}.")
-    lines.append("What is finished stays; run the same command again when the cause is mended.")
+    if any(outcome.status == "made" for outcome in outcomes):
+        lines.append("What is finished stays; run the same command again when the cause is mended.")
     console.warn("\n".join(lines))
 
 

@@ -160,7 +160,7 @@ class Recipe:
             overlay = (document.values.get("strategies") or {}).get(strategy) or {}
             merged.apply(overlay)
             merged.apply((overlay.get("per-task") or {}).get(task) or {})
-        merged.apply(self.override.values)
+        merged.apply(self.override.values, from_outside=True)
         return merged.variant(strategy or "", task, self.model or "", self.data)
 
     def check(self) -> list[str]:
@@ -203,7 +203,8 @@ class _Merged:
         self.realigned = True
         self.plain: dict[str, Any] = {}
 
-    def apply(self, overlay: Mapping[str, Any]) -> None:
+    def apply(self, overlay: Mapping[str, Any], from_outside: bool = False) -> None:
+        """Lay an overlay on top. `from_outside` settings do not make a baseline realign."""
         self.plain |= {key: overlay[key] for key in ("pairs", "targets") if key in overlay}
         if "freeze" in overlay:
             self._section("realign", {"freeze": overlay["freeze"]})
@@ -214,7 +215,7 @@ class _Merged:
             self._section("align-pairs", {"target": overlay["targets"]})
         for name in STEPS:
             section = overlay.get(name)
-            if name == "realign" and name in overlay:
+            if name == "realign" and name in overlay and not (from_outside and isinstance(section, Mapping)):
                 self.realigned = section is not False
             if isinstance(section, Mapping):
                 self._section(name, section)
