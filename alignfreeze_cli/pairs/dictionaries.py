@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -36,7 +35,6 @@ class Found:
     note: str = ""
 
 
-@functools.lru_cache(maxsize=2)
 def read_entries(path: Path) -> Entries:
     """Read a dictionary as the paper's code does.
 

@@ -24,7 +24,7 @@ from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.aligners.base import Batch
 from alignfreeze_cli.pairs.arrays import Ints, int32_values
-from alignfreeze_cli.pairs.dictionaries import find_dictionary, read_entries
+from alignfreeze_cli.pairs.dictionaries import Entries, find_dictionary, read_entries
 from alignfreeze_cli.pairs.links import Links
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.words import Words
@@ -129,15 +129,19 @@ def _spans(ascending: Ints, edges: npt.NDArray[np.int64]) -> tuple[list[int], li
 
 @dataclass(frozen=True)
 class DictionaryAligner:
-    """One or two dictionary files of a language pair; the words in them are loaded once per process."""
+    """One or two dictionary files of a language pair; the words in them are loaded once per process.
+
+    `digest` tells files apart that had the same name one after the other.
+    """
 
     source: str
     target: str
     forward: Path | None
     reverse: Path | None
     fold_case: bool = False
-    companion: Path | None = None
+    digest: str = ""
     note: str = ""
+    companion: Path | None = None
 
     @classmethod
     def prepare(cls, settings: AlignPairsSettings, target: str, console: Console) -> tuple[Self, list[Input]]:
@@ -148,14 +152,15 @@ class DictionaryAligner:
         found = find_dictionary(settings.dictionary, settings.source, target, name=f"dictionary {target}")
         if found.note:
             console.info(f"{settings.source}-{target}: {found.note}")
-        aligner = cls(settings.source, target, found.forward, found.reverse, settings.fold_case, note=found.note)
-        return aligner, [found.input]
+        facts = (found.forward, found.reverse, settings.fold_case, found.input.digest, found.note)
+        return cls(settings.source, target, *facts), [found.input]
 
     def align(self, batch: Batch) -> Links:
-        return _loaded(self.forward, self.reverse, self.fold_case).align(batch.source, batch.target)
+        return _loaded(self).align(batch.source, batch.target)
 
     def described(self) -> dict[str, Any]:
-        files = {path.name: read_entries(path) for path in (self.forward, self.reverse) if path is not None}
+        paths = [path for path in (self.forward, self.reverse) if path is not None]
+        files = {path.name: _read(path, self.digest) for path in paths}
         facts = {"entries": {name: len(read.entries) for name, read in files.items()}}
         skipped = {"lines skipped": sum(read.skipped for read in files.values())}
         return facts | skipped | ({"note": self.note} if self.note else {})
@@ -170,7 +175,7 @@ class DictionaryAligner:
             copy = path == self.reverse and self.note.startswith("the reverse dictionary is a copy")
             if path is None or copy:
                 continue
-            entries = read_entries(path).entries
+            entries = _read(path, self.digest).entries
             left = {word.casefold() for word, _ in entries}
             right = {word.casefold() for _, word in entries}
             straight = len(first & left) + len(second & right)
@@ -185,8 +190,15 @@ class DictionaryAligner:
                 )
 
 
+@functools.lru_cache(maxsize=2)
+def _read(path: Path, digest: str) -> Entries:
+    """The entries of a file; `digest` is part of the cache's key only."""
+    return read_entries(path)
+
+
 @functools.lru_cache(maxsize=1)
-def _loaded(forward: Path | None, reverse: Path | None, fold_case: bool) -> Dictionary:
-    ahead = read_entries(forward).entries if forward is not None else []
-    back = read_entries(reverse).entries if reverse is not None else []
-    return Dictionary([*ahead, *((s, t) for t, s in back)], fold_case)
+def _loaded(aligner: DictionaryAligner) -> Dictionary:
+    ahead, back = (
+        _read(path, aligner.digest).entries if path is not None else [] for path in (aligner.forward, aligner.reverse)
+    )
+    return Dictionary([*ahead, *((s, t) for t, s in back)], aligner.fold_case)

@@ -1,0 +1,62 @@
+"""The pairs folder: written as a stream, read in any order, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.pairs.folder import ROW_GROUP, Pair, PairsWriter, data_file, open_pairs, write_statistics
+
+PAIRS = [Pair([f"w{n}", "x"], ["y"] * (n % 3 + 1), [(0, 0), (1, n % 3)]) for n in range(ROW_GROUP + 500)]
+
+
+def make(folder: Path, pairs: list[Pair], cut: int) -> Path:
+    with PairsWriter(data_file(folder, "en", "de")) as writer:
+        for start in range(0, len(pairs), cut):
+            writer.write_pairs(pairs[start : start + cut])
+    write_statistics(folder, {"source": "en", "languages": {"de": {}}})
+    return folder
+
+
+def test_the_bytes_do_not_depend_on_how_the_rows_arrive(tmp_path: Path) -> None:
+    files = [data_file(make(tmp_path / str(cut), PAIRS, cut), "en", "de") for cut in (997, 4000, len(PAIRS))]
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_rows_are_read_in_file_order_and_in_any_other(tmp_path: Path) -> None:
+    pairs = open_pairs(make(tmp_path, PAIRS, 5000))
+    assert pairs.languages == [("en", "de", data_file(tmp_path, "en", "de"), len(PAIRS))]
+    assert list(pairs.read("de")) == PAIRS
+    some = [ROW_GROUP + 7, 3, 4, ROW_GROUP - 1, ROW_GROUP, 3]
+    assert list(pairs.read("de", some)) == [PAIRS[n] for n in some]
+    assert pairs.table("de").num_rows == len(PAIRS)
+    with pytest.raises(IndexError):
+        list(pairs.read("de", [len(PAIRS)]))
+    with pytest.raises(ArtifactError, match="no pairs for fr; it has de"):
+        list(pairs.read("fr"))
+
+
+def test_datasets_loads_it(tmp_path: Path) -> None:
+    make(tmp_path / "pairs", PAIRS[:3], 3)
+    loaded = load_dataset("parquet", data_dir=str(tmp_path / "pairs" / "data"), cache_dir=str(tmp_path / "cache"))
+    assert loaded["train"][1] == {"source": ["w1", "x"], "target": ["y", "y"], "links": [[0, 0], [1, 1]]}
+
+
+def test_a_language_without_pairs_has_an_empty_file(tmp_path: Path) -> None:
+    assert list(open_pairs(make(tmp_path, [], 1)).read("de")) == []
+
+
+def test_what_is_no_pairs_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="is no pairs folder"):
+        open_pairs(tmp_path)
+    make(tmp_path, PAIRS[:3], 3)
+    data_file(tmp_path, "en", "de").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(ArtifactError, match="cannot be read as Parquet"):
+        open_pairs(tmp_path)
+    (tmp_path / "statistics.json").write_text(json.dumps({"languages": []}))
+    with pytest.raises(ArtifactError, match="is no pairs folder"):
+        open_pairs(tmp_path)

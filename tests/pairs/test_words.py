@@ -1,0 +1,116 @@
+"""What a word is, under each rule."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.pairs import words
+from alignfreeze_cli.pairs.words import Words, splitter
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from(" \t\n_'-aä7。क्षि\u200c\u200d\u200b\u0301"))
+
+
+def split(rule: str, *sentences: str, language: str = "de") -> list[list[str]]:
+    return splitter(rule, language)(sentences).to_lists()
+
+
+@given(st.lists(TEXT, max_size=6))
+def test_published_is_the_regular_expression_of_the_paper(sentences: list[str]) -> None:
+    assert split("published", *sentences) == [re.findall(r"\w+|[^\w\s]+", sentence) for sentence in sentences]
+
+
+@given(st.lists(TEXT, max_size=6))
+def test_blank_is_python_s_split(sentences: list[str]) -> None:
+    assert split("blank", *sentences) == [sentence.split() for sentence in sentences]
+
+
+@given(st.lists(TEXT, max_size=6))
+def test_a_sentence_is_split_alike_whatever_stands_around_it(sentences: list[str]) -> None:
+    assert split("unicode", *sentences) == [words for s in sentences for words in split("unicode", s)]
+
+
+@given(TEXT)
+def test_unicode_loses_nothing_but_blanks_and_invisible_characters(sentence: str) -> None:
+    found = "".join(split("unicode", sentence)[0])
+    visible = re.sub(r"[\s\u200b]", "", sentence)
+    assert found == visible or sorted(set(visible) - set(found)) != []
+    assert not set(found) - set(sentence)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "expected"),
+    [
+        ("ta", "நாய் ஜாக்கிரதை!", ["நாய்", "ஜாக்கிரதை", "!"]),
+        ("hi", "मेरे दादा ओसाका के हैं।", ["मेरे", "दादा", "ओसाका", "के", "हैं", "।"]),
+        ("ar", "كَتَبَ الوَلَدُ.", ["كَتَبَ", "الوَلَدُ", "."]),
+        ("he", "שָׁלוֹם עוֹלָם", ["שָׁלוֹם", "עוֹלָם"]),
+        ("fa", "می‌خواهم، کتاب‌ها", ["می‌خواهم", "،", "کتاب‌ها"]),
+        ("fr", "C'est l'e\u0301te\u0301, 3.5", ["C", "'", "est", "l", "'", "e\u0301te\u0301", ",", "3", ".", "5"]),
+        ("ml", "അവന്\u200d വന്നു", ["അവന്\u200d", "വന്നു"]),
+        ("en", "ABC_def \u200f(x) a\u200bb", ["ABC_def", "(", "x", ")", "a", "b"]),
+        ("en", "👨\u200d👩\u200d👧 ❤\ufe0f", ["👨\u200d👩\u200d👧", "❤\ufe0f"]),
+        ("en", "\u0301 x", ["\u0301", "x"]),
+    ],
+)
+def test_unicode_keeps_marks_and_joiners_with_their_word(language: str, sentence: str, expected: list[str]) -> None:
+    assert split("unicode", sentence, language=language) == [expected]
+
+
+def test_published_cuts_indic_words_to_pieces() -> None:
+    assert len(split("published", "हिन्दी", language="hi")[0]) == 6
+    assert split("unicode", "हिन्दी", language="hi") == [["हिन्दी"]]
+
+
+def test_a_mark_does_not_reach_into_the_sentence_before() -> None:
+    assert split("unicode", "a", "\u0301b", "\u200d", "") == [["a"], ["\u0301b"], [], []]
+
+
+def test_no_sentences_and_empty_ones() -> None:
+    for rule in ("unicode", "published", "blank"):
+        assert split(rule) == []
+        assert split(rule, "", " ", "a") == [[], [], ["a"]]
+
+
+def test_words_from_lists_and_back() -> None:
+    lists = [["a", "b"], [], ["ü"]]
+    found = Words.from_lists(lists)
+    assert found.to_lists() == lists
+    assert found.lengths.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "th", "zh-TW"])
+def test_a_missing_segmenter_is_named_with_the_way_to_get_it(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_segmenters(name: str, *rest: object) -> types.ModuleType:
+        if name.split(".")[0] in ("rjieba", "fugashi", "pythainlp"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *rest)  # type: ignore[arg-type]
+
+    for make in words.SEGMENTERS.values():
+        make.cache_clear()  # type: ignore[attr-defined]
+    monkeypatch.setattr(builtins, "__import__", without_segmenters)
+    with pytest.raises(SettingsError, match=r"pip install 'alignfreeze\[segmenters\]'") as caught:
+        splitter("unicode", language)
+    assert language in str(caught.value)
+    splitter("published", language)  # needs none
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "expected"),
+    [
+        ("zh", "我们应该去睡觉。 OK", ["我们", "应该", "去", "睡觉", "。", "OK"]),
+        ("ja", "昨日、東京で 食べた", ["昨日", "、", "東京", "で", "食べ", "た"]),
+        ("th", "ฉันรักภาษาไทย", ["ฉัน", "รัก", "ภาษาไทย"]),
+    ],
+)
+def test_segmenters_find_words_where_there_are_no_blanks(language: str, sentence: str, expected: list[str]) -> None:
+    pytest.importorskip({"zh": "rjieba", "ja": "fugashi", "th": "pythainlp"}[language])
+    assert split("unicode", sentence, "", language=language) == [expected, []]
