@@ -129,7 +129,9 @@ def _split_by_class(sentences: Texts, table: npt.NDArray[np.uint8]) -> Words:
 
 def _classes(data: Bytes, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The class of every byte of UTF-8 text, which is the class of the character it belongs to."""
-    kinds = np.concatenate((table[:0x80], np.zeros(0x80, np.uint8)))[data]  # right for ASCII
+    # Right for ASCII; `translate` reads one byte per byte, where NumPy's indexing makes an eight-byte index of each.
+    ascii_table = table[:0x80].tobytes() + bytes(0x80)
+    kinds = np.frombuffer(bytearray(data.tobytes().translate(ascii_table)), np.uint8)
     # Two bytes: 110xxxxx 10xxxxxx; three: 1110xxxx and two more; four: 11110xxx and three more.
     first = np.flatnonzero(data >= 0xC0)
     if len(first) == 0:

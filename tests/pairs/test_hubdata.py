@@ -51,9 +51,8 @@ def run(hub: HubServer, folder: Path, *corpora: tuple[str, str], **environment: 
     for _, target in corpora:
         (folder / f"en-{target}.txt").write_text("cat chat\n")
     command = [sys.executable, "-c", CODE, json.dumps(corpora)]
-    done = subprocess.run(
-        command, cwd=folder, env=hub.environment(folder / "cache", **environment), capture_output=True, text=True
-    )
+    environment = hub.environment(folder / "cache", USE_TORCH="0", **environment)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
