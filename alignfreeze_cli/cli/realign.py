@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts import Result, resolve_encoder
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.progress import Console
 
 HELP = """Realign an encoder on word pairs, with part of its blocks frozen.
 
-    alignfreeze realign --model xlm-roberta-base --pairs pairs --freeze front
+    alignfreeze realign --model xlm-roberta-base --freeze front
+
+    alignfreeze realign --model xlm-roberta-base --pairs pairs --freeze front --steps 300 --output front
 """
+
+_IMPLICIT_PAIRS = "opus-100-pairs"
+_IMPLICIT_LINES = 100_000  # per language: several times what the default number of steps draws
 
 
 def add(app: typer.Typer) -> None:
@@ -22,7 +31,22 @@ def add(app: typer.Typer) -> None:
 def _run(settings: RealignSettings, console: Console) -> Result:
     from alignfreeze_cli.encoder.realignment import realign
 
+    if not settings.pairs:
+        resolve_encoder(settings.model)  # a mistyped model is found before the long work
+        made = _implicit_pairs(settings, console)
+        if made.status == "planned":
+            return replace(made, details={"align-pairs": dict(made.details), "realign": "once these pairs are there"})
+        settings = replace(settings, pairs=(str(made.path),))
     return realign(settings, console)
+
+
+def _implicit_pairs(settings: RealignSettings, console: Console) -> Result:
+    """The pairs of a run that names none: OPUS-100 with the MUSE dictionaries, made once and found again."""
+    from alignfreeze_cli.pairs.step import align_pairs
+
+    folder = (settings.output or Path("encoder")).parent / _IMPLICIT_PAIRS
+    wanted = AlignPairsSettings(output=folder, max_lines=_IMPLICIT_LINES, dry_run=settings.dry_run)
+    return align_pairs(replace(wanted, target=settings.targets) if settings.targets else wanted, console)
 
 
 def _show(result: Result) -> str:

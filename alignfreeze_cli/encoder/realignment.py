@@ -41,6 +41,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     Raises SettingsError (a plan or block that does not fit the encoder, a family that is not supported), ArtifactError
     (inputs of another kind, damaged or pickled), DataError (no usable pairs), Interrupted (a checkpoint was left).
     """
+    if not settings.pairs:
+        raise SettingsError("--pairs: name the pairs folders to realign on, as `align-pairs` makes them.")
     model = resolve_encoder(settings.model)
     folders = [
         resolve_artifact(reference, "pairs", "pairs" if number == 0 else f"pairs-{number + 1}")
