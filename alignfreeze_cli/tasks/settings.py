@@ -116,7 +116,9 @@ class _Evaluate(StepSettings):
     """The settings of evaluate that every task has."""
 
     model: str = setting(help="Task model: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
-    task: str | None = setting(None, help="Task to score. [default: the model's own]", choices=tuple(TASKS), short="-t")
+    task: str | None = setting(
+        None, help="Refuse a model of another task. [default: any]", choices=tuple(TASKS), short="-t", result=False
+    )
     languages: tuple[str, ...] = setting(
         (), help="Languages to score, comma separated. [default: the paper's, by task, and its source language]"
     )
