@@ -80,12 +80,12 @@ def evaluate(model: Any, tokenizer: Any, labels: Sequence[str], path: Path, max_
         logits = model(**encoded.to(device)).logits  # (sentences, longest, labels)
         predicted = logits.argmax(-1).cpu()
         for row, (words, tags) in enumerate(batch):
-            owners = [*encoded.word_ids(row), None]
+            pieces, owners = encoded.tokens(row), [*encoded.word_ids(row), None]
             last = None
             for position, word in enumerate(owners):
                 if word is not None and word != last:
                     last = word
-                    if encoded.tokens(row)[position] == "▁" and owners[position + 1] == word:
+                    if pieces[position] == "▁" and owners[position + 1] == word:
                         position += 1  # the mark of a word's beginning, alone: the word itself stands after it
                     right += labels[predicted[row, position]] == tags[word]
             total += len(words)
