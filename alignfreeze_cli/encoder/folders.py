@@ -55,7 +55,7 @@ def load_encoder(folder: Path) -> tuple[Any, list[str]]:
     from transformers import AutoModel
 
     try:
-        with _no_bars():
+        with no_bars():
             model, info = AutoModel.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
@@ -79,7 +79,7 @@ def save_encoder(model: Any, without: list[str], source: Path, folder: Path) -> 
     `without`: names of parameters to leave out. The same weights give the same bytes. Raises OSError (disk full).
     """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
-    with disk_errors(folder / "model.safetensors"), _no_bars():
+    with disk_errors(folder / "model.safetensors"), no_bars():
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
@@ -94,7 +94,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Without transformers' own progress bars: only the console talks."""
     from transformers.utils import logging
 
