@@ -1,0 +1,1 @@
+"""The small multilingual world that everything can run on without a network."""
