@@ -118,16 +118,18 @@ def run_graph(
     debug: bool,
     shown: Path | None = None,
     table_file: Path | None = None,
+    inputs_there: bool = True,
 ) -> int:
     """Run or plan a graph, print what came of it, save the table; gives the exit code.
 
-    `shown` is the folder that stands for the result, the graph's root if it is None.
+    `shown` is the folder that stands for the result, the graph's root if it is None; `inputs_there` is False if a dry
+    run comes before the data.
     """
     from alignfreeze_cli.runs import runner, table
     from alignfreeze_cli.runs.graph import RUN_NAME
 
     if dry_run:
-        outcomes = runner.plan(graph, console)
+        outcomes = runner.plan(graph, console, inputs_there)
     else:
         outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
     begun = [run.folder for run in graph.runs if (run.folder / RUN_NAME).is_file()]

@@ -112,16 +112,16 @@ def run(
     return [progress.outcomes[name] for name in graph.nodes]
 
 
-def plan(graph: Graph, console: Console) -> list[Outcome]:
+def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outcome]:
     """What `run` would do, without doing it. Steps whose inputs are all there are asked for their own plan, so that
-    missing or unusable data shows here.
+    missing or unusable data shows here; not so where the data itself is still to be made (`inputs_there=False`).
     """
     outcomes: dict[str, Outcome] = {}
     for node in graph.nodes.values():
         record = read_record(node.output) if node.output.is_dir() else None
         if record is not None and record.identity.get("settings") == node.settings.identity():
             outcomes[node.name] = Outcome(node, "already done")
-        elif all(outcomes[name].status == "already done" for name in node.needs):
+        elif inputs_there and all(outcomes[name].status == "already done" for name in node.needs):
             outcomes[node.name] = attempt(node, replace(node.settings, dry_run=True), console)
         else:
             failed = tuple(name for name in node.needs if outcomes[name].status in ("failed", "not run"))

@@ -235,7 +235,7 @@ class _RelayTask(Task):
     def __init__(self, connection: Connection, title: str, total: int | None) -> None:
         super().__init__(total)
         self.connection, self.title = connection, title
-        self.spoken = time.monotonic()
+        self.spoken = -_SPEAK_EVERY  # the first word at once
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         super().advance(amount, note)

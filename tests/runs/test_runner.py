@@ -1,0 +1,195 @@
+"""Whole runs on a tiny world: sharing, skipping, failing, stopping and going on, in this process and in workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alignfreeze_cli.errors import Interrupted, SettingsError
+from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.runs.graph import Graph, expand
+from alignfreeze_cli.runs.recipes import load
+from alignfreeze_cli.runs.runner import Outcome, plan, run
+from alignfreeze_cli.runs.table import read_scores, tables
+
+from . import world
+
+STEPS = 60  # of realigning, where a run is to be interrupted
+
+
+class Heard(Console):
+    """Keeps what is said; `on_training` is called once, when a training step has been reported."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.on_training = lambda note: None
+
+    def info(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+        yield _HeardTask(self, title, total)
+
+
+class _HeardTask(Task):
+    def __init__(self, console: Heard, title: str, total: int | None) -> None:
+        super().__init__(total)
+        self.console, self.title = console, title
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        super().advance(amount, note)
+        if "training" in self.title or "training" in note:
+            act, self.console.on_training = self.console.on_training, lambda note: None
+            act(note)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return world.make(tmp_path_factory.mktemp("world"))
+
+
+def graph(data: Path, output: Path, *overrides: str, strategies: tuple[str, ...] = ()) -> Graph:
+    return expand([load(world.recipe(output.parent, data), overrides)], output, strategies)
+
+
+def statuses(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.node.name: outcome.status for outcome in outcomes}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes that must not depend on how a run came about."""
+    names = ("model.safetensors", "scores.json", "*.parquet")
+    return {str(path.relative_to(folder)): path.read_bytes() for name in names for path in sorted(folder.rglob(name))}
+
+
+@pytest.fixture(scope="module")
+def here(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of the recipe for one seed, made in this process."""
+    output = tmp_path_factory.mktemp("here") / "runs"
+    outcomes = run(graph(data, output, "seeds=0"), Heard())
+    assert set(statuses(outcomes).values()) == {"made"}, [outcome.error for outcome in outcomes]
+    return output
+
+
+def test_a_run_makes_the_layout_and_scores_every_strategy(here: Path) -> None:
+    assert sorted(path.name for path in here.iterdir()) == [
+        "pairs",
+        "tiny-baseline-s0",
+        "tiny-front-s0",
+        "tiny-shuffled-links-s0",
+    ]
+    front = here / "tiny-front-s0"
+    assert sorted(path.name for path in front.iterdir()) == ["encoder", "pairs", "pos", "pos-scores", "run.json"]
+    assert (front / "pairs" / "statistics.json").is_file()
+    record = json.loads((front / "pos-scores" / "alignfreeze.json").read_text(encoding="utf-8"))
+    assert [parent["kind"] for parent in record["lineage"]] == ["pairs", "encoder", "task-model"]
+    assert record["hardware"]["threads"] == 1
+    (table,) = tables(read_scores(sorted(path for path in here.iterdir() if path.name != "pairs")))
+    assert table.columns == ("en", "xx", "yy", "mean of targets")
+    assert [(row.strategy, row.control) for row in table.rows] == [
+        ("baseline", False),
+        ("front", False),
+        ("shuffled-links", True),
+    ]
+
+
+def test_what_is_finished_is_not_done_again_and_workers_make_the_same(data: Path, here: Path, tmp_path: Path) -> None:
+    told = Heard()
+    outcomes = run(graph(data, tmp_path / "runs", "seeds=0"), told, jobs=2)
+    assert set(statuses(outcomes).values()) == {"made"}
+    assert contents(tmp_path / "runs") == contents(here)
+    assert sum("made in" in line for line in told.said) == len(outcomes) == 9
+    again = run(graph(data, tmp_path / "runs", "seeds=0"), Heard())
+    assert set(statuses(again).values()) == {"already done"}
+
+
+def test_a_failed_step_stops_only_what_needs_it(data: Path, tmp_path: Path) -> None:
+    recipe = world.RECIPE.replace("freeze: front}", "freeze: '7'}").replace("seeds: [0, 1]", "seeds: [0]")
+    path = world.recipe(tmp_path, data, recipe)
+    told = Heard()
+    outcomes = run(expand([load(path)], tmp_path / "runs"), told)
+    found = statuses(outcomes)
+    assert [name for name, status in found.items() if status == "failed"] == ["tiny-front-s0/encoder"]
+    assert [name for name, status in found.items() if status == "not run"] == [
+        "tiny-front-s0/pos",
+        "tiny-front-s0/pos-scores",
+    ]
+    assert found["tiny-shuffled-links-s0/pos-scores"] == "made"
+    (failed,) = (outcome for outcome in outcomes if outcome.status == "failed")
+    assert isinstance(failed.error, SettingsError)
+    assert "names block 7" in str(failed.error)
+    assert any("tiny-front-s0/encoder failed" in text for text in told.warned)
+
+    other = statuses(run(graph(data, tmp_path / "runs", "seeds=0"), Heard()))  # the recipe, mended
+    assert {name for name, status in other.items() if status == "made"} == {
+        "tiny-front-s0/encoder",
+        "tiny-front-s0/pos",
+        "tiny-front-s0/pos-scores",
+    }
+
+
+def test_outputs_made_otherwise_are_refused_and_replaced_on_demand(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    run(graph(data, output, "seeds=0", strategies=("baseline",)), Heard())
+    changed = graph(data, output, "seeds=0", "finetune.steps=2", strategies=("baseline",))
+    outcomes = run(changed, Heard())
+    assert [outcome.status for outcome in outcomes] == ["failed", "not run"]
+    assert "--overwrite" in str(outcomes[0].error)
+    assert [outcome.status for outcome in run(changed, Heard(), overwrite=True)] == ["made", "made"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_goes_on_to_the_same_result(jobs: int, data: Path, tmp_path: Path, here: Path) -> None:
+    overrides = ("seeds=0", f"realign.steps={STEPS}", "realign.checkpoint-every=0")
+    stopped, whole = (graph(data, tmp_path / name, *overrides) for name in ("stopped", "whole"))
+    told = Heard()
+    told.on_training = lambda note: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Interrupted, match=r"Interrupted with \d+ of 9 steps done"):
+        run(stopped, told, jobs=jobs)
+    assert list(stopped.root.glob("*/.*.partial"))
+
+    first, second = run(stopped, Heard()), run(whole, Heard())
+    assert set(statuses(first).values()) <= {"made", "already done"}
+    assert {outcome.status for outcome in second} == {"made"}
+    assert contents(stopped.root) == contents(whole.root)
+
+
+def test_a_worker_that_is_killed_fails_its_step_alone(data: Path, tmp_path: Path) -> None:
+    import multiprocessing
+
+    told = Heard()
+
+    def kill(note: str) -> None:
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+
+    told.on_training = kill
+    made = graph(data, tmp_path / "runs", "seeds=0,1", strategies=("baseline",))
+    outcomes = run(made, told, jobs=2)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert failed
+    assert all("ended by SIGKILL" in str(outcome.error) for outcome in failed)
+    assert not multiprocessing.active_children()
+    assert set(statuses(run(made, Heard())).values()) <= {"made", "already done"}
+
+
+def test_a_plan_does_nothing_and_finds_missing_data(data: Path, tmp_path: Path) -> None:
+    good = graph(data, tmp_path / "runs", "seeds=0", strategies=("front",))
+    assert [outcome.status for outcome in plan(good, Console())] == ["planned"] * 4
+    assert not (tmp_path / "runs").exists()
+    bad = graph(data, tmp_path / "runs", "seeds=0", "align-pairs.corpus=nowhere/{target}.tsv", strategies=("front",))
+    outcomes = plan(bad, Console())
+    assert [outcome.status for outcome in outcomes] == ["failed", "not run", "not run", "not run"]
+    assert "nowhere/xx.tsv" in str(outcomes[0].error)
