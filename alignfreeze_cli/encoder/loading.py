@@ -37,7 +37,9 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     for start in range(len(whole) - len(bare) + 1):
         if whole[start : start + len(bare)] == bare:
             return whole[:start], whole[start + len(bare) :]
-    raise ArtifactError(f"the tokenizer {type(tokenizer).__name__} changes a text's subwords when it adds special tokens")
+    raise ArtifactError(
+        f"the tokenizer {type(tokenizer).__name__} changes a text's subwords when it adds special tokens"
+    )
 
 
 def _pre_tokenizers(pre_tokenizer: Any) -> list[Any]:
