@@ -28,4 +28,11 @@ def _run(settings: AlignPairsSettings, console: Console) -> Result:
 
 
 def _show(result: Result) -> str:
-    return ""
+    rows = [f"{'language':10}{'lines':>12}{'pairs':>12}{'links':>12}{'source words linked':>21}{'target':>9}"]
+    for language, found in result.details["languages"].items():
+        share = found["share of words linked"]
+        rows.append(
+            f"{language:10}{found['lines']:12,}{found['kept']:12,}{found['links']:12,}"
+            f"{share['source']:21.1%}{share['target']:9.1%}"
+        )
+    return "\n".join(rows)

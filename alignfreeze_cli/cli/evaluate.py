@@ -26,4 +26,11 @@ def _run(settings: EvaluateSettings, console: Console) -> Result:
 
 
 def _show(result: Result) -> str:
-    return ""
+    details = result.details
+    rows = [f"{'language':12}{details['metric']:>10}{'scored':>10}{'examples':>10}"]
+    for language, entry in details["languages"].items():
+        name = language + (" (source)" if language == details["source-language"] else "")
+        rows.append(f"{name:12}{100 * entry['value']:10.2f}{entry['scored']:10,}{entry['examples']:10,}")
+    if details["average"] is not None:
+        rows.append(f"{'mean':12}{100 * details['average']:10.2f}  (languages other than the source)")
+    return "\n".join(rows)

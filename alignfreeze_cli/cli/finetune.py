@@ -26,4 +26,9 @@ def _run(settings: FinetuneSettings, console: Console) -> Result:
 
 
 def _show(result: Result) -> str:
-    return ""
+    details = result.details
+    return (
+        f"{details['steps']:,} steps ({details['epochs']:g} epochs of {details['windows']:,} windows), "
+        f"loss {details['first-loss']:.3f} → {details['last-loss']:.3f} (means of the first and the last 10), "
+        f"{details['tokens-per-second']:,.0f} tokens/s"
+    )

@@ -50,4 +50,20 @@ def _implicit_pairs(settings: RealignSettings, console: Console) -> Result:
 
 
 def _show(result: Result) -> str:
-    return ""
+    details = result.details
+    rows = [
+        f"{details['steps']:,} steps, loss {details['first-loss']:.3f} → {details['last-loss']:.3f} "
+        f"(means of the first and the last 10), {details['tokens-per-second']:,.0f} tokens/s"
+    ]
+    if details["probe"]:
+        read = str(details["read-block"])
+        rows.append(f"words that find their translation, in % (held-out pairs, block {read}):")
+        rows.append(f"{'language':10}{'before':>9}{'after':>9}{'chance':>9}")
+        before = {row["language"]: row for row in details["probe"] if row["probe"] == "before"}
+        after = {row["language"]: row for row in details["probe"] if row["probe"] == "after"}
+        rows += [
+            f"{language:10}{100 * before[language]['accuracy'][read]:9.1f}{100 * row['accuracy'][read]:9.1f}"
+            f"{100 * row['chance']:9.1f}"
+            for language, row in after.items()
+        ]
+    return "\n".join(rows)

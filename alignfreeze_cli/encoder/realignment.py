@@ -60,8 +60,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         "plan": plan.strip(),
         "pairs": rows,
         **length,
-        "batch size": settings.batch_size,
-        "learning rate": learning_rate(settings, arch),
+        "batch-size": settings.batch_size,
+        "learning-rate": learning_rate(settings, arch),
     }
     return produce(
         kind="encoder",
@@ -151,22 +151,22 @@ def _build(
     return {
         "family": arch.family,
         "blocks": arch.n_blocks,
-        "frozen blocks": list(plan.frozen),
-        "embeddings frozen": plan.embeddings_frozen,
-        "trained blocks": list(plan.trained),
-        "read block": plan.read_block,
-        "learning rate": loop.learning_rate,
+        "frozen-blocks": list(plan.frozen),
+        "embeddings-frozen": plan.embeddings_frozen,
+        "trained-blocks": list(plan.trained),
+        "read-block": plan.read_block,
+        "learning-rate": loop.learning_rate,
         "steps": training.steps,
-        "first loss": training.first_loss,
-        "last loss": training.last_loss,
-        "tokens per second": round(training.tokens_per_second, 1),
+        "first-loss": training.first_loss,
+        "last-loss": training.last_loss,
+        "tokens-per-second": round(training.tokens_per_second, 1),
         "padding": round(training.padding, 4),
         "languages": {
             use.language: {
                 "pairs": pairs.rows,
                 "encoded": pairs.read,
                 "usable": len(pairs),
-                "held out": len(held),
+                "held-out": len(held),
                 "drawn": use.drawn,
                 "distinct": use.distinct,
                 "passes": round(use.passes, 3),
@@ -174,7 +174,7 @@ def _build(
             for use, pairs, held in zip(usage, material.pairs, material.held_out, strict=True)
         },
         "probe": [row for row in metrics.rows() if "probe" in row],
-        "left out": missing,
+        "left-out": missing,
     }
 
 

@@ -188,7 +188,7 @@ def test_words_move_to_their_translations_and_not_under_shuffled_links(world: Pa
         )
         assert before["words"] == after["words"]
         assert before["chance"] == round(1 / before["words"], 6)
-        last[links] = (details["last loss"], after["accuracy"]["3"] / after["chance"])
+        last[links] = (details["last-loss"], after["accuracy"]["3"] / after["chance"])
     assert last["given"][0] < last["shuffled"][0] - 1
     assert last["given"][1] > 3.5 > 2 > last["shuffled"][1]  # as multiples of chance
 
@@ -211,26 +211,26 @@ def test_words_move_to_their_translations_and_not_under_shuffled_links(world: Pa
 def test_every_knob_changes_the_result(world: Path, plain: Result, tmp_path: Path, change: dict[str, Any]) -> None:
     other = run(world, tmp_path / "other", **change)
     assert changed(plain.path, other.path)
-    assert plain.details["last loss"] != other.details["last loss"]
+    assert plain.details["last-loss"] != other.details["last-loss"]
 
 
 def test_the_record_tells_how_it_was_made(world: Path, tmp_path: Path) -> None:
     heard = Heard()
     details = run(world, tmp_path / "out", heard, steps=20).details
-    assert (details["family"], details["blocks"], details["read block"], details["steps"]) == ("bert", 5, 3, 20)
-    assert (details["frozen blocks"], details["trained blocks"]) == ([0, 1], [2, 3])
-    assert details["learning rate"] == 1e-3
+    assert (details["family"], details["blocks"], details["read-block"], details["steps"]) == ("bert", 5, 3, 20)
+    assert (details["frozen-blocks"], details["trained-blocks"]) == ([0, 1], [2, 3])
+    assert details["learning-rate"] == 1e-3
     assert details["languages"]["ta"] == {
         "pairs": 12,
         "encoded": 12,
         "usable": 12,
-        "held out": 1,
+        "held-out": 1,
         "drawn": 40,
         "distinct": 11,
         "passes": 3.636,
     }
     assert 0 <= details["padding"] < 0.3
-    assert details["tokens per second"] > 0
+    assert details["tokens-per-second"] > 0
     assert any(text.startswith("freeze plan front") for text in heard.said)
     assert heard.warned == ["Few pairs, so they repeat often: ta (3.6 passes); fewer --steps or more text would help."]
     assert [row["step"] for row in metrics(tmp_path / "out") if "loss" in row] == [10, 20]
@@ -265,15 +265,15 @@ def test_several_pairs_folders_are_joined(world: Path, tmp_path: Path) -> None:
 
 def test_epochs_are_passes_over_the_pairs(world: Path, tmp_path: Path) -> None:
     details = run(world, tmp_path / "out", steps=None, epochs=0.5).details
-    usable = sum(row["usable"] - row["held out"] for row in details["languages"].values())
+    usable = sum(row["usable"] - row["held-out"] for row in details["languages"].values())
     assert details["steps"] == -(-usable // 2 // 6) == 9
 
 
 def test_auto_rate_goes_by_family(world: Path, tmp_path: Path) -> None:
-    assert run(world, tmp_path / "bert", learning_rate=None).details["learning rate"] == 2e-5
+    assert run(world, tmp_path / "bert", learning_rate=None).details["learning-rate"] == 2e-5
     make_encoder(tmp_path / "encoder", "xlm-roberta")
     details = run(world, tmp_path / "xlmr", model=str(tmp_path / "encoder"), learning_rate=None).details
-    assert details["learning rate"] == 7.5e-6
+    assert details["learning-rate"] == 7.5e-6
 
 
 def test_a_dry_run_shows_the_plan_and_does_nothing(world: Path, tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_an_encoder_without_pooler_stays_without(world: Path, tmp_path: Path) ->
     save_file(kept, tmp_path / "bare" / "model.safetensors", metadata={"format": "pt"})
     result = run(world, tmp_path / "out", model=str(tmp_path / "bare"))
     assert weights(tmp_path / "out").keys() == kept.keys()
-    assert result.details["left out"] == ["pooler.dense.bias", "pooler.dense.weight"]
+    assert result.details["left-out"] == ["pooler.dense.bias", "pooler.dense.weight"]
 
 
 def test_a_realigned_encoder_can_be_realigned_again(world: Path, plain: Result, tmp_path: Path) -> None:
