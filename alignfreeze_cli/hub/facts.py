@@ -57,7 +57,7 @@ class Data:
     commercial: bool = True
 
 
-_KNOWN_DATA = {
+KNOWN_DATA = {
     OPUS_100: Data(
         "OPUS-100 (Zhang et al. 2020)",
         "",
@@ -168,7 +168,7 @@ def training_data(record: Record) -> list[Data]:
 def _described(step: Step, given: Mapping[str, Any]) -> Data:
     source, commit, digest = given["source"], given.get("commit"), given["digest"]
     dataset = "/".join(source.partition("@")[0].split("/")[:2]) if commit else None
-    for key, known in _KNOWN_DATA.items():
+    for key, known in KNOWN_DATA.items():
         if source == key or (dataset is not None and dataset in (key, known.dataset)):
             return Data(known.what, source, known.licence, known.dataset, commit, digest, known.commercial)
     if step["kind"] == "task-model" and commit:
@@ -185,11 +185,11 @@ def block_rows(record: Record, blocks: int) -> list[Row]:
     for step in models_of(record):
         details = step["details"]
         if step["kind"] == "encoder":
-            frozen, read = set(details["frozen blocks"]), details["read block"]
+            frozen, read = set(details["frozen-blocks"]), details["read-block"]
             states: list[State] = [
                 "untouched" if block > read else "frozen" if block in frozen else "trained" for block in range(blocks)
             ]
-            rows.append(Row("realignment", _state(details["embeddings frozen"]), tuple(states), read))
+            rows.append(Row("realignment", _state(details["embeddings-frozen"]), tuple(states), read))
         else:
             still = set(details["frozen-blocks"])
             states = ["frozen" if block in still else "trained" for block in range(blocks)]

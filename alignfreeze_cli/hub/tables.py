@@ -32,7 +32,7 @@ def languages(record: Record) -> str:
         [language(code), f"{each['usable']:,}", f"{each['drawn']:,}", f"{each['passes']:.2f}"]
         for code, each in details.items()
     ]
-    block = str(step["details"]["read block"])
+    block = str(step["details"]["read-block"])
     probe = {(row["language"], row["probe"]): row["accuracy"][block] for row in step["details"].get("probe", [])}
     if not probe:
         return table(header, rows)

@@ -94,7 +94,7 @@ def blocks_note(record: Record) -> str:
     if realigned is None:
         return "No block was realigned: this is what realigned models are compared with."
     details = realigned["details"]
-    read, top = details["read block"], details["blocks"] - 1
+    read, top = details["read-block"], details["blocks"] - 1
     note = f"Blocks are counted from 0. The loss reads the output of block {read}"
     if read < top:
         above = f"block {top}" if read == top - 1 else f"blocks {read + 1} to {top}"
@@ -178,11 +178,11 @@ def _plan(step: Mapping[str, Any]) -> str:
 
 def _frozen(step: Mapping[str, Any]) -> str:
     details = step["details"]
-    still, count = details["frozen blocks"], details["blocks"]
+    still, count = details["frozen-blocks"], details["blocks"]
     parts = (
         [f"blocks {ranges(still)} of {count}" if len(still) > 1 else f"block {still[0]} of {count}"] if still else []
     )
-    parts += ["the embeddings"] if details["embeddings frozen"] else []
+    parts += ["the embeddings"] if details["embeddings-frozen"] else []
     return f"{' and '.join(parts)} stood still" if parts else "no block stood still"
 
 
