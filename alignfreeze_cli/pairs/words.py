@@ -29,6 +29,9 @@ from alignfreeze_cli.pairs.arrays import Bytes, Ints, as_strings, int32_array, s
 BLANK, WORD, OTHER, MARK, FORMAT = range(5)
 """Classes of code points. MARK and FORMAT belong to what they follow; they occur in the rule `unicode` only."""
 
+MIXED, INSIDE = 5, 6
+"""In between, for bytes: the first byte of a character does not tell its class; a byte inside a character."""
+
 _CODE_POINTS = 0x110000
 _ZERO_WIDTH_SPACE = 0x200B
 _MAY_ATTACH = (range(0x20000), range(0xE0000, 0xE1000))
@@ -79,7 +82,7 @@ def splitter(rule: str, language: str) -> Callable[[Texts], Words]:
     """
     segmenter = segmenter_for(language) if rule == "unicode" else None
     if segmenter is None:
-        return functools.partial(_split_by_class, table=class_table(rule))
+        return functools.partial(_split_by_class, rule=rule)
     return functools.partial(_split_by_segmenter, segmenter=segmenter)
 
 
@@ -111,12 +114,12 @@ def class_table(rule: str) -> npt.NDArray[np.uint8]:
     return table
 
 
-def _split_by_class(sentences: Texts, table: npt.NDArray[np.uint8]) -> Words:
+def _split_by_class(sentences: Texts, rule: str) -> Words:
     """A word is a run of characters of one class other than BLANK. All positions are of bytes."""
     data, borders = string_parts(as_strings(sentences))
     if len(data) == 0:
         return Words(string_array(data, np.zeros(1, np.int32)), np.zeros(len(borders), np.int32))
-    kinds = _attach(_classes(data, table), borders)
+    kinds = _attach(_classes(data, rule), borders)
     changes = np.empty(len(data) + 1, bool)
     changes[1:-1] = kinds[1:] != kinds[:-1]
     changes[borders] = True  # no word crosses from one sentence to the next
@@ -127,27 +130,37 @@ def _split_by_class(sentences: Texts, table: npt.NDArray[np.uint8]) -> Words:
     return Words(values, np.searchsorted(starts, borders).astype(np.int32))
 
 
-def _classes(data: Bytes, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+@functools.cache
+def _first_byte_classes(rule: str) -> bytes:
+    """What the first byte of a character tells of its class, for `bytes.translate`.
+
+    Many first bytes stand for letters only (all of Cyrillic's but one, for example), so most characters need no further
+    look; the others get MIXED, and the bytes inside characters INSIDE.
+    """
+    table = class_table(rule)
+    found = [*table[:0x80], *[INSIDE] * 0x40]
+    for byte in range(0xC0, 0x100):
+        # Two bytes: 110xxxxx 10xxxxxx; three: 1110xxxx and two more; four: 11110xxx and three more.
+        bits, more = (0x1F, 6) if byte < 0xE0 else (0x0F, 12) if byte < 0xF0 else (0x07, 18)
+        block = table[(byte & bits) << more : ((byte & bits) + 1) << more]
+        found.append(int(block[0]) if len(block) and (block == block[0]).all() else MIXED)
+    return bytes(found)
+
+
+def _classes(data: Bytes, rule: str) -> npt.NDArray[np.uint8]:
     """The class of every byte of UTF-8 text, which is the class of the character it belongs to."""
-    # Right for ASCII; `translate` reads one byte per byte, where NumPy's indexing makes an eight-byte index of each.
-    ascii_table = table[:0x80].tobytes() + bytes(0x80)
-    kinds = np.frombuffer(bytearray(data.tobytes().translate(ascii_table)), np.uint8)
-    # Two bytes: 110xxxxx 10xxxxxx; three: 1110xxxx and two more; four: 11110xxx and three more.
-    first = np.flatnonzero(data >= 0xC0)
-    if len(first) == 0:
-        return kinds
+    # `translate` reads one byte per byte, where NumPy's indexing makes an eight-byte index of each.
+    kinds = np.frombuffer(bytearray(data.tobytes().translate(_first_byte_classes(rule))), np.uint8)
+    first = np.flatnonzero(kinds == MIXED)
     lead = data[first].astype(np.int32)
     points = ((lead & 0x1F) << 6) | (data[first + 1] & 0x3F)
     longer = np.flatnonzero(lead >= 0xE0)
-    if len(longer):
-        points[longer] = ((points[longer] & 0x3FF) << 6) | (data[first[longer] + 2] & 0x3F)
+    points[longer] = ((points[longer] & 0x3FF) << 6) | (data[first[longer] + 2] & 0x3F)
     longest = np.flatnonzero(lead >= 0xF0)
-    if len(longest):
-        points[longest] = ((points[longest] & 0x7FFF) << 6) | (data[first[longest] + 3] & 0x3F)
-    found = table[points]
-    kinds[first] = kinds[first + 1] = found
-    kinds[first[longer] + 2] = found[longer]
-    kinds[first[longest] + 3] = found[longest]
+    points[longest] = ((points[longest] & 0x7FFF) << 6) | (data[first[longest] + 3] & 0x3F)
+    kinds[first] = class_table(rule)[points]
+    while (inside := kinds == INSIDE).any():  # at most three times: a character has at most four bytes
+        np.copyto(kinds[1:], kinds[:-1].copy(), where=inside[1:])
     return kinds
 
 

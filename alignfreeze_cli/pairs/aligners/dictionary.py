@@ -110,7 +110,7 @@ def _look_up(words: Words, numbers: Mapping[str, int], fold_case: bool) -> tuple
     distinct = encoded.dictionary.to_pylist()
     if fold_case:
         distinct = [word.casefold() for word in distinct]
-    known = np.fromiter((numbers.get(word, -1) for word in distinct), np.int32, len(distinct))
+    known = np.array([numbers.get(word, -1) for word in distinct], np.int32)
     found = known[int32_values(encoded.indices)]
     places = np.flatnonzero(found >= 0).astype(np.int32)
     return places, found[places]
