@@ -36,7 +36,7 @@ def main() -> None:
     how.add_argument("--batch-size", type=int, default=16)
     how.add_argument("--steps", type=int, default=40, help="realign steps")
     how.add_argument("--rounds", type=int, default=3, help="repetitions of align and evaluate")
-    how.add_argument("--lines", type=int, default=200_000, help="lines to align; the corpora are repeated up to it")
+    how.add_argument("--lines", type=int, default=300_000, help="lines to align; the corpora are repeated up to it")
     how.add_argument("--vocabulary", default="active", choices=("active", "full"))
     how.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     how.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
@@ -52,12 +52,14 @@ def main() -> None:
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that some benchmarks start, and for torch here
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would tell when it starts and stops
 
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils import logging
 
     from benchmarks.inputs import Inputs, Options
 
-    disable_progress_bar()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # it reports the random head of the tagger as missing weights
     given["targets"] = tuple(given["targets"].split(","))
     given["corpus"], given["treebank"] = tuple(given["corpus"]), tuple(given["treebank"])
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:

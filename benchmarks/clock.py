@@ -62,13 +62,13 @@ def comparison(title: str, unit: str, plain: Laps, others: Sequence[Laps]) -> st
     The ratio of wall-clock times is that of the medians, since a lap that was disturbed says nothing; that of processor
     times is over all laps.
     """
-    header = f"  {'':24}{'median s':>10}{'min':>9}{'max':>9}{'CPU s':>9}{unit + '/s':>12}{'padding':>9}"
+    header = f"  {'seconds':24}{'median':>10}{'min':>10}{'max':>10}{'CPU':>10}{unit + '/s':>12}{'padding':>9}"
     lines = [title, header]
     for laps in (plain, *others):
         padding = "" if laps.padding is None else f"{laps.padding:.1%}"
         lines.append(
-            f"  {laps.name:24}{statistics.median(laps.wall):10.3f}{min(laps.wall):9.3f}{max(laps.wall):9.3f}"
-            f"{statistics.mean(laps.cpu):9.3f}{laps.rate:12,.0f}{padding:>9}"
+            f"  {laps.name:24}{statistics.median(laps.wall):10.4f}{min(laps.wall):10.4f}{max(laps.wall):10.4f}"
+            f"{statistics.mean(laps.cpu):10.4f}{laps.rate:12,.0f}{padding:>9}"
         )
     for laps in others:
         wall = statistics.median(plain.wall) / statistics.median(laps.wall)

@@ -34,7 +34,7 @@ class Options:
     batch_size: int = 16
     steps: int = 40
     rounds: int = 3
-    lines: int = 200_000
+    lines: int = 300_000
     vocabulary: str = "active"
     precision: str = "fp32"
     device: str = "cpu"
