@@ -1,7 +1,7 @@
 """A setting is declared once: name, type, default, help and check in one dataclass field.
 
 The command line options (`cli/options.py`), the keys of a recipe (`runs/recipes.py`), the validation and the reference
-page (`docs/settings.md`, printed by `alignfreeze recipes settings`) all come from these declarations.
+(`alignfreeze recipes settings`) all come from these declarations.
 
     @dataclass(frozen=True, kw_only=True)
     class RealignSettings(StepSettings):

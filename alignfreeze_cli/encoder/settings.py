@@ -35,7 +35,7 @@ def _tracker_complaint(trackers: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class RealignSettings(StepSettings):
-    """Encoder + pairs → encoder. The defaults are the paper's where the paper is right (docs/published-and-right.md)."""
+    """Encoder + pairs → encoder. The defaults are the paper's where it is right (docs/published-and-right.md)."""
 
     model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
     pairs: tuple[str, ...] = setting(
