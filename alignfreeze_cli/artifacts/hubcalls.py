@@ -156,12 +156,23 @@ def _later(error: BaseException) -> str:
 
 
 def limit_waiting(seconds: float) -> None:
-    """From now on a request that gets no byte for so long fails; without this, huggingface_hub waits for ever."""
+    """From now on a request that gets no byte for so long fails; without this, huggingface_hub waits for ever.
+
+    It asks for that in some calls by name (`timeout=None`), so a limit of the client alone would not do: the hook sets
+    it in every request that has none.
+    """
     from huggingface_hub.utils import get_session, httpx, set_client_factory
 
-    hooks = get_session().event_hooks  # they keep offline mode
+    ours = "limit_waiting"
+    hooks = [hook for hook in get_session().event_hooks["request"] if getattr(hook, "__name__", "") != ours]
+
+    def limit(request: httpx.Request) -> None:
+        given = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {k: given.get(k) or seconds for k in ("connect", "read", "write", "pool")}
+
+    limit.__name__ = ours
 
     def factory() -> httpx.Client:
-        return httpx.Client(event_hooks=hooks, follow_redirects=True, timeout=httpx.Timeout(seconds))
+        return httpx.Client(event_hooks={"request": [*hooks, limit]}, follow_redirects=True, timeout=None)
 
     set_client_factory(factory)

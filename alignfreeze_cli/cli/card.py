@@ -25,7 +25,7 @@ def add(app: typer.Typer) -> None:
 
 
 def card(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Pairs, encoder or task-model folders.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Pairs, encoder or task-model folders.")],
     scores: Annotated[
         list[Path] | None,
         typer.Option(

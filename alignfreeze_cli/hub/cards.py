@@ -14,33 +14,42 @@ from pathlib import Path
 from typing import Any
 
 import alignfreeze_cli
-from alignfreeze_cli.artifacts import KINDS, RECORD_NAME, Record, read_record
+from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record
 from alignfreeze_cli.errors import ArtifactError, DataError
 from alignfreeze_cli.hub import facts, tables, wording
 from alignfreeze_cli.hub.commands import commands
 from alignfreeze_cli.hub.iso639 import metadata_codes
 from alignfreeze_cli.hub.merging import merge_metadata, merge_text
-from alignfreeze_cli.hub.picture import draw, save_png, to_svg
+from alignfreeze_cli.hub.picture import draw, to_png, to_svg
 from alignfreeze_cli.hub.scores import Measured, baseline_scores, evaluation_results, scores_beside, scores_of_model
 from alignfreeze_cli.published import Published, published
 from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
 PICTURES = ("blocks.svg", "blocks.png")
+KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
 
 
 def write_card(
     folder: Path, scores: Sequence[Path] = (), baseline: Sequence[Path] = (), repo_id: str | None = None
 ) -> Path:
-    """Write or renew the card of a folder, and the picture beside it; gives the card's path.
+    """Write or renew the card of a folder, and the picture beside it; gives the card's path. See `make_card`."""
+    save_card(folder, make_card(folder, scores, baseline, repo_id))
+    return folder / CARD
+
+
+def make_card(
+    folder: Path, scores: Sequence[Path] = (), baseline: Sequence[Path] = (), repo_id: str | None = None
+) -> dict[str, bytes]:
+    """The files of a folder's card, by name.
 
     `scores` are scores folders of this very model, or of it and its other seeds; without any, `<folder>-scores` is
     taken if it fits. `baseline` are scores folders to compare with. `repo_id` is the name under which the folder is
     published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
     """
     record = read_record(folder)
-    if record is None or record.kind not in ("pairs", "encoder", "task-model"):
+    if record is None or record.kind not in KINDS_WITH_CARDS:
         held = f"holds {record.kind}, which has no card of its own" if record else f"has no {RECORD_NAME}"
         raise ArtifactError(f"{held}; cards are made for pairs, encoder and task-model folders", folder)
     measured = compared = None
@@ -51,10 +60,18 @@ def write_card(
     elif scores or baseline:
         raise ArtifactError(f"holds {record.kind}, which has no scores; give --scores with a task model", folder)
     text = render(folder, record, measured, compared, repo_id)
-    for name, content in _pictures(folder, record).items():
-        _write(folder / name, content)
-    _write(folder / CARD, (text.rstrip("\n") + "\n").encode())
-    return folder / CARD
+    return {CARD: (text.rstrip("\n") + "\n").encode(), **_pictures(record, _blocks(folder, record))}
+
+
+def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a card, each whole or not at all; one that does not change is not touched."""
+    for name, content in files.items():
+        path = folder / name
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        partial = path.with_name(f".{name}.partial")
+        partial.write_bytes(content)
+        os.replace(partial, path)
 
 
 def render(
@@ -168,19 +185,18 @@ def _words(
     return words
 
 
-def _pictures(folder: Path, record: Record) -> dict[str, bytes]:
+def _pictures(record: Record, blocks: int) -> dict[str, bytes]:
     if record.kind == "pairs":
         return {}
-    drawing = draw(wording.picture_title(record), facts.block_rows(record, _blocks(folder, record)))
-    partial = folder / f".{PICTURES[1]}.png"
-    save_png(drawing, partial)
-    png = partial.read_bytes()
-    partial.unlink()
-    return {PICTURES[0]: to_svg(drawing).encode(), PICTURES[1]: png}
+    drawing = draw(wording.picture_title(record), facts.block_rows(record, blocks))
+    return {PICTURES[0]: to_svg(drawing).encode(), PICTURES[1]: to_png(drawing)}
 
 
 def _blocks(folder: Path, record: Record) -> int:
+    """Blocks of the encoder: as recorded, or, for one that was never realigned, as its configuration says."""
     realigned = facts.last_realignment(record)
+    if record.kind == "pairs":
+        return 0
     if realigned is not None:
         return int(realigned["details"]["blocks"])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -190,17 +206,3 @@ def _blocks(folder: Path, record: Record) -> int:
 def _known_repository(card: str | None) -> str | None:
     """The repository that the card of a published folder already names."""
     return wording.repository_in(card) if card else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and untouched if nothing changes."""
-    if path.is_file() and path.read_bytes() == content:
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
-def card_kinds() -> tuple[str, ...]:
-    """Kinds of folders that get a card."""
-    return tuple(kind for kind in KINDS if kind in ("pairs", "encoder", "task-model"))

@@ -35,7 +35,8 @@ def percent(value: float, spread: float | None) -> str:
 
 
 def points(difference: float) -> str:
-    return f"{100 * difference:+.1f}"
+    shown = f"{100 * difference:+.1f}"
+    return "0.0" if shown in ("+0.0", "-0.0") else shown
 
 
 def duration(seconds: float | None) -> str:

@@ -6,9 +6,9 @@ highest. The drawing is a list of boxes and texts in pixels, which two short fun
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -119,7 +119,7 @@ def to_svg(drawing: Drawing) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def save_png(drawing: Drawing, path: Path) -> None:
+def to_png(drawing: Drawing) -> bytes:
     """The drawing as a PNG at twice the size, in the font that comes with Pillow."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -133,4 +133,6 @@ def save_png(drawing: Drawing, path: Path) -> None:
             font = ImageFont.load_default(shape.size * SCALE)
             anchor = {"middle": "mm", "start": "lm"}[shape.anchor]
             canvas.text((shape.x * SCALE, shape.y * SCALE), shape.text, shape.colour, font, anchor)
-    image.save(path, optimize=True)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

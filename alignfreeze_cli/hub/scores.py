@@ -122,6 +122,15 @@ def scores_beside(folder: Path, model: Record) -> list[Path]:
     return [beside] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
 
 
+def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | None:
+    """The scores that travel with a model: of those given, or those beside it, the ones of this very model."""
+    for each in given or scores_beside(folder, model):
+        record, _ = _read(each)
+        if _scored_digest(record) == model.digest:
+            return each
+    return None
+
+
 def recipe_of(model: Step, record: Record) -> list[Any]:
     """What two models have in common that differ in nothing but the seed."""
     by_digest = {step["digest"]: step for step in [*record.lineage, record.as_parent()]}

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hubworld import Made, pipeline
+from hubworld import Cli, Made, pipeline
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with pipeline(tmp_path_factory.mktemp("hub")) as ready:
         yield ready
+
+
+@pytest.fixture(scope="session")
+def cli(made: Made) -> Iterator[Cli]:
+    process = Cli(made.hub, made.home)
+    yield process
+    process.close()

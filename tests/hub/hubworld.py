@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ BASE = "google-bert/bert-base-multilingual-cased"
 PIPELINE = """
 import json, sys
 from pathlib import Path
+from typing import NamedTuple
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.step import align_pairs
@@ -156,10 +158,51 @@ def pipeline(folder: Path) -> Iterator[Made]:
         yield Made(root, hub, home)
 
 
-def run_cli(hub: HubServer, home: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`alignfreeze …` in a process of its own that takes `hub` for the Hub."""
-    command = [sys.executable, "-m", "alignfreeze_cli.cli.app", *map(str, arguments)]
-    return subprocess.run(command, env=hub.environment(home, **environment), capture_output=True, text=True)
+class Cli:
+    """`alignfreeze` in another process, which takes `hub` for the Hub; started once, as importing takes longest."""
+
+    SERVE = """
+import json, os, sys
+from typer.testing import CliRunner
+from alignfreeze_cli.cli.app import app
+own = dict(os.environ)
+for line in sys.stdin:
+    arguments, environment = json.loads(line)
+    os.environ.clear()
+    os.environ.update({**own, **environment})
+    done = CliRunner().invoke(app, arguments)
+    print(json.dumps([done.exit_code, done.stdout, done.stderr]), flush=True)
+"""
+
+    def __init__(self, hub: HubServer, home: Path) -> None:
+        self.home = home
+        command = [sys.executable, "-c", self.SERVE]
+        self.process = subprocess.Popen(
+            command, env=hub.environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, *arguments: str | Path, **environment: str) -> None:
+        """Begin a command; `done` waits for its end."""
+        self.process.stdin.write(json.dumps([list(map(str, arguments)), environment]) + "\n")
+        self.process.stdin.flush()
+
+    def done(self) -> Done:
+        return Done(*json.loads(self.process.stdout.readline()))
+
+    def __call__(self, *arguments: str | Path, **environment: str) -> Done:
+        self.start(*arguments, **environment)
+        return self.done()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Done(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
 
 
 def record_of(folder: Path) -> dict:

@@ -36,7 +36,8 @@ class Fault:
 
     `status` and `headers` answer instead of the Hub. `drop`: "before" closes the connection before anything is done,
     "after" does it and then closes without an answer. `seconds` holds the answer back until they have passed or
-    the server stops. `dies_after`: so many bytes of the body are read, then the whole server goes away.
+    the server stops. `dies_after`: so many bytes of the body are read, then the whole server goes away. `then` is
+    called before the request is answered: somebody else does something at just that moment.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Fault:
     drop: str | None = None
     seconds: float = 0.0
     dies_after: int | None = None
+    then: Callable[[], object] | None = None
     hits: int = 0
 
 
@@ -101,6 +103,8 @@ class Handler(BaseHTTPRequestHandler):
                 fault.hits += 1
                 if fault.seconds:
                     self.hub.stopping.wait(fault.seconds)
+                if fault.then is not None:
+                    fault.then()
                 if fault.drop == "before":
                     raise _GoneError
                 return fault

@@ -11,13 +11,13 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from hubserver import reading, writing
+from hubserver import reading, writing, xet
 from hubserver.handler import Fault, Handler, HubHandler, Seen, StorageHandler
 from hubserver.store import Commit, Repository, Store
 
 TOKEN = "-".join(["test", "write", "token"])
 READER = "-".join(["test", "read", "token"])
-ROUTES = (reading, writing)  # modules that add routes when they are imported
+ROUTES = (reading, writing, xet)  # modules that add routes when they are imported
 
 
 class HubServer:
@@ -36,7 +36,7 @@ class HubServer:
         self.plain: dict[str, bytes] = {}
         self.died = threading.Event()
         self.stopping = threading.Event()
-        self.xet_objects: dict[str, bytes] = {}
+        self.xorbs: dict[str, list[bytes]] = {}
         self._servers: dict[str, Listener] = {}
         self._ports = {"hub": 0, "storage": 0}
 
@@ -65,6 +65,7 @@ class HubServer:
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(home / "huggingface"),
             "ALIGNFREEZE_CACHE": str(home / "alignfreeze"),
+            "XDG_STATE_HOME": str(home / "state"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_XET": "0" if self.xet else "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",

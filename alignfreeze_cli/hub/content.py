@@ -1,0 +1,205 @@
+"""What of a folder goes to the Hub, and how it compares with what is there."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
+from alignfreeze_cli.artifacts.digests import file_digest, folder_files
+from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card
+from alignfreeze_cli.hub.merging import sections
+from alignfreeze_cli.hub.scores import SCORES, own_scores
+from alignfreeze_cli.hub.settings import RUN, PushSettings
+from alignfreeze_cli.hub.wording import HERE, repository_in
+
+_MODEL = (
+    *("config.json", "generation_config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
+    *("*.model", "metrics.jsonl", RECORD_NAME, CARD, "LICENSE", *PICTURES, f"scores/{SCORES}", f"scores/{RECORD_NAME}"),
+)
+ALLOWED = {
+    "encoder": _MODEL,
+    "task-model": _MODEL,
+    "pairs": ("data/*.parquet", "statistics.json", RECORD_NAME, CARD, "LICENSE"),
+}
+"""Files that may go to the Hub, by kind of folder; a pattern does not reach into folders below."""
+
+State = Literal["new", "changed", "same", "gone"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """One file as it would stand on the Hub. `git_oid` is how git names it, for files that are kept there."""
+
+    name: str
+    source: Path | bytes
+    size: int
+    sha256: str
+    git_oid: str
+
+    @classmethod
+    def of(cls, name: str, source: Path | bytes) -> Content:
+        if isinstance(source, bytes):
+            size, sha256 = len(source), hashlib.sha256(source).hexdigest()
+        else:
+            size, sha256 = source.stat().st_size, file_digest(source)
+        return cls(name, source, size, sha256, _git_oid(source, size))
+
+
+def _git_oid(source: Path | bytes, size: int) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    if isinstance(source, bytes):
+        digest.update(source)
+        return digest.hexdigest()
+    with source.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """One folder and where it goes. `card` holds the files of its card if they are new or changed."""
+
+    folder: Path
+    record: Record
+    repo_id: str
+    revision: str
+    contents: Mapping[str, Content]
+    card: Mapping[str, bytes]
+    left_out: Sequence[str]
+
+    @property
+    def repo_type(self) -> Literal["model", "dataset"]:
+        return "dataset" if self.record.kind == "pairs" else "model"
+
+    def sources(self) -> dict[str, Path | bytes]:
+        return {name: content.source for name, content in self.contents.items()}
+
+
+def targets(settings: PushSettings) -> list[Target]:
+    """The folders to push, each checked against the digests in its record, with their cards.
+
+    Raises SettingsError, ArtifactError (a folder that is damaged, or of a kind that is not pushed).
+    """
+    folders = [_artifact(folder, settings.part) for folder in settings.folders]
+    names = _names(folders)
+    found = []
+    for number, (folder, name) in enumerate(zip(folders, names, strict=True)):
+        repo_id = settings.repo_id.replace(RUN, name)
+        revision = settings.revision if settings.each or not number else _branch(names, number)
+        found.append(_target(folder, repo_id, revision, settings))
+    places = [(target.repo_id, target.revision) for target in found]
+    if len(set(places)) < len(places):
+        raise SettingsError("Several folders would go to the same place; give each run once, and one --part of it.")
+    if len({target.repo_type for target in found}) > 1 and not settings.each:
+        raise SettingsError("Pairs are pushed as a data set and models as models; push them one after the other.")
+    return found
+
+
+def _artifact(folder: Path, part: str | None) -> Path:
+    """The folder itself, or the part of a run folder that is meant."""
+    if not folder.is_dir():
+        raise ArtifactError("no such folder", folder)
+    if not (folder / "run.json").is_file():
+        return folder
+    parts = [each.name for each in sorted(folder.iterdir()) if _kind(each) in ("encoder", "task-model")]
+    tasks = [name for name in parts if _kind(folder / name) == "task-model"]
+    if part is None and len(tasks) == 1:
+        return folder / tasks[0]
+    if part not in parts:
+        given = f"has no {part}; " if part else "holds several models; "
+        raise SettingsError(f"{folder} {given}say which with --part ({', '.join(parts) or 'it has none'}).")
+    return folder / part
+
+
+def _kind(folder: Path) -> str | None:
+    record = read_record(folder) if folder.is_dir() and not folder.is_symlink() else None
+    return record.kind if record else None
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """What tells the folders apart: the run's folder for what lies in one, otherwise the folder's own name."""
+    return [(each.parent if (each.parent / "run.json").is_file() else each).resolve().name for each in folders]
+
+
+def _branch(names: Sequence[str], number: int) -> str:
+    """The name without what all have in common at its beginning: `mbert-front-s31`, `mbert-front-s42` → `s42`."""
+    parts = [name.split("-") for name in names]
+    common = 0
+    while all(len(each) > common + 1 and each[common] == parts[0][common] for each in parts):
+        common += 1
+    return "-".join(parts[number][common:])
+
+
+def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings) -> Target:
+    record = read_record(folder)
+    if record is None or record.kind not in KINDS_WITH_CARDS:
+        held = f"holds {record.kind}" if record else f"has no {RECORD_NAME}"
+        hint = "; scores travel with their model, push that one" if record and record.kind == "scores" else ""
+        raise ArtifactError(f"{held}, so it can't be pushed{hint}", folder)
+    verify(folder, record)
+    card = _card(folder, repo_id, settings)
+    sources: dict[str, Path | bytes] = {}
+    left_out = []
+    for path in folder_files(folder):
+        name = path.as_posix()
+        if is_allowed(name, record.kind):
+            sources[name] = folder / path
+        else:
+            left_out.append(name)
+    sources |= card
+    if record.kind == "task-model" and (scores := own_scores(folder, record, settings.scores)) is not None:
+        sources |= {f"scores/{name}": scores / name for name in (SCORES, RECORD_NAME)}
+    contents = {name: Content.of(name, source) for name, source in sorted(sources.items())}
+    return Target(folder, record, repo_id, revision, contents, card, tuple(left_out))
+
+
+def is_allowed(name: str, kind: str) -> bool:
+    """Whether a file may go to the Hub."""
+    return any(
+        fnmatch.fnmatchcase(name, pattern) and name.count("/") == pattern.count("/") for pattern in ALLOWED[kind]
+    )
+
+
+def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes]:
+    """The card as it will be pushed: made if there is none, or scores are given; else only its repository is named."""
+    path = folder / CARD
+    if not path.is_file() or settings.scores or settings.baseline:
+        return make_card(folder, settings.scores, settings.baseline, repo_id)
+    text = path.read_text(encoding="utf-8")
+    old = sections(text).get("use", "")
+    new = old.replace(f'"{repository_in(old) or HERE}"', f'"{repo_id}"')
+    return {CARD: text.replace(old, new).encode()} if new != old else {}
+
+
+def compare(target: Target, remote: Mapping[str, str]) -> dict[str, State]:
+    """Per file what the push would do; `remote` maps a name to its SHA-256 or, for files in git, git's id.
+
+    Files of ours that the folder no longer has are gone; what others keep in the repository is not looked at.
+    """
+    states: dict[str, State] = {}
+    for name, content in target.contents.items():
+        there = remote.get(name)
+        states[name] = "new" if there is None else "same" if there in (content.sha256, content.git_oid) else "changed"
+    for name in remote:
+        if name not in target.contents and name != "LICENSE" and is_allowed(name, target.record.kind):
+            states[name] = "gone"
+    return states
+
+
+def described(states: Mapping[str, State], target: Target) -> list[dict[str, Any]]:
+    """The comparison as rows: name, state, size in bytes, SHA-256."""
+    rows = []
+    for name, state in states.items():
+        content = target.contents.get(name)
+        rows.append(
+            {"file": name, "state": state} | ({"size": content.size, "sha256": content.sha256} if content else {})
+        )
+    return rows

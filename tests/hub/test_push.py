@@ -1,0 +1,314 @@
+"""push against the Hub on loopback: what arrives, what does not leave, and every way in which it can go wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hubserver import File, HubServer
+from hubserver.server import READER
+from hubworld import Cli, Made
+
+from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.hub.pushing import push
+from alignfreeze_cli.hub.settings import PushSettings
+from alignfreeze_cli.progress import Console
+
+
+@pytest.fixture
+def model(made: Made, tmp_path: Path) -> Path:
+    """A task model of one's own, its scores beside it."""
+    shutil.copytree(made.run(), tmp_path / "run")
+    return tmp_path / "run" / "pos"
+
+
+@pytest.fixture(autouse=True)
+def without_faults(made: Made) -> None:
+    made.hub.faults.clear()
+
+
+def remote(hub: HubServer, repo_id: str, kind: str = "model", revision: str = "main") -> dict[str, bytes]:
+    return {name: file.data for name, file in hub.repository(repo_id, kind).find(revision).files.items()}
+
+
+def local(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cli: Cli, model: Path) -> None:
+    hub, place = made.hub, ("--repo-id", "org/whole", "--yes")
+    first = cli("push", model, *place, "--private", "--tag", "v1", "--collection", "Our models")
+    assert first.code == 0, first.stderr
+    repository = hub.repository("org/whole")
+    scores = {f"scores/{name}": data for name, data in local(model.parent / "pos-scores").items() if "/" not in name}
+    git = {".gitattributes": repository.commits[next(iter(repository.commits))].files[".gitattributes"].data}
+    assert remote(hub, "org/whole") == local(model) | scores | git
+    assert '"org/whole"' in (model / "README.md").read_text(), "the card names its repository"
+    assert repository.private
+    assert repository.head().title == "bert-base-multilingual-cased, realigned (front), for part-of-speech tagging"
+    assert repository.references["refs/tags/v1"] == repository.head().oid
+    assert [item["id"] for each in hub.store.collections.values() for item in each["items"]] == ["org/whole"]
+    assert f"{hub.url}/org/whole/commit/{repository.head().oid}" in first.stdout
+
+    hub.log.clear()
+    again = cli("push", model, *place)
+    assert again.code == 0
+    assert "nothing changed, nothing pushed" in again.stdout
+    assert [seen.method for seen in hub.log] == ["GET"]
+
+    (model / "README.md").write_text((model / "README.md").read_text() + "\nA word of mine.\n")
+    hub.log.clear()
+    changed = cli("push", model, *place, "--quiet")
+    assert changed.stdout == f"{hub.url}/org/whole/commit/{repository.head().oid}\n"
+    assert repository.head().title == "Update README.md"
+    assert remote(hub, "org/whole")["README.md"].endswith(b"A word of mine.\n")
+    assert not hub.asked("PUT"), "weights that are there are not sent again"
+
+    log = (made.home / "state" / "alignfreeze" / "pushes.jsonl").read_text().splitlines()
+    entries = [entry for entry in map(json.loads, log) if entry["repository"] == "org/whole"]
+    assert [entry["commit"] for entry in entries] == [c.oid for c in reversed(repository.history("main")[:2])]
+    assert hub.token not in "".join(log) + first.stdout + first.stderr
+
+
+def test_what_was_pushed_loads_in_a_fresh_process(made: Made, cli: Cli, model: Path, tmp_path: Path) -> None:
+    pairs = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
+    assert cli("push", model, "--repo-id", "org/fresh", "--yes").code == 0
+    assert cli("push", pairs, "--repo-id", "org/fresh-pairs", "--yes", "--private").code == 0
+    code = f"""
+import pyarrow.parquet as pq
+from datasets import load_dataset
+from safetensors.torch import load_file
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+model = AutoModelForTokenClassification.from_pretrained("org/fresh").state_dict()
+kept = load_file({str(model / "model.safetensors")!r})
+assert model.keys() == kept.keys() and all(model[name].equal(kept[name]) for name in kept)
+assert AutoTokenizer.from_pretrained("org/fresh").tokenize("the dog") == ["the", "dog"]
+for name in ("en-de", "en-fr"):
+    rows = load_dataset("org/fresh-pairs", name)["train"].to_list()
+    assert rows == pq.read_table({str(pairs / "data")!r} + f"/{{name}}.parquet").to_pylist() and len(rows) == 60
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=made.hub.environment(tmp_path / "empty"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_xet_way_arrives_too(made: Made, model: Path, tmp_path: Path) -> None:
+    """As on a user's machine, where hf_xet is installed and nobody turns it off; the storage asks for patience."""
+    made.hub.log.clear()
+    made.hub.fail("POST", "/v1/shards", status=503)
+    command = [sys.executable, "-m", "alignfreeze_cli.cli.app", "push", str(model), "--repo-id", "org/xet", "--yes"]
+    env = made.hub.environment(tmp_path, HF_HUB_DISABLE_XET="0")
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert made.hub.asked("POST", "/v1/xorbs/default/")
+    assert not made.hub.asked("PUT")
+    assert remote(made.hub, "org/xet")["model.safetensors"] == (model / "model.safetensors").read_bytes()
+
+
+def test_a_dry_run_compares_and_sends_nothing(made: Made, cli: Cli, model: Path) -> None:
+    before = local(model)
+    made.hub.log.clear()
+    done = cli("push", model, "--repo-id", "org/dry", "--dry-run", "--format", "json", HF_TOKEN="")
+    (plan,) = json.loads(done.stdout)["pushed"]
+    assert (plan["status"], plan["commit"]) == ("planned", None)
+    assert {row["state"] for row in plan["files"]} == {"new"}
+    assert {row["file"] for row in plan["files"]} >= {"README.md", "model.safetensors", "scores/scores.json"}
+    assert {seen.method for seen in made.hub.log} == {"GET"}
+    assert local(model) == before
+    refused = cli("push", model, "--repo-id", "org/dry")
+    assert (refused.code, "say --yes to push" in refused.stderr) == (2, True)
+
+
+def test_a_pull_request_leaves_main_alone(made: Made, cli: Cli, model: Path) -> None:
+    made.hub.add("org/theirs", {"README.md": "# Theirs\n", "old.safetensors": b"old", "notes.txt": "theirs"})
+    head = made.hub.repository("org/theirs").head()
+    made.hub.fail("POST", "org/theirs/commit", drop="after")  # the answer gets lost, the pull request is there
+    done = cli("push", model, "--repo-id", "org/theirs", "--create-pr", "--yes")
+    assert done.code == 0, done.stderr
+    assert f"{made.hub.url}/org/theirs/discussions/1" in done.stdout
+    assert made.hub.repository("org/theirs").head() == head
+    proposed = remote(made.hub, "org/theirs", revision="refs/pr/1")
+    assert proposed["model.safetensors"] == (model / "model.safetensors").read_bytes()
+    assert "old.safetensors" not in proposed, "weights that the folder no longer has go"
+    assert proposed["notes.txt"] == b"theirs", "what was never ours stays"
+    assert "refs/pr/2" not in made.hub.repository("org/theirs").references
+
+
+def test_somebody_elses_commit_is_never_overwritten(made: Made, cli: Cli, model: Path) -> None:
+    made.hub.add("org/shared", {"README.md": "# First\n"})
+    made.hub.fail("POST", "org/shared/preupload", then=lambda: made.hub.add("org/shared", {"README.md": "# Theirs\n"}))
+    done = cli("push", model, "--repo-id", "org/shared", "--yes")
+    assert done.code == 4
+    assert "the repository has changed since it was read" in done.stderr
+    assert remote(made.hub, "org/shared")["README.md"] == b"# Theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        ("", "There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN."),
+        ("-".join(["not", "a", "token"]), "the Hub does not accept the token"),
+        (READER, "the token has no right to do this"),
+    ],
+)
+def test_tokens_that_do_not_do(made: Made, cli: Cli, model: Path, token: str, sentence: str) -> None:
+    done = cli("push", model, "--repo-id", "org/no-entry", "--yes", HF_TOKEN=token)
+    assert (done.code, sentence in done.stderr) == (4, True), done.stderr
+    assert not token or token not in done.stderr
+    assert ("model", "org/no-entry") not in made.hub.store.repositories
+
+
+def test_what_may_pass_is_waited_for_and_said(made: Made, cli: Cli, model: Path) -> None:
+    hub = made.hub
+    hub.fail("POST", "repos/create", status=503)
+    hub.fail("POST", "org/patient/commit", status=429, headers={"Retry-After": "1"})
+    hub.fail("POST", "org/patient/commit", drop="after")
+    done = cli("push", model, "--repo-id", "org/patient", "--yes")
+    assert done.code == 0, done.stderr
+    assert "the Hub answered 503; trying again in 1 s (try 2 of 5)" in done.stderr
+    assert "the Hub asks to slow down (429); trying again in 1 s" in done.stderr
+    titles = [commit.title for commit in hub.repository("org/patient").history("main")]
+    assert len(titles) == 2, "the commit whose answer was lost is found, not made twice"
+
+    hub.fail("GET", "org/patient/revision", status=429, headers={"Retry-After": "600"})
+    patience = cli("push", model, "--repo-id", "org/patient", "--yes")
+    assert (patience.code, patience.stdout) == (4, "")
+    assert "the Hub asks to slow down (429); try again in 600 s." in patience.stderr
+
+    hub.fail("GET", "org/patient/revision", seconds=60)
+    slow = cli("push", model, "--repo-id", "org/patient", "--yes", "--timeout", "0.5")
+    assert slow.code == 0
+    assert "the Hub did not answer in time; trying again" in slow.stderr
+
+
+def test_the_server_dies_in_mid_upload_and_comes_back(made: Made, cli: Cli, model: Path) -> None:
+    hub = made.hub
+    weights = model / "model.safetensors"
+    hub.store.objects.pop(File(weights.read_bytes()).sha256, None)
+    hub.fail("PUT", "/objects/", dies_after=10_000)
+    cli.start("push", model, "--repo-id", "org/phoenix", "--yes")
+    assert hub.died.wait(60)
+    assert ".gitattributes" in remote(hub, "org/phoenix")
+    assert "model.safetensors" not in remote(hub, "org/phoenix"), "no half a commit"
+    hub.come_back()
+    done = cli.done()
+    assert done.code == 0, done.stderr
+    assert remote(hub, "org/phoenix")["model.safetensors"] == weights.read_bytes()
+    assert len(hub.repository("org/phoenix").history("main")) == 2
+
+
+def test_what_arrives_otherwise_is_noticed(made: Made, cli: Cli, model: Path) -> None:
+    def spoil() -> None:
+        head = made.hub.repository("org/spoiled").head()
+        head.files["config.json"] = File(b"{}")  # type: ignore[index]
+
+    made.hub.fail("GET", r"org/spoiled/revision/[0-9a-f]{40}", then=spoil)
+    done = cli("push", model, "--repo-id", "org/spoiled", "--yes")
+    assert done.code == 4
+    assert "config.json did not arrive as sent" in done.stderr
+
+
+def test_seeds_become_branches_or_repositories(made: Made, cli: Cli, tmp_path: Path) -> None:
+    runs = [Path(shutil.copytree(made.run(seed=seed), tmp_path / f"tiny-front-s{seed}")) for seed in (31, 42)]
+    for run in runs:
+        (run / "run.json").write_text("{}")
+    done = cli("push", *runs, "--repo-id", "org/seeds", "--yes")
+    assert done.code == 0, done.stderr
+    for run, revision in zip(runs, ("main", "s42"), strict=True):
+        weights = (run / "pos" / "model.safetensors").read_bytes()
+        assert remote(made.hub, "org/seeds", revision=revision)["model.safetensors"] == weights
+    each = cli("push", *runs, "--repo-id", "org/x-{run}", "--each", "--yes", "--part", "encoder")
+    assert each.code == 0, each.stderr
+    for run in runs:
+        weights = (run / "encoder" / "model.safetensors").read_bytes()
+        assert remote(made.hub, f"org/x-{run.name}")["model.safetensors"] == weights
+    wrong = cli("push", *runs, "--repo-id", "org/seeds", "--part", "ner", "--yes")
+    assert (wrong.code, "has no ner; say which with --part (encoder, pos)" in wrong.stderr) == (2, True)
+
+
+def refusal(folder: Path) -> str:
+    """The error of a push in this process, which is offline: a single request would end in another error."""
+    with pytest.raises(DataError) as caught:
+        push(PushSettings(folders=(folder,), repo_id="org/lint"), Console(), lambda _: True)
+    return str(caught.value)
+
+
+def test_secrets_pickles_and_paths_stop_the_push_before_the_first_byte(model: Path, tmp_path: Path) -> None:
+    card = model / "README.md"
+    token = "_".join(["hf", "A1b2" * 9])
+    cases = {
+        "README.md, line 2: seems to hold a Hugging Face token": ("README.md", f"---\nx: {token}\n---\n"),
+        "README.md, line 4: holds the path of a machine (/home/ada/models)": (
+            "README.md",
+            "---\nlicense: mit\n---\nLies in /home/ada/models\n",
+        ),
+        "config.json: holds the path of a machine (/opera/ada/model)": (
+            "config.json",
+            '{"_name_or_path": "/opera/ada/model"}',
+        ),
+        "pytorch_model.bin: may be a pickle": ("pytorch_model.bin", "x"),
+        "checkpoints/optimizer.pt: may be a pickle": ("checkpoints/optimizer.pt", "x"),
+    }
+    for sentence, (name, text) in cases.items():
+        folder = Path(shutil.copytree(model, tmp_path / "planted"))
+        (folder / name).parent.mkdir(exist_ok=True)
+        if name == "config.json":
+            replace(folder, name, text)
+        else:
+            (folder / name).write_text(text)
+        said = refusal(folder)
+        assert sentence in said
+        assert token not in said
+        shutil.rmtree(folder)
+    card.write_text("---\nlicense: mine\nlanguage: English\ntags:\n- 1\n---\n[More Information Needed]\n")
+    said = refusal(model)
+    for part in (
+        "license 'mine' is none that the Hub knows",
+        "language 'English' is no ISO 639 code",
+        "tags 1 is no text",
+        "says that more information is needed",
+    ):
+        assert part in said
+
+
+def replace(folder: Path, name: str, text: str) -> None:
+    """Change a file together with its digest in the record."""
+    import hashlib
+
+    record = json.loads((folder / "alignfreeze.json").read_text())
+    (folder / name).write_text(text)
+    record["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "alignfreeze.json").write_text(json.dumps(record))
+
+
+def test_the_token_in_use_is_found_wherever_it_stands(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "plain" * 4
+    monkeypatch.setenv("HF_TOKEN", token)
+    (model / "metrics.jsonl").write_bytes(b"{}\n" * 3)
+    replace(model, "metrics.jsonl", '{"step": 1}\n{"note": "' + token + '"}\n')
+    said = refusal(model)
+    assert "metrics.jsonl, line 2: holds the very token" in said
+    assert token not in said
+
+
+def test_settings_that_do_not_go_together_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        PushSettings(
+            folders=(tmp_path, tmp_path), repo_id="no-namespace", each=True, create_pr=True, tag="a b", timeout=0
+        )
+    for part in ("--repo-id must look like org/name", "org/{run}", "--create-pr takes one", "--tag must", "--timeout"):
+        assert part in str(caught.value)
+
+
+def test_scores_alone_and_damaged_folders_are_not_pushed(made: Made, cli: Cli, model: Path) -> None:
+    scores = cli("push", model.parent / "pos-scores", "--repo-id", "org/x", "--yes")
+    assert (scores.code, "scores travel with their model" in scores.stderr) == (3, True)
+    with (model / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    damaged = cli("push", model, "--repo-id", "org/x", "--yes")
+    assert (damaged.code, "differs from its digest" in damaged.stderr) == (3, True)
