@@ -24,8 +24,9 @@ from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
 from alignfreeze_cli.tasks.sources import Source, find_sources
 
-CPU_BATCH_TOKENS = 1024
+CPU_BATCH_TOKENS = 512
 GPU_BATCH_TOKENS = 65536
+MOST_PADDING = 0.1
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
@@ -109,13 +110,16 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     """Numbers of windows in batches of similar length, longest first, each of at most `budget` subwords with padding.
 
     The longest come first so that a memory too small is found out at once; a window longer than the budget goes alone.
+    In small data neighbours in length may differ much, so no window is padded by more than `MOST_PADDING` of a row.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, begin = [], 0
     while begin < len(order):
-        size = max(1, budget // int(lengths[order[begin]]))
-        batches.append(order[begin : begin + size])
-        begin += size
+        longest = int(lengths[order[begin]])
+        near = order[begin : begin + max(1, budget // longest)]
+        near = near[lengths[near] >= (1 - MOST_PADDING) * longest]
+        batches.append(near)
+        begin += len(near)
     return batches
 
 
