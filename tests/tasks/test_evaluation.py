@@ -96,6 +96,7 @@ def test_length_batches_hold_every_window_once_within_the_budget(lengths: list[i
     assert sorted(n for batch in found for n in batch.tolist()) == list(range(len(lengths)))
     for batch in found:
         assert len(batch) == 1 or sizes[batch].max() * len(batch) <= budget
+        assert sizes[batch].min() >= 0.9 * sizes[batch].max()  # nothing is padded by more than a tenth
 
 
 def edited(world: Path, folder: Path, **details: object) -> str:
