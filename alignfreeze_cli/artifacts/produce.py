@@ -86,27 +86,48 @@ def produce(
     started = time.monotonic()
     with _locked(partial):
         _prepare(partial, identity, settings, console)
-        details = build(Workspace(partial))
-        shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
-        (partial / _IDENTITY).unlink()
-        record = Record(
-            kind=kind,
-            settings=_publishable(settings),
-            identity=identity,
-            inputs=[i.described() for i in inputs],
-            lineage=_lineage(inputs),
-            seed=seed,
-            details=dict(details),
-            files={str(name): file_digest(partial / name) for name in folder_files(partial)},
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - started, 3),
-            versions=current_versions(),
-            hardware=current_hardware(),
-        )
-        record.write(partial)
-        _sync(partial)
+        try:
+            details = build(Workspace(partial))
+            record = _finish(partial, kind, settings, identity, inputs, details, seed, started)
+        except BaseException:
+            if not _has_checkpoint(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         _put_in_place(partial, output)
     return Result(output, "made", record, details)
+
+
+def _finish(
+    partial: Path,
+    kind: str,
+    settings: StepSettings,
+    identity: Mapping[str, Any],
+    inputs: Sequence[Input],
+    details: Mapping[str, Any],
+    seed: int | None,
+    started: float,
+) -> Record:
+    """Write the record, flush everything to the disk, and only then let go of what a resumed run would need."""
+    made = [name for name in folder_files(partial) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
+    record = Record(
+        kind=kind,
+        settings=_publishable(settings),
+        identity=dict(identity),
+        inputs=[i.described() for i in inputs],
+        lineage=_lineage(inputs),
+        seed=seed,
+        details=dict(details),
+        files={name.as_posix(): file_digest(partial / name) for name in made},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - started, 3),
+        versions=current_versions(),
+        hardware=current_hardware(),
+    )
+    record.write(partial)
+    _sync(partial)
+    shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
+    (partial / _IDENTITY).unlink()
+    return record
 
 
 def _finished(output: Path, identity: Mapping[str, Any], overwrite: bool) -> Record | None:
@@ -165,14 +186,13 @@ def _locked(partial: Path) -> Iterator[None]:
 def _prepare(partial: Path, identity: Mapping[str, Any], settings: StepSettings, console: Console) -> None:
     """Keep the partial folder if it can be resumed, otherwise empty it."""
     marker = partial / _IDENTITY
-    has_checkpoint = (partial / CHECKPOINTS).is_dir() and any((partial / CHECKPOINTS).iterdir())
     try:
         same = json.loads(marker.read_text(encoding="utf-8")) == identity
     except (OSError, ValueError):
         same = False
     if settings.resume and same:
         return
-    if has_checkpoint and not settings.overwrite:
+    if _has_checkpoint(partial) and not settings.overwrite:
         whose = "the same settings" if same else "other settings or inputs"
         way = "go on with --resume, or start anew with --overwrite" if same else "start anew with --overwrite"
         raise SettingsError(f"An interrupted run with {whose} left a checkpoint in {partial}; {way}.")
@@ -181,6 +201,10 @@ def _prepare(partial: Path, identity: Mapping[str, Any], settings: StepSettings,
     for path in partial.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     marker.write_text(json.dumps(identity), encoding="utf-8")
+
+
+def _has_checkpoint(partial: Path) -> bool:
+    return (partial / CHECKPOINTS).is_dir() and any((partial / CHECKPOINTS).iterdir())
 
 
 def _publishable(settings: StepSettings) -> dict[str, Any]:

@@ -103,9 +103,9 @@ class AlignPairsSettings(StepSettings):
     )
     words: str = setting(
         "unicode",
-        help="What a word is. unicode: letters and digits with their marks, and a segmenter for zh, ja, th (extra "
-        "`segmenters`); published: \\w+|[^\\w\\s]+ as in the paper, which cuts Indic words to pieces; blank: the text "
-        "is split already.",
+        help="What a word is. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as in the "
+        "paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja, th go "
+        "to a segmenter (extra `segmenters`).",
         choices=WORD_RULES,
     )
     aligner: str = setting("dictionary", help="Where the links between words come from.", choices=tuple(ALIGNERS))

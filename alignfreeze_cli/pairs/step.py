@@ -20,7 +20,7 @@ from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistic
 from alignfreeze_cli.pairs.lines import Chunk, Lines, parse
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.statistics import Counts, FileCounts, starving, summary
-from alignfreeze_cli.pairs.words import SEGMENTERS, segmenter_for
+from alignfreeze_cli.pairs.words import segmenter_for
 from alignfreeze_cli.pairs.work import Job, Task, Workers, split_chunk, unpacked
 from alignfreeze_cli.progress import Console
 
@@ -87,14 +87,9 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
 def _resolve(settings: AlignPairsSettings, console: Console) -> list[LanguagePair]:
     """Find everything that is needed, for all languages, before anything is read."""
     codes = (settings.source, *settings.target)
-    if settings.words == "unicode":
+    if settings.words != "blank":
         for code in codes:
             segmenter_for(code)
-    elif settings.words == "published" and (whole := [code for code in codes if code in SEGMENTERS]):
-        console.warn(
-            f"{', '.join(whole)}: --words published makes whole clauses one word where a script has no blanks (the "
-            "paper's runs used segmenters there); --words unicode segments."
-        )
     languages = []
     for target in settings.target:
         corpora, corpus_input = find_corpora(settings, target)

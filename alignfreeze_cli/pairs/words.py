@@ -1,9 +1,10 @@
 """What a word is: rules for cutting sentences into words, whole chunks of sentences at a time.
 
-    unicode    letters, digits and `_` with the marks on them; the other characters between blanks; a segmenter where
-               the script has no blanks (zh, ja, th)
+    unicode    letters, digits and `_` with the marks on them; the other characters between blanks
     published  the rule of the paper's code, `\\w+|[^\\w\\s]+`: a mark is no letter, so Indic words fall to pieces
     blank      the text is split already: whatever stands between blanks
+
+Under the first two, languages whose script has no blanks (zh, ja, th) go to a segmenter, as in the paper's runs.
 
 A rule is a table that gives every code point a class; a word is a run of code points of one class. So a chunk of text
 is cut by a few operations on arrays, with no Python object per word.
@@ -80,7 +81,7 @@ def splitter(rule: str, language: str) -> Callable[[Texts], Words]:
 
     Raises SettingsError if the language needs a segmenter that is not installed.
     """
-    segmenter = segmenter_for(language) if rule == "unicode" else None
+    segmenter = None if rule == "blank" else segmenter_for(language)
     if segmenter is None:
         return functools.partial(_split_by_class, rule=rule)
     return functools.partial(_split_by_segmenter, segmenter=segmenter)
