@@ -6,6 +6,7 @@ In the order of the run: resolve and check (`realign`), encode the pairs and pla
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def _build(
 ) -> dict[str, Any]:
     """Everything between the checks and the record."""
     loop = LoopSettings(
-        steps=0,
+        steps=0,  # this and the rate are known when pairs and encoder are
         learning_rate=0.0,
         seed=settings.seed,
         precision=settings.precision,
@@ -137,7 +138,7 @@ def _build(
     arch = architecture(model)
     apply_plan(model, plan)
     console.info(plan.strip())
-    loop = LoopSettings(**{**vars(loop), "steps": material.draws.steps, "learning_rate": learning_rate(settings, arch)})
+    loop = replace(loop, steps=material.draws.steps, learning_rate=learning_rate(settings, arch))
     metrics = Metrics(work.path / FILE_NAME, accelerator)
     model.to(accelerator.device)
 

@@ -97,6 +97,8 @@ Objective = Callable[[nn.Module, Any], Tensor]
 def open_accelerator(settings: LoopSettings, log_folder: Path, run_name: str) -> Accelerator:
     """The devices, processes and trackers of a run; under `torchrun` every process calls this.
 
+    TensorBoard's files go to `log_folder/tensorboard/run_name`: beside the output, which holds results only.
+
     Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
@@ -107,7 +109,7 @@ def open_accelerator(settings: LoopSettings, log_folder: Path, run_name: str) ->
         cpu=settings.device == "cpu",
         mixed_precision="bf16" if settings.precision == "bf16" else "no",
         log_with=open_trackers(settings.trackers),
-        project_dir=log_folder,
+        project_dir=log_folder / "tensorboard",
     )
     if settings.trackers:
         accelerator.init_trackers(run_name, config={k: str(v) for k, v in asdict(settings).items()})
