@@ -52,8 +52,8 @@ def run_in_workers(progress: Progress, jobs: int, threads: int, overwrite: bool)
                         pool.append(worker)
                     if worker is None:
                         break
-                    worker.start(node, effective(node, overwrite))
-                    progress.started.add(node.name)
+                    if worker.start(node, effective(node, overwrite)):
+                        progress.started.add(node.name)
                 _listen(pool, progress, stop)
                 notes = "; ".join(w.note for w in pool if w.node is not None)
                 bar.advance(len(progress.outcomes) - counted, notes)
@@ -136,11 +136,15 @@ class _Worker:
         lifeline.close()
         self.node: Node | None = None
         self.note = ""
-        self.dead = False
 
-    def start(self, node: Node, settings: StepSettings) -> None:
+    def start(self, node: Node, settings: StepSettings) -> bool:
+        """Hand over a step; False if the process has died in the meantime."""
+        try:
+            self.connection.send((node, settings))
+        except OSError:
+            return False
         self.node, self.note = node, node.name
-        self.connection.send((node, settings))
+        return True
 
     def listen(self, console: Console) -> Outcome | None:
         """Take one message; gives the outcome of the step if it was the last one."""
@@ -149,7 +153,7 @@ class _Worker:
         try:
             kind, value = self.connection.recv()
         except (EOFError, OSError):
-            self.node, self.dead = None, True
+            self.node = None
             self.process.join()
             how = _signal_name(self.process.exitcode)
             error = WorkerDiedError(f"its process was ended by {how}; memory may have run out, try fewer --jobs")
@@ -160,6 +164,7 @@ class _Worker:
             self.note = f"{node.name} {value}"
         elif kind == "interrupted":
             self.node = None
+            return Outcome(node, "failed", error=Interrupted("its process was told to stop; run again to go on"))
         elif kind == "done":
             self.node = None
             return replace(value, node=node)
