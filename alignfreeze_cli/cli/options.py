@@ -64,7 +64,7 @@ def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bo
         _fail(f"--format must be text or json, not {format!r}.", 2)
     _calm_libraries(console)
     try:
-        work(console)
+        work(Console() if _follows() else console)
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
@@ -73,6 +73,8 @@ def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bo
 
 def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
     """Print a result to stdout: its path, one JSON object, or the step's own text."""
+    if _follows():
+        return
     if format == "json":
         record = result.record
         made = {"kind": record.kind, "digest": record.digest, "seconds": record.seconds} if record else {}
@@ -84,6 +86,11 @@ def report(result: Result, show: Callable[[Result], str], quiet: bool, format: s
     else:
         ending = {"made": "", "already done": " (already done: same settings, same inputs)"}[result.status]
         print_result(f"{show(result)}\n{result.path}{ending}".lstrip("\n"))
+
+
+def _follows() -> bool:
+    """Whether this is one of the other processes of a `torchrun`: only the main one talks."""
+    return os.environ.get("RANK", "0") != "0"
 
 
 def _tree(value: Any, depth: int) -> list[str]:
