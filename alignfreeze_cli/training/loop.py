@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import send_to_device
+from accelerate.utils import InitProcessGroupKwargs, send_to_device
 from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
@@ -110,6 +111,8 @@ def open_accelerator(settings: LoopSettings, log_folder: Path, run_name: str) ->
         mixed_precision="bf16" if settings.precision == "bf16" else "no",
         log_with=open_trackers(settings.trackers),
         project_dir=log_folder / "tensorboard",
+        # The others wait while the main process encodes pairs or probes, which may take longer than the usual minutes.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
     if settings.trackers:
         accelerator.init_trackers(run_name, config={k: str(v) for k, v in asdict(settings).items()})
