@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -95,7 +96,8 @@ class Declaration:
             items = value.split(",") if isinstance(value, str) else value
             if not isinstance(items, list | tuple):
                 raise ValueError(f"must be a list, not {value!r}")
-            return tuple(part for item in items for part in _text(item).split(",") if part)
+            parts = (part.strip() for item in items for part in _text(item).split(","))
+            return tuple(part for part in parts if part)
         if self.type is bool:
             if isinstance(value, bool):
                 return value
@@ -123,6 +125,8 @@ class Declaration:
         """What is wrong with a value of the right type, or None."""
         if value is None:
             return None
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"must be a number, not {value}"
         choices, low, high = (self.metadata[k] for k in ("choices", "minimum", "maximum"))
         if choices is not None:
             for item in value if self.is_list else (value,):
@@ -153,7 +157,9 @@ class StepSettings:
     overwrite: bool = setting(
         False, help="Replace an output that was made with other settings or inputs.", result=False
     )
-    resume: bool = setting(False, help="Go on from the last checkpoint, if there is one.", result=False)
+    resume: bool = setting(
+        False, help="Go on from the last checkpoint, if there is one (of realign or finetune).", result=False
+    )
     dry_run: bool = setting(False, help="Say what would be done, and do nothing.", result=False)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from alignfreeze_cli.artifacts.digests import content_digest, file_digest
 from alignfreeze_cli.artifacts.pulling import pull
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
-from alignfreeze_cli.errors import ArtifactError, DataError
+from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 
 _WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
 _TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model", "spm*")
@@ -93,7 +93,10 @@ def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Pat
         raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
     if folder.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
         raise ArtifactError("no such folder", folder)
-    return pull(reference, patterns, repo_type)
+    try:
+        return pull(reference, patterns, repo_type)
+    except HubError as error:
+        raise HubError(f"{reference} is no folder here, and on the Hub: {error}") from error
 
 
 def _demand(record: Record, kinds: Sequence[str], folder: Path) -> None:

@@ -72,15 +72,16 @@ def produce(
     output = settings.output or Path(default_output)
     identity = {"kind": kind, "settings": settings.identity(), "inputs": {i.name: i.digest for i in inputs}}
     main = int(os.environ.get("RANK", "0")) == 0
-    if main:
-        _recover(output)
+    partial = output.parent / f".{output.name}.partial"
+    if main and not settings.dry_run and _aside(output).exists():
+        with _locked(partial):
+            _recover(output)
     done = _finished(output, identity, settings.overwrite)
     if done is not None:
         return Result(output, "already done", done, done.details)
     if settings.dry_run:
         described = {i.name: f"{portable(i.source)} ({i.digest[:12]})" for i in inputs}
         return Result(output, "planned", None, {"inputs": described, **plan, "output": str(output)})
-    partial = output.parent / f".{output.name}.partial"
     if not main:
         return Result(output, "made", None, build(Workspace(partial, main=False)))
     started = time.monotonic()
@@ -240,11 +241,9 @@ def _sync(folder: Path) -> None:
 
 def _put_in_place(partial: Path, output: Path) -> None:
     if output.exists() and any(output.iterdir()):
-        old = output.parent / f".{output.name}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(output, old)
+        os.rename(output, _aside(output))
         os.rename(partial, output)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(_aside(output))
     else:
         os.rename(partial, output)
     handle = os.open(output.parent, os.O_RDONLY)
@@ -256,8 +255,19 @@ def _put_in_place(partial: Path, output: Path) -> None:
 
 def _recover(output: Path) -> None:
     """Put back an output that was moved aside by a run killed between the two renames of an overwrite."""
-    old = output.parent / f".{output.name}.old"
-    if old.exists() and not output.exists():
-        os.rename(old, output)
-    elif old.exists():
-        shutil.rmtree(old)
+    if not output.exists():
+        os.rename(_aside(output), output)
+    else:
+        _remove(_aside(output))
+
+
+def _aside(output: Path) -> Path:
+    """Where an output waits while the one that replaces it takes its place."""
+    return output.parent / f".{output.name}.old"
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ KINDS = {
     "world": "demo",
 }
 """Kind of a folder -> the command that makes it."""
+
+_ABOUT = ("metrics.jsonl", "statistics.json", "README.md", "blocks.svg", "blocks.png")
+"""Files that tell of a folder's making or describe it; what a later step reads is in the others."""
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "datasets", "huggingface-hub", "numpy")
 
@@ -54,8 +58,9 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """Digest of the folder's content, independent of when and where it was made."""
-        return content_digest({**self.files, "kind": self.kind})
+        """Digest of what later steps read, independent of when, where and how fast it was made."""
+        content = {name: digest for name, digest in self.files.items() if name not in _ABOUT}
+        return content_digest({**content, "kind": self.kind})
 
     def as_parent(self) -> dict[str, Any]:
         """This record as it stands in the lineage of its children: without the files, with their digest."""
@@ -96,10 +101,13 @@ def verify(folder: Path, record: Record, names: Iterable[str] | None = None) -> 
 
 
 def portable(text: str) -> str:
-    """A path as it may be published: of an absolute one only the last two parts are kept."""
-    if not os.path.isabs(text):
-        return text
-    return "/".join(["…", *Path(text).parts[-2:]])
+    """Text as it may be published: of an absolute path in it only the last two parts are kept.
+
+    The text may be several paths, with blanks or `::` between them, as corpora are given.
+    """
+    return "".join(
+        "/".join(["…", *Path(part).parts[-2:]]) if os.path.isabs(part) else part for part in re.split(r"(\s+|::)", text)
+    )
 
 
 def current_versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import typer
 from alignfreeze_cli.artifacts import Result, resolve_encoder
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.progress import Console
 
@@ -44,7 +46,10 @@ def _implicit_pairs(settings: RealignSettings, console: Console) -> Result:
     """The pairs of a run that names none: OPUS-100 with the MUSE dictionaries, made once and found again."""
     from alignfreeze_cli.pairs.step import align_pairs
 
-    folder = (settings.output or Path("encoder")).parent / _IMPLICIT_PAIRS
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("--pairs: with several processes, make the pairs first with `alignfreeze align-pairs`.")
+    name = "-".join([_IMPLICIT_PAIRS, *settings.targets])
+    folder = (settings.output or Path("encoder")).parent / name
     wanted = AlignPairsSettings(output=folder, max_lines=_IMPLICIT_LINES, dry_run=settings.dry_run)
     return align_pairs(replace(wanted, target=settings.targets) if settings.targets else wanted, console)
 

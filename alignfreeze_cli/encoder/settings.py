@@ -41,8 +41,9 @@ class RealignSettings(StepSettings):
     pairs: tuple[str, ...] = setting(
         (),
         input=True,
-        help="Pairs folders, made by `align-pairs`; several are joined. Without it they are made from OPUS-100 and the "
-        "MUSE dictionaries (the paper's 34 languages, 100,000 lines of each), in opus-100-pairs beside the output.",
+        help="Pairs folders, made by `align-pairs`; several are joined. On the command line they may be left out: then "
+        "they are made from OPUS-100 and the MUSE dictionaries (the paper's 34 languages, 100,000 lines of each), in "
+        "opus-100-pairs beside the output.",
     )
     targets: tuple[str, ...] = setting(
         (), help="Target languages to use, in the order of their turns; without it all, as the folders list them."

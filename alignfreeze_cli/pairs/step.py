@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce
 from alignfreeze_cli.artifacts.record import portable
-from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.aligners import aligner_class
 from alignfreeze_cli.pairs.aligners.base import Aligner
 from alignfreeze_cli.pairs.corpora import Corpus, find_corpora
@@ -187,6 +187,11 @@ def _demand_well_formed(place: str, counts: FileCounts) -> None:
 def _tasks(language: LanguagePair, limit: int | None) -> Iterator[Task]:
     """The chunks of all corpora of a language pair, each with its lines of the aligner's companion file."""
     companion = language.aligner.companion
+    if companion is not None and limit is not None and len(language.corpora) > 1:
+        # Each corpus would end early, and the file of links would go on in the middle of it.
+        raise SettingsError(
+            "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
+        )
     with ExitStack() as stack:
         lines = stack.enter_context(companion.open("rb")) if companion is not None else None
         number, checked = 1, False

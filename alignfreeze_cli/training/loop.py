@@ -291,9 +291,10 @@ def _load(
 ) -> None:
     """Put a checkpoint's tensors into the model and the optimizer."""
     weights = checkpoint.weights()
-    if weights.keys() != trained.keys():
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    if shapes != {name: parameter.shape for name, parameter in trained.items()}:
         raise AlignFreezeError(
-            f"{checkpoint.path} holds other parameters than this run trains; start without --resume."
+            f"{checkpoint.path} holds other parameters than this run trains (another --vocabulary?); start anew with --overwrite."
         )
     with torch.no_grad():
         for name, parameter in trained.items():
