@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alignfreeze_cli.errors import HubError
 
@@ -78,9 +78,11 @@ def status_of(error: BaseException) -> int | None:
     return None if response is None else response.status_code
 
 
-def _response(error: BaseException):  # type: ignore[no-untyped-def]
-    from huggingface_hub.errors import HfHubHTTPError
+def _response(error: BaseException) -> Any:
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _response(error.__cause__)
     return error.response if isinstance(error, HfHubHTTPError) else None
 
 

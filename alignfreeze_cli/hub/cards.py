@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import alignfreeze_cli
-from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record
-from alignfreeze_cli.errors import ArtifactError, DataError
+from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
+from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
 from alignfreeze_cli.hub import facts, tables, wording
 from alignfreeze_cli.hub.commands import commands
 from alignfreeze_cli.hub.iso639 import metadata_codes
 from alignfreeze_cli.hub.merging import merge_metadata, merge_text
-from alignfreeze_cli.hub.picture import draw, to_png, to_svg
+from alignfreeze_cli.hub.picture import Drawing, draw, to_png, to_svg
 from alignfreeze_cli.hub.scores import Measured, baseline_scores, evaluation_results, scores_beside, scores_of_model
+from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import Published, published
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -72,6 +73,27 @@ def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
         partial = path.with_name(f".{name}.partial")
         partial.write_bytes(content)
         os.replace(partial, path)
+
+
+def card_after(result: Result, console: Console) -> None:
+    """The card at the end of a step: of the folder it made or, after `evaluate`, of the model beside the scores.
+
+    A card that can't be made never spoils the step: it is warned about.
+    """
+    folder = result.path
+    if result.status != "made" or result.record is None:
+        return
+    if result.record.kind == "scores":
+        folder = folder.with_name(folder.name.removesuffix("-scores"))
+        model = read_record(folder) if folder != result.path and folder.is_dir() else None
+        if model is None or not scores_beside(folder, model):
+            return
+    elif result.record.kind not in KINDS_WITH_CARDS:
+        return
+    try:
+        write_card(folder)
+    except (AlignFreezeError, OSError) as error:
+        console.warn(f"No card for {folder}: {error}")
 
 
 def render(
@@ -179,6 +201,7 @@ def _words(
         cell = published_cell(record, record.details["task"]) if measured else None
         words |= {
             "picture_text": wording.picture_title(record),
+            "picture_width": _picture(record, _blocks(folder, record)).width,
             "blocks_note": wording.blocks_note(record),
             "scores": tables.scores(measured, compared, cell) if measured else "",
         }
@@ -188,8 +211,12 @@ def _words(
 def _pictures(record: Record, blocks: int) -> dict[str, bytes]:
     if record.kind == "pairs":
         return {}
-    drawing = draw(wording.picture_title(record), facts.block_rows(record, blocks))
+    drawing = _picture(record, blocks)
     return {PICTURES[0]: to_svg(drawing).encode(), PICTURES[1]: to_png(drawing)}
+
+
+def _picture(record: Record, blocks: int) -> Drawing:
+    return draw(wording.picture_title(record), facts.block_rows(record, blocks))
 
 
 def _blocks(folder: Path, record: Record) -> int:

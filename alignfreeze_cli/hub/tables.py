@@ -9,6 +9,7 @@ from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.phrases import duration, language, percent, points, table
 from alignfreeze_cli.hub.scores import Measured
+from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import Published
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -107,12 +108,14 @@ def data(record: Record) -> str:
     rows = []
     for each in found:
         name = f"[{each.what}](https://huggingface.co/datasets/{each.dataset})" if each.dataset else each.what
-        rows.append([name, f"`{each.source}`", (each.commit or "")[:12] or f"sha256 {each.digest[:12]}", each.licence])
+        part = each.source.removeprefix(each.dataset or "").lstrip("/")
+        named = f"{name}, `{part}`" if part and each.source != OPUS_100 else name
+        rows.append([named, f"`{each.commit[:12]}`" if each.commit else f"sha256 `{each.digest[:12]}`", each.licence])
     warning = ""
     if not all(each.commercial for each in found):
         names = ", ".join(each.what for each in found if not each.commercial)
         warning = f"**{names}: the licence forbids commercial use.** Ask whether it reaches what was made with it.\n\n"
-    return warning + table(["data", "source", "version", "licence"], rows)
+    return warning + table(["data", "version", "licence"], rows)
 
 
 def making(record: Record) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.artifacts.digests import file_digest
 from alignfreeze_cli.errors import DataError, HubError
-from alignfreeze_cli.pairs.settings import fill, placeholders
+from alignfreeze_cli.pairs.settings import MUSE, fill, placeholders
 
 _TIMEOUT = 30.0  # seconds without an answer or a byte
 
@@ -131,8 +131,10 @@ def _download(address: str) -> bytes | None:
 
     if constants.HF_HUB_OFFLINE:
         raise HubError(f"{address} is not in the local cache, and offline mode is on (HF_HUB_OFFLINE).")
+    mirror = os.environ.get("ALIGNFREEZE_MUSE")  # like HF_ENDPOINT: another server for the same files
+    place = address.replace(MUSE.rpartition("/")[0], mirror.rstrip("/")) if mirror else address
     try:
-        answer = httpx.get(address, timeout=_TIMEOUT, follow_redirects=True)
+        answer = httpx.get(place, timeout=_TIMEOUT, follow_redirects=True)
     except httpx.HTTPError as error:
         raise HubError(
             f"{address} can't be fetched ({error}); check the network, or give your own files with --dictionary."

@@ -39,10 +39,10 @@ from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 from alignfreeze_cli.tasks.finetuning import finetune
 from alignfreeze_cli.tasks.evaluation import evaluate
 
-root, base, dictionary = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+root, base = Path(sys.argv[1]), sys.argv[2]
 console = Console()
 pairs = align_pairs(AlignPairsSettings(
-    target=("de", "fr"), corpus=("opus-100",), dictionary=dictionary, output=root / "pairs"), console).path
+    target=("de", "fr"), corpus=("opus-100",), output=root / "pairs"), console).path
 
 def run(name, seed, **plan):
     model = base
@@ -95,8 +95,8 @@ def translated(words: list[str], language: str) -> list[str]:
     return words if language == "en" else [WORDS[word][LANGUAGES.index(language)] for word in words]
 
 
-def fill(hub: HubServer, encoder: Path) -> str:
-    """Put everything the pipeline needs on the Hub; gives the address of the dictionaries."""
+def fill(hub: HubServer, encoder: Path) -> None:
+    """Put everything the pipeline needs on the Hub, and the dictionaries on their own server."""
     hub.add(BASE, encoder)
     hub.store.renamed["model", BASE.split("/")[1]] = BASE
     files: dict[str, str | bytes] = {}
@@ -112,7 +112,6 @@ def fill(hub: HubServer, encoder: Path) -> str:
     files["README.md"] = f"---\nconfigs:\n{''.join(configurations)}---\n"
     hub.add("Helsinki-NLP/opus-100", files, kind="dataset")
     hub.add("universal-dependencies/universal_dependencies", treebanks(), "dataset", "refs/convert/parquet")
-    return f"{hub.url}/files/dictionaries/{{source}}-{{target}}.txt"
 
 
 def treebanks() -> dict[str, str | bytes]:
@@ -140,7 +139,7 @@ def tiny_encoder(folder: Path) -> Path:
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
     set_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **sizes)).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **sizes)).save_pretrained(folder)
     BertTokenizer(vocab=vocabulary, do_lower_case=False).save_pretrained(folder)
     return folder
 
@@ -151,11 +150,17 @@ def pipeline(folder: Path) -> Iterator[Made]:
     root, home = folder / "made", folder / "home"
     root.mkdir()
     with HubServer() as hub:
-        dictionary = fill(hub, tiny_encoder(folder / "encoder"))
-        command = [sys.executable, "-c", PIPELINE, str(root), BASE.split("/")[1], dictionary]
+        fill(hub, tiny_encoder(folder / "encoder"))
+        command = [sys.executable, "-c", PIPELINE, str(root), BASE.split("/")[1]]
         done = subprocess.run(command, env=hub.environment(home), capture_output=True, text=True, cwd=root)
         assert done.returncode == 0, done.stderr
         yield Made(root, hub, home)
+
+
+def run_cli(hub: HubServer, home: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`alignfreeze …` in a fresh process that takes `hub` for the Hub, with its caches below `home`."""
+    command = [sys.executable, "-m", "alignfreeze_cli.cli.app", *map(str, arguments)]
+    return subprocess.run(command, env=hub.environment(home, **environment), capture_output=True, text=True)
 
 
 class Cli:

@@ -60,6 +60,7 @@ def test_a_task_models_card_says_all_that_the_record_knows(made: Made, run: Path
     assert "blocks 0-1 of 4 stood still" in card.text
     assert f"--model {BASE.split('/')[1]}@{made.hub.repository(BASE).head().oid}" in card.text
     assert "@inproceedings{bakos-etal-2025-alignfreeze" in card.text
+    assert "**MUSE bilingual dictionaries (Conneau et al. 2018): the licence forbids commercial use.**" in card.text
     assert "More information needed" not in card.text
     assert str(made.root) not in card.text
 

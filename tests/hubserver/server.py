@@ -63,6 +63,7 @@ class HubServer:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
         ours = {
             "HF_ENDPOINT": self.url,
+            "ALIGNFREEZE_MUSE": f"{self.url}/files/dictionaries",
             "HF_HOME": str(home / "huggingface"),
             "ALIGNFREEZE_CACHE": str(home / "alignfreeze"),
             "XDG_STATE_HOME": str(home / "state"),
