@@ -294,7 +294,8 @@ def _load(
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     if shapes != {name: parameter.shape for name, parameter in trained.items()}:
         raise AlignFreezeError(
-            f"{checkpoint.path} holds other parameters than this run trains (another --vocabulary?); start anew with --overwrite."
+            f"{checkpoint.path} holds other parameters than this run trains (another --vocabulary?); "
+            "start anew with --overwrite."
         )
     with torch.no_grad():
         for name, parameter in trained.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -193,13 +194,13 @@ def test_killed_at_any_moment_of_an_overwrite_the_output_is_old_or_new(tmp_path:
     moments = 0
     while _killed_at(moments + 1, CopySettings(output=out, times=2, overwrite=True), source):
         moments += 1
-        # Whoever looks next finds a whole folder, the old or the new one.
-        settings = CopySettings(output=out, times=1, dry_run=True, overwrite=True)
-        status = copy(settings, source).status
+        # Whoever comes next finds a whole folder, the old or the new one.
+        with contextlib.suppress(OutputExistsError):
+            copy(CopySettings(output=out, times=1), source)
         record = read_record(out)
         assert record is not None
+        assert record.settings["times"] in (1, 2)
         verify(out, record)
-        assert record.settings["times"] == (1 if status == "already done" else 2)
         copy(CopySettings(output=out, times=1, overwrite=True), source)
     assert moments >= 6
 
