@@ -38,9 +38,7 @@ def test_every_draw_is_a_pair_that_exists_and_steps_are_as_asked(
 
 
 @given(sizes_of_languages, st.integers(1, 20), st.sampled_from(SAMPLINGS), st.integers(0, 2**32))
-def test_a_step_is_the_same_whichever_were_asked_before(
-    sizes: list[int], steps: int, sampling: str, seed: int
-) -> None:
+def test_a_step_is_the_same_whichever_were_asked_before(sizes: list[int], steps: int, sampling: str, seed: int) -> None:
     forwards, backwards = plan(sampling, sizes, steps, seed=seed), plan(sampling, sizes, steps, seed=seed)
     there = [forwards.batch(step) for step in range(steps)]
     back = [backwards.batch(step) for step in reversed(range(steps))]
