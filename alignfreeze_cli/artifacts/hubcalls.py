@@ -117,9 +117,14 @@ def hub_errors(what: str) -> Iterator[None]:
 
 
 def sentence(what: str, error: BaseException) -> str:
-    """What a user reads about a failure; never holds a token, which no answer of the Hub repeats."""
+    """What a user reads about a failure of `what`, a reference (org/name@revision) or a doing (Pushing to org/name).
+
+    It never holds a token, which no answer of the Hub repeats.
+    """
     from huggingface_hub import errors
 
+    if " " in what and isinstance(error, errors.RepositoryNotFoundError):
+        return f"{what}: there is no such repository on the Hub, or the token may not see it; {_LOGIN}."
     if isinstance(error, errors.GatedRepoError):
         return f"{what} is gated: ask for access on its page, then {_LOGIN}."
     if isinstance(error, errors.RepositoryNotFoundError):

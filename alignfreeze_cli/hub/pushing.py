@@ -71,11 +71,13 @@ def push(settings: PushSettings, console: Console, ask: Ask) -> list[Pushed]:
     if token is None and not settings.dry_run:
         raise HubError("There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN.")
     limit_waiting(settings.timeout)
-    plans = []
+    plans: list[tuple[Target, Remote, There, dict[str, State]]] = []
     for target in found:
         remote = Remote(target, console.warn)
         there = remote.look()
         states = compare(target, there.files)
+        if settings.tag and there.head and (not plans or settings.each):
+            _demand_free_tag(settings.tag, remote, there, states)
         plans.append((target, remote, there, states))
         console.info(preview(target, there, states, settings))
         if settings.private and there.private is False:
@@ -86,6 +88,13 @@ def push(settings: PushSettings, console: Console, ask: Ask) -> list[Pushed]:
     if waiting and not ask(f"Push to {', '.join(dict.fromkeys(plan[0].repo_id for plan in waiting))}?"):
         return [Pushed(target, "declined", states, there.head) for target, _, there, states in plans]
     return [_push(number == 0 or settings.each, *plan, settings) for number, plan in enumerate(plans)]
+
+
+def _demand_free_tag(tag: str, remote: Remote, there: There, states: dict[str, State]) -> None:
+    """A tag that is there must name what would be tagged: tags are not moved."""
+    at = remote.tagged(tag)
+    if at is not None and (_has_work(states, there) or at != there.head):
+        raise HubError(f"{remote.target.repo_id} has a tag {tag} already, at {at[:12]}; choose another --tag.")
 
 
 def _has_work(states: dict[str, State], there: There) -> bool:

@@ -140,11 +140,23 @@ class Remote:
         if wrong:
             raise HubError(f"{what}: {', '.join(wrong)} did not arrive as sent; push again.")
 
-    def tag(self, tag: str, commit: str) -> None:
-        def call() -> None:
-            self.api.create_tag(**self.place, tag=tag, revision=commit)
+    def tagged(self, tag: str) -> str | None:
+        """The commit that a tag names, None if there is no such tag."""
 
-        self._ask(f"Setting the tag {tag} in {self.target.repo_id}", call)
+        def call() -> Any:
+            return self.api.list_repo_refs(**self.place).tags
+
+        tags = self._ask(f"Reading the tags of {self.target.repo_id}", call)
+        return next((str(each.target_commit) for each in tags if each.name == tag), None)
+
+    def tag(self, tag: str, commit: str) -> None:
+        """Name a commit; a try whose answer was lost has made the tag, so that it is there is no mistake then."""
+
+        def call() -> None:
+            self.api.create_tag(**self.place, tag=tag, revision=commit, exist_ok=True)
+
+        if self.tagged(tag) != commit:
+            self._ask(f"Setting the tag {tag} in {self.target.repo_id}", call)
 
     def collect(self, collection: str) -> str:
         """Put the repository into a collection: a slug (`org/title-0123…`), or a title, made if need be. Its slug."""

@@ -15,8 +15,10 @@ from hubserver.writing import metadata_errors
 from hubworld import BASE, Made, record_of
 from huggingface_hub import DatasetCard, ModelCard
 
+from alignfreeze_cli.artifacts import Result, read_record
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.hub.cards import write_card
+from alignfreeze_cli.hub.cards import card_after, write_card
+from alignfreeze_cli.progress import Console
 
 
 @pytest.fixture
@@ -113,6 +115,37 @@ def test_what_a_person_wrote_survives(run: Path) -> None:
     assert "mine" in data.tags
     assert (data.license, data.thumbnail) == ("apache-2.0", "a.png")
     assert write_card(run / "pos").read_text() == again
+
+
+class Heard(Console):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> None:
+    console = Heard()
+
+    def result(name: str, status: str = "made") -> Result:
+        return Result(run / name, status, read_record(run / name))  # type: ignore[arg-type]
+
+    card = run / "pos" / "README.md"
+    card_after(result("pos", "already done"), console)
+    assert not card.exists()
+    shutil.move(run / "pos-scores", run / "later")
+    card_after(result("pos"), console)
+    assert "## Scores" not in card.read_text()
+    shutil.move(run / "later", run / "pos-scores")
+    card_after(result("pos-scores"), console)
+    assert "## Scores" in card.read_text()
+    assert not console.warnings
+    card.write_text("<!-- alignfreeze:use -->")
+    card_after(result("pos"), console)
+    (warning,) = console.warnings
+    assert "No card for" in warning
+    assert "stands without its other half" in warning
 
 
 def test_a_card_without_markers_is_added_to_and_half_a_marker_is_refused(run: Path) -> None:

@@ -60,7 +60,11 @@ def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cl
     assert "nothing changed, nothing pushed" in again.stdout
     assert [seen.method for seen in hub.log] == ["GET"]
 
+    assert cli("push", model, *place, "--tag", "v1").code == 0, "the tag is where it should be"
     (model / "README.md").write_text((model / "README.md").read_text() + "\nA word of mine.\n")
+    moved = cli("push", model, *place, "--tag", "v1")
+    assert (moved.code, "org/whole has a tag v1 already" in moved.stderr) == (4, True), moved.stderr
+    assert not remote(hub, "org/whole")["README.md"].endswith(b"A word of mine.\n"), "found before anything is sent"
     hub.log.clear()
     changed = cli("push", model, *place, "--quiet")
     assert changed.stdout == f"{hub.url}/org/whole/commit/{repository.head().oid}\n"
