@@ -1,6 +1,6 @@
 """One process of `test_realign_processes.py`: a training step of two objectives in double precision, without dropout.
 
-Argument: a folder. Under `torchrun` every process runs this; alone it is the one process to compare with.
+Argument: a folder. Under `torchrun` every process runs this; `main` called alone makes what to compare with.
 """
 
 from __future__ import annotations
@@ -90,8 +90,7 @@ def whole_step(folder: Path, inputs: Path) -> None:
     realign(settings, Console())
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def main(folder: Path) -> None:
     for name in ("generic", "realignment"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     generic(folder / "generic")
@@ -100,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
