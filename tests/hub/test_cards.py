@@ -20,6 +20,8 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after, write_card
 from alignfreeze_cli.progress import Console
 
+pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
+
 
 @pytest.fixture
 def run(made: Made, tmp_path: Path) -> Path:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from hubworld import BASE, Cli, Made, record_of, run_cli
+
+pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 

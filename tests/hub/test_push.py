@@ -18,6 +18,8 @@ from alignfreeze_cli.hub.pushing import push
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
 
+pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
+
 
 @pytest.fixture
 def model(made: Made, tmp_path: Path) -> Path:
