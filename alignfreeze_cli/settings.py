@@ -170,7 +170,7 @@ class StepSettings:
                 complaints.append(f"--{declaration.key} {complaint}")
         complaints.extend(self.conflicts())
         if complaints:
-            raise SettingsError("; ".join(complaints) + ".")
+            raise SettingsError(_sentence(complaints))
 
     def conflicts(self) -> list[str]:
         """Complaints about settings that do not go together; subclasses add theirs."""
@@ -199,6 +199,11 @@ def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
             optional = True
         found.append(Declaration(field.name, hint, optional, field.default, field.metadata))
     return tuple(sorted(found, key=lambda d: d.name in _MANNERS))
+
+
+def _sentence(complaints: Iterable[str]) -> str:
+    text = "; ".join(complaints)
+    return text if text.endswith("?") else text + "."
 
 
 def plain(value: Any) -> Any:
@@ -241,7 +246,7 @@ def from_mapping(settings: type[S], values: Mapping[str, Any], where: str = "set
     given = {str(key).replace("_", "-") for key in values}
     problems += [f"{d.key}: needs a value" for d in declarations(settings) if d.required and d.key not in given]
     if problems:
-        raise SettingsError("; ".join(f"{where}: {problem}" for problem in problems) + ".")
+        raise SettingsError(_sentence(f"{where}: {problem}" for problem in problems))
     known = {d.key: d for d in declarations(settings)}
     converted = {str(key).replace("_", "-"): value for key, value in values.items()}
     return settings(**{known[key].name: known[key].convert(value) for key, value in converted.items()})

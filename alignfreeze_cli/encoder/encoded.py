@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alignfreeze_cli.artifacts.cache import cache_folder
 from alignfreeze_cli.encoder.sampling import random
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Language, Pair, PairsFolder
@@ -129,12 +130,6 @@ def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
         return parts[0]
     arrays = _joined([_arrays(part) for part in parts])
     return _from_arrays(arrays, parts[0].language, sum(p.rows for p in parts), sum(p.read for p in parts))
-
-
-def cache_folder() -> Path:
-    """Where encoded pairs are kept."""
-    given = os.environ.get("ALIGNFREEZE_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "alignfreeze"
 
 
 def _encode(pairs: Sequence[Pair], tokenizer: Any, max_length: int, lone_pieces: str) -> dict[str, NDArray[Any]]:

@@ -14,12 +14,12 @@ The blocks above the one that the loss reads get no gradient, whatever the plan 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.settings import nearest
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,15 @@ def check_read_block(read_block: int, n_blocks: int) -> int:
     if not 0 <= read_block < n_blocks:
         raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
     return read_block
+
+
+def plan_complaint(text: str) -> str | None:
+    """What is wrong with the grammar of a plan, or None; the check of the `freeze` settings."""
+    try:
+        FreezePlan.parse(text)
+    except SettingsError as error:
+        return f"is wrong: {str(error).removesuffix('.')}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,7 @@ def apply_plan(model: torch.nn.Module, plan: ResolvedPlan) -> None:
 def _range(part: str, text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
     if match is None:
-        near = difflib.get_close_matches(part, (*WORDS, "all-but:"), n=1)
-        hint = f", did you mean {near[0]}?" if near else "."
+        hint = nearest(part, (*WORDS, "all-but:")) or "."
         raise SettingsError(
             f"freeze plan {text!r}: cannot read {part!r}; a part is none, full, front, back, even, odd, embeddings,"
             f" a block number, a range like 0-5, or all-but:11{hint}"

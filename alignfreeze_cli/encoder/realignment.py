@@ -32,8 +32,7 @@ from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-
-_ROBERTA = ("roberta", "xlm-roberta")
+from alignfreeze_cli.training.schedules import published_rate
 
 
 def realign(settings: RealignSettings, console: Console) -> Result:
@@ -77,10 +76,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
 
 
 def learning_rate(settings: RealignSettings, arch: Architecture) -> float:
-    """The rate of a run: as set, or the published one of the encoder's family (reference, section 6)."""
-    if settings.learning_rate is not None:
-        return settings.learning_rate
-    return 7.5e-6 if arch.family in _ROBERTA else 2e-5
+    """The rate of a run: as set, or the published one of the encoder's family."""
+    return published_rate(arch.family) if settings.learning_rate is None else settings.learning_rate
 
 
 def objective(

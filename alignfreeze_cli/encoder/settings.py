@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alignfreeze_cli.encoder.freezing import FreezePlan
-from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 
 DEFAULT_STEPS = 1965
@@ -14,23 +13,10 @@ DEFAULT_STEPS = 1965
 BLOCKS = ("last-but-one", "last")
 
 
-def _freeze_complaint(plan: str) -> str | None:
-    try:
-        FreezePlan.parse(plan)
-    except SettingsError as error:
-        return f"is wrong: {str(error).removesuffix('.')}"
-    return None
-
-
 def _block_complaint(block: str) -> str | None:
     if block in BLOCKS or block.isdecimal():
         return None
     return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
-
-
-def _tracker_complaint(trackers: tuple[str, ...]) -> str | None:
-    unknown = [name for name in trackers if name not in ("tensorboard", "wandb")]
-    return f"must be tensorboard or wandb, not {unknown[0]!r}" if unknown else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +36,7 @@ class RealignSettings(StepSettings):
     )
     freeze: str = setting(
         "front",
-        check=_freeze_complaint,
+        check=plan_complaint,
         metavar="PLAN",
         help="What stands still: none, front, back, even, odd, embeddings, 0-5, all-but:11, or several with commas.",
     )
@@ -116,7 +102,7 @@ class RealignSettings(StepSettings):
     checkpoint_every: int = setting(250, minimum=0, result=False, help="Steps between checkpoints; 0: none.")
     device: str = setting("auto", choices=("auto", "cpu", "cuda"), result=False, help="Where to compute.")
     tracker: tuple[str, ...] = setting(
-        (), check=_tracker_complaint, result=False, help="Also report to tensorboard or wandb."
+        (), choices=("tensorboard", "wandb"), result=False, help="Also report to tensorboard or wandb."
     )
 
     def conflicts(self) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.artifacts import Input, resolve_files
+from alignfreeze_cli.artifacts.cache import cache_folder
 from alignfreeze_cli.artifacts.digests import file_digest
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.pairs.settings import MUSE, fill, placeholders
@@ -92,13 +93,6 @@ def _local(path: str) -> Path | None:
         return fetch(path)
     found = Path(path).expanduser()
     return found if found.is_file() else None
-
-
-def cache_folder() -> Path:
-    """Where fetched dictionaries are kept: `$ALIGNFREEZE_CACHE`, else `alignfreeze` in the user's cache folder."""
-    own = os.environ.get("ALIGNFREEZE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(own).expanduser() if own else Path(base).expanduser() / "alignfreeze"
 
 
 def fetch(address: str) -> Path | None:

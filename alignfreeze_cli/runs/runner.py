@@ -118,10 +118,11 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outc
     """
     outcomes: dict[str, Outcome] = {}
     for node in graph.nodes.values():
-        record = read_record(node.output) if node.output.is_dir() else None
+        ready = all(outcomes[name].status == "already done" for name in node.needs)
+        record = read_record(node.output) if node.output.is_dir() and ready else None
         if record is not None and record.identity.get("settings") == node.settings.identity():
             outcomes[node.name] = Outcome(node, "already done")
-        elif inputs_there and all(outcomes[name].status == "already done" for name in node.needs):
+        elif inputs_there and ready:
             outcomes[node.name] = attempt(node, replace(node.settings, dry_run=True), console)
         else:
             failed = tuple(name for name in node.needs if outcomes[name].status in ("failed", "not run"))

@@ -99,7 +99,7 @@ class PosTask(TaggingTask):
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
         words = sum(map(len, gold))
         right = sum(g == p for pair in zip(gold, predicted, strict=True) for g, p in zip(*pair, strict=True))
-        return {"accuracy": right / words}, words
+        return {"accuracy": right / words if words else 0.0}, words
 
 
 def _read_treebank(path: Path, published: bool) -> Iterable[Tagged]:

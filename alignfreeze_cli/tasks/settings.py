@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.pos import PosOptions
@@ -42,17 +43,6 @@ class TaskOptions(PosOptions, TaggingOptions, StepSettings):
         ]
 
 
-def _plan_complaint(text: str) -> str | None:
-    from alignfreeze_cli.encoder.freezing import FreezePlan
-    from alignfreeze_cli.errors import SettingsError
-
-    try:
-        FreezePlan.parse(text)
-    except SettingsError as error:
-        return f"is wrong: {str(error).removesuffix('.')}"
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Finetune(StepSettings):
     """The settings of finetune that every task has."""
@@ -83,7 +73,7 @@ class _Finetune(StepSettings):
     warmup: float = setting(
         0.1, help="Share of the steps in which the rate rises; then it falls linearly to 0.", minimum=0.0, maximum=1.0
     )
-    freeze: str = setting("none", help="Freeze plan; the paper fine-tunes everything.", check=_plan_complaint)
+    freeze: str = setting("none", help="Freeze plan; the paper fine-tunes everything.", check=plan_complaint)
     max_length: int | None = setting(
         None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
     )

@@ -59,7 +59,7 @@ def test_embeddings_train_unless_they_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("frnt", "'frnt'.*did you mean front?"),
+        ("frnt", "'frnt'.*did you mean 'front'?"),
         ("", "empty"),
         ("5-0", "write 0-5"),
         ("none,front", "nothing can stand beside"),
