@@ -15,7 +15,7 @@ demo: install  ## the whole pipeline on a small made-up world, no network
 	$(BIN)/alignfreeze demo --output demo
 
 test: install
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 check: install
 	$(BIN)/ruff check .

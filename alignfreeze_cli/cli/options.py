@@ -42,7 +42,12 @@ def add_step(
     def command(quiet: bool, format: str, debug: bool, **values: Any) -> None:
         def work(console: Console) -> None:
             given = {d.name: _bring(d, values[d.name]) for d in declarations(settings)}
-            report(run(settings(**given), console), show, quiet, format)
+            result = run(settings(**given), console)
+            if result.status == "made":
+                from alignfreeze_cli.hub.cards import card_after  # Jinja2, huggingface_hub: not for --help
+
+                card_after(result, console)
+            report(result, show, quiet, format)
 
         guarded(work, quiet, format, debug)
 

@@ -10,7 +10,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from alignfreeze_cli.artifacts import Record, read_record, verify
@@ -165,8 +165,9 @@ def evaluation_results(measured: Measured) -> list[Any]:
             EvalResult(
                 task_type=task.pipeline_tag,
                 task_name=task.title,
-                dataset_type="/".join(parts[:2]) or task.data.lower().replace(" ", "_"),
-                dataset_name=f"{task.data} ({names.get(code, code)})",
+                # Of a file only its name is known: which data set it holds would be a guess.
+                dataset_type="/".join(parts[:2]) or "local-file",
+                dataset_name=f"{task.data if parts else PurePath(data['source']).name} ({names.get(code, code)})",
                 dataset_config=parts[2] if len(parts) > 2 else code,
                 dataset_split="test",
                 dataset_revision=data.get("commit"),
