@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -47,9 +48,8 @@ def run(inputs: Inputs) -> str:
                 words="published",
                 workers=workers,
                 output=folder / f"pairs-{workers}",
-                overwrite=True,
             )
-            (folder / f"pairs-{workers}" / "alignfreeze.json").unlink(missing_ok=True)
+            shutil.rmtree(folder / f"pairs-{workers}", ignore_errors=True)  # else the next round finds it done
             with laps.lap(total):
                 align_pairs(settings, Console())
             if number == 0:
