@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -161,9 +162,13 @@ def _denied(clause: Clause) -> Clause:
     return replace(clause, negated=True)
 
 
-def passage(imagine: Imagination, count: int = 3) -> tuple[list[Clause], Clause]:
-    """A passage of clauses, each about another topic, and a question that one of them answers."""
-    clauses = [
-        replace(imagine.clause(topic, place=0.9), negated=False) for topic in imagine.rng.sample(list(TOPICS), count)
-    ]
+def passage(imagine: Imagination) -> tuple[list[Clause], Clause]:
+    """Two clauses about different topics, and a question that one of them answers."""
+    topics = imagine.rng.sample(list(TOPICS), 2)
+    clauses = [replace(imagine.clause(topic, place=0.9), negated=False) for topic in topics]
     return clauses, question(imagine.rng.choice(clauses), imagine.rng)
+
+
+def answer(clauses: Sequence[Clause], asked: Clause) -> Clause:
+    """The clause that answers a question about a passage."""
+    return next(clause for clause in clauses if clause.topic == asked.topic)

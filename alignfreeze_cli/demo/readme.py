@@ -46,7 +46,7 @@ private use (qaa to qtz), so they are no real language's; their alphabetical ord
 | file | what |
 | --- | --- |
 | `encoder/` | BERT, 4 blocks, 64 wide, {steps} steps of guessing masked words in `text/`; loads with `AutoModel` |
-| `text/` | {sentences} sentences of each language, independent of each other |
+| `text/` | {sentences} lines of each language, not translations of each other |
 | `parallel/` | {pairs} sentence pairs per language, `{source_code} TAB other` |
 | `links/` | their true word links, Pharaoh format; words are cut as `--words unicode` does |
 | `dictionaries/` | MUSE format, both directions, all forms of {known:.0%} of the words, drawn for each language |

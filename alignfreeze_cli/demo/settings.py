@@ -13,16 +13,16 @@ class DemoWorldSettings(StepSettings):
 
     seed: int = setting(1, help="Decides the languages, all texts and the encoder.", minimum=0)
     languages: int = setting(8, help="Languages derived from the source, by growing distance.", minimum=1, maximum=8)
-    sentences: int = setting(4000, help="Sentences per language to pre-train the encoder on.", minimum=1)
+    sentences: int = setting(4000, help="Lines of text per language to pre-train the encoder on.", minimum=1)
     pairs: int = setting(600, help="Sentence pairs of parallel text per language.", minimum=1)
     known: float = setting(
         0.4, help="Share of the words that a dictionary covers, drawn for each language.", minimum=0.0, maximum=1.0
     )
-    train: int = setting(1000, help="Training examples of each task, in the source language.", minimum=1)
+    train: int = setting(2000, help="Training examples of each task, in the source language.", minimum=1)
     test: int = setting(150, help="Test examples of each task and language, the same ones in all.", minimum=1)
     steps: int = setting(1500, help="Steps of pre-training with masked words.", minimum=1)
     batch_size: int = setting(64, help="Sentences per step.", minimum=1)
     learning_rate: float = setting(2e-3, help="Peak learning rate of pre-training.", minimum=0.0, above=True)
     threads: int = setting(
-        2, help="Threads that pre-train; another number gives slightly different weights.", minimum=1
+        1, help="Threads that pre-train; another number gives slightly different weights.", minimum=1
     )

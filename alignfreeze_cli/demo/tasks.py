@@ -11,7 +11,7 @@ from typing import Any
 
 from alignfreeze_cli.demo.grammar import Word, say, written
 from alignfreeze_cli.demo.language import Language
-from alignfreeze_cli.demo.meaning import Clause
+from alignfreeze_cli.demo.meaning import Clause, answer
 
 Sentence = Sequence[Word]
 
@@ -69,21 +69,17 @@ def squad(language: Language, items: Iterable[tuple[list[Clause], Clause]], name
 def _paragraph(language: Language, clauses: list[Clause], question: Clause, name: str) -> dict[str, Any]:
     """A passage, the question and its answer: the words of the part that is asked for."""
     context = ""
-    answer: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for clause in clauses:
         sentence = say(language, clause)
-        if _is_about(question, clause):
+        if clause is answer(clauses, question):
             inside = [i for i, word in enumerate(sentence) if _answers(question.asks, word)]
             before = written(sentence[: inside[0]])
             text = written(sentence[inside[0] : inside[-1] + 1])
-            answer = {"answer_start": len(context) + len(before) + bool(before), "text": text}
+            found = {"answer_start": len(context) + len(before) + bool(before), "text": text}
         context += written(sentence) + " "
-    qas = [{"id": name, "question": written(say(language, question)), "answers": [answer]}]
+    qas = [{"id": name, "question": written(say(language, question)), "answers": [found]}]
     return {"context": context.rstrip(), "qas": qas}
-
-
-def _is_about(question: Clause, clause: Clause) -> bool:
-    return question.topic == clause.topic
 
 
 def _answers(asked: str, word: Word) -> bool:

@@ -9,14 +9,30 @@ from collections.abc import Iterator
 from alignfreeze_cli.demo.grammar import links, say, written
 from alignfreeze_cli.demo.language import Language
 from alignfreeze_cli.demo.lexicon import INFLECTED, UPOS
-from alignfreeze_cli.demo.meaning import Imagination, question
+from alignfreeze_cli.demo.meaning import Imagination, answer, inference, passage, question
 
 
 def monolingual(language: Language, rng: random.Random, count: int) -> list[str]:
-    """Sentences of one language, one in eight a question."""
+    """Lines of text of one language: sentences, questions, and a few longer lines.
+
+    One line in ten repeats itself in other words: a passage with a question about it and its answer, or a sentence with
+    one that follows from it. There a masked word can be found by looking back, which question answering and inference
+    need.
+    """
     imagine = Imagination(rng)
-    meanings = (imagine.sentence() for _ in range(count))
-    return [written(say(language, question(m, rng) if rng.random() < 1 / 8 else m)) for m in meanings]
+    lines = []
+    for _ in range(count):
+        kind = rng.random()
+        if kind < 0.05:
+            clauses, asked = passage(imagine)
+            meanings = [*clauses, asked, answer(clauses, asked)]
+        elif kind < 0.1:
+            meanings = list(inference(imagine)[:2])
+        else:
+            meaning = imagine.sentence()
+            meanings = [question(meaning, rng) if kind < 0.2 else meaning]
+        lines.append(" ".join(written(say(language, meaning)) for meaning in meanings))
+    return lines
 
 
 def parallel(source: Language, target: Language, rng: random.Random, count: int) -> tuple[list[str], list[str]]:
