@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_refused(
     [
         ({"steps": 1, "epochs": 1.0}, "--steps and --epochs say the same thing"),
         ({"task": "poss"}, "--task must be one of pos, not 'poss'; did you mean 'pos'?"),
-        ({"freeze": "fornt"}, "did you mean front?"),
+        ({"freeze": "fornt"}, "did you mean 'front'?"),
         ({"windows": "half"}, "--windows must be one of whole-words, published"),
     ],
 )
