@@ -355,7 +355,7 @@ class TestRefused:
         [
             (bytes(range(256)) * 10, "a binary file"),
             ("a\tb\n".encode("utf-16"), "a binary file"),
-            (gzip.compress(b"the cat\tle chat"), "gzipped, but its name does not end in .gz"),
+            (gzip.compress(b"the cat\tle chat", mtime=0), "gzipped, but its name does not end in .gz"),
         ],
     )
     def test_a_binary_file(self, content: bytes, kind: str, folder: Path) -> None:
@@ -406,7 +406,7 @@ class TestRefused:
         pq.write_table(pa.table({"translation": [{"en": "the cat", "de": "x"}]}), "c.parquet")
         self.refuse(3, r"c\.parquet: its column translation holds en, de, not en and fr", corpus="c.parquet")
         self.refuse(3, r"d\.tsv: no such corpus file", corpus="d.tsv")
-        Path("e.tsv.gz").write_bytes(gzip.compress(b"the cat\tle chat" * 99)[:-9])
+        Path("e.tsv.gz").write_bytes(gzip.compress(b"the cat\tle chat" * 99, mtime=0)[:-9])
         self.refuse(3, r"e\.tsv\.gz: cannot be unpacked", corpus="e.tsv.gz")
 
     @pytest.mark.parametrize(
