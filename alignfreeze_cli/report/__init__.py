@@ -1,0 +1,1 @@
+"""What realignment did: scores of many runs as tables, tests, plots and one page."""
