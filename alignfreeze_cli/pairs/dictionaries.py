@@ -28,11 +28,12 @@ class Entries:
 
 @dataclass(frozen=True)
 class Found:
-    """The files of a language pair. `note` says what a user should know about them."""
+    """The files of a language pair. `copied`: both hold the forward entries; `note`: what a user should know."""
 
     forward: Path | None
     reverse: Path | None
     input: Input
+    copied: bool = False
     note: str = ""
 
 
@@ -54,28 +55,30 @@ def read_entries(path: Path) -> Entries:
     return Entries(entries, len(lines) - len(entries))
 
 
-def find_dictionary(template: str, source: str, target: str, name: str = "dictionary") -> Found:
-    """Find the files of both directions; either may be missing.
+def find_dictionary(
+    template: str, source: str, target: str, name: str = "dictionary", copy_forward: bool = False
+) -> Found:
+    """Find the files of both directions; either may be missing. With `copy_forward` the forward one stands for both.
 
     The other direction's file has the codes swapped: through `{source}` and `{target}` in `template`, or, without them,
     where `source-target` stands in the file's name. Raises DataError if there is no file, HubError if an address
     cannot be reached.
     """
-    ahead, back = (
-        _local(path) if path is not None else None
-        for path in (fill(template, source, target), _swapped(template, source, target))
-    )
-    paths = [path for path in (ahead, back) if path is not None]
+    swapped = None if copy_forward else _swapped(template, source, target)
+    ahead, back = (_local(path) if path is not None else None for path in (fill(template, source, target), swapped))
+    if copy_forward:
+        back = ahead
+    paths = list(dict.fromkeys(path for path in (ahead, back) if path is not None))
     if not paths:
         raise DataError(f"no such dictionary for {source}-{target}", fill(template, source, target))
-    note = ""
+    note, copied = "", False
     if ahead is None:
         note = f"no dictionary {source}-{target}; {back.name if back else ''} is used for both directions"
     elif back is None:
         note = f"no dictionary {target}-{source}; {ahead.name} is used for both directions"
     elif file_digest(ahead) == file_digest(back):
-        note = f"the reverse dictionary is a copy of {ahead.name}, as in the paper's runs"
-    return Found(ahead, back, resolve_files(name, template, paths), note)
+        note, copied = f"the reverse dictionary is a copy of {ahead.name}, as in the paper's runs", True
+    return Found(ahead, back, resolve_files(name, template, paths), copied, note)
 
 
 def _swapped(template: str, source: str, target: str) -> str | None:

@@ -117,6 +117,12 @@ class AlignPairsSettings(StepSettings):
         input=True,
         metavar="PATH",
     )
+    reverse_dictionary: str = setting(
+        "own",
+        help="The other direction's file: its own, or, as in the published runs, a copy of the forward one under its "
+        "name, whose entries are then read the wrong way round.",
+        choices=("own", "published"),
+    )
     fold_case: bool = setting(
         False, help="Look words up without regard to case (off in the paper; on finds more, above all in German)."
     )
@@ -145,6 +151,8 @@ class AlignPairsSettings(StepSettings):
             found.append("--links goes with --aligner pharaoh")
         if self.aligner != "dictionary" and self.fold_case:
             found.append("--fold-case goes with --aligner dictionary")
+        if self.aligner != "dictionary" and self.reverse_dictionary != "own":
+            found.append("--reverse-dictionary goes with --aligner dictionary")
         if len(self.target) > 1:
             paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
             paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []

@@ -387,6 +387,17 @@ class TestRefused:
         assert pairs_of(run(console, corpus="a.tsv")) == EXPECTED
         assert console.said == ["en-fr: the reverse dictionary is a copy of en-fr.txt, as in the paper's runs"]
 
+    def test_the_published_reverse_dictionary_is_the_forward_file_whatever_lies_beside_it(self, folder: Path) -> None:
+        # The published download script fetched the forward file under both names; read the other way round, its words
+        # of the target language count as words of the source, so an untranslated word can link to what translates it.
+        Path("a.tsv").write_text("the chat sleeps\tle cat dort\n", encoding="utf-8")
+        Path("en-fr.txt").write_text("cat chat\nthe le\n", encoding="utf-8")
+        Path("fr-en.txt").write_text("chien dog\nle the\n", encoding="utf-8")
+        own = pairs_of(run(corpus="a.tsv", output=Path("own")))
+        published = pairs_of(run(corpus="a.tsv", output=Path("published"), reverse_dictionary="published"))
+        Path("fr-en.txt").write_bytes(Path("en-fr.txt").read_bytes())
+        assert published == pairs_of(run(corpus="a.tsv", output=Path("copied"))) != own
+
     def test_no_usable_pair_at_all(self, folder: Path) -> None:
         Path("a.tsv").write_text("zebra\tzèbre\n", encoding="utf-8")
         self.refuse(3, "No usable pair in 1 lines", corpus="a.tsv")

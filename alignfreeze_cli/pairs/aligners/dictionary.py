@@ -140,6 +140,7 @@ class DictionaryAligner:
     reverse: Path | None
     fold_case: bool = False
     digest: str = ""
+    copied: bool = False
     note: str = ""
     companion: Path | None = None
 
@@ -149,10 +150,16 @@ class DictionaryAligner:
 
         Raises DataError if there is neither; HubError if an address cannot be fetched.
         """
-        found = find_dictionary(settings.dictionary, settings.source, target, name=f"dictionary {target}")
+        found = find_dictionary(
+            settings.dictionary,
+            settings.source,
+            target,
+            name=f"dictionary {target}",
+            copy_forward=settings.reverse_dictionary == "published",
+        )
         if found.note:
             console.info(f"{settings.source}-{target}: {found.note}")
-        facts = (found.forward, found.reverse, settings.fold_case, found.input.digest, found.note)
+        facts = (found.forward, found.reverse, settings.fold_case, found.input.digest, found.copied, found.note)
         return cls(settings.source, target, *facts), [found.input]
 
     def align(self, batch: Batch) -> Links:
@@ -170,10 +177,9 @@ class DictionaryAligner:
         source, target = ({w.casefold() for w in words.values.to_pylist()} for words in (batch.source, batch.target))
         for path, first, second, code in (
             (self.forward, source, target, f"{self.source}-{self.target}"),
-            (self.reverse, target, source, f"{self.target}-{self.source}"),
+            (None if self.copied else self.reverse, target, source, f"{self.target}-{self.source}"),
         ):
-            copy = path == self.reverse and self.note.startswith("the reverse dictionary is a copy")
-            if path is None or copy:
+            if path is None:
                 continue
             entries = _read(path, self.digest).entries
             left = {word.casefold() for word, _ in entries}
