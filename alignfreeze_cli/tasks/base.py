@@ -123,6 +123,21 @@ class Task(ABC):
     ) -> Scored:
         """Score the answers, given as (indices of the windows, answer to their batch), together all windows."""
 
+    @abstractmethod
+    def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        """Sums behind the main metric, from a table of predictions (`Scored.table`) alone: (examples, k).
+
+        Row i belongs to example i. The sums are additive over examples, so those of any sample of examples, drawn with
+        or without replacement, are the sums of its rows; `from_tallies` turns them into its metric.
+        """
+
+    @abstractmethod
+    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
+        """The main metric, fractions of 1, of sets of examples whose tallies are summed up: (..., k) to (...).
+
+        0 where nothing was scored. Of all examples together it is the main metric that `score` gives.
+        """
+
     def option_names(self) -> tuple[str, ...]:
         """Fields of the settings that belong to this task."""
         return tuple(field.name for option in self.options for field in dataclasses.fields(option))
@@ -136,3 +151,10 @@ class Task(ABC):
                 value = (trained_with or {}).get(name, self.defaults[name])
             chosen[name] = value
         return chosen
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, 0 where `whole` is 0; arrays of one shape."""
+    import numpy as np
+
+    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole != 0)

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import HubFiles, Options
+from alignfreeze_cli.tasks.base import HubFiles, Options, share
 from alignfreeze_cli.tasks.conllu import Row, read_conllu
 from alignfreeze_cli.tasks.tagging import Tagged, TaggingOptions, TaggingTask
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NO_TAG = "_"
 HUB_LABELS = (
@@ -97,9 +100,16 @@ class PosTask(TaggingTask):
         return tuple(tag for tag in HUB_LABELS if tag != NO_TAG or options["multiword_tokens"] == "published")
 
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        words = sum(map(len, gold))
-        right = sum(g == p for pair in zip(gold, predicted, strict=True) for g, p in zip(*pair, strict=True))
+        pairs = [self.tally(*pair) for pair in zip(gold, predicted, strict=True)]
+        right, words = sum(right for right, _ in pairs), sum(words for _, words in pairs)
         return {"accuracy": right / words if words else 0.0}, words
+
+    def tally(self, gold: list[str], predicted: list[str | None]) -> tuple[int, ...]:
+        """Right words, words."""
+        return sum(g == p for g, p in zip(gold, predicted, strict=True)), len(gold)
+
+    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
+        return share(sums[..., 0], sums[..., 1])
 
 
 def _read_treebank(path: Path, published: bool) -> Iterable[Tagged]:

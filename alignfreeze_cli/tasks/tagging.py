@@ -12,7 +12,7 @@ code deleted it (`--lone-pieces delete`).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -107,7 +107,7 @@ class TaggedWindows(Windows):
 
 
 class TaggingTask(Task):
-    """A task that labels every word of a sentence. Subclasses bring the data and `measure`."""
+    """A task that labels every word of a sentence. Subclasses bring the data, `measure`, `tally` and `from_tallies`."""
 
     auto_class = "AutoModelForTokenClassification"
     pipeline_tag = "token-classification"
@@ -118,6 +118,10 @@ class TaggingTask(Task):
     @abstractmethod
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
         """Metrics over sequences of labels, and the number of scored units. None stands for a word without answer."""
+
+    @abstractmethod
+    def tally(self, gold: list[str], predicted: list[str | None]) -> tuple[int, ...]:
+        """The tallies of one sequence of labels."""
 
     def encode(
         self, examples: Sequence[Tagged], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
@@ -190,7 +194,11 @@ class TaggingTask(Task):
         labels: Sequence[str],
         options: Options,
     ) -> Scored:
-        """Metrics over sentences (or, published, over windows as if they were sentences); a row per sentence."""
+        """Metrics over sentences (or, published, over windows as if they were sentences); a row per sentence.
+
+        In the table `predicted` has one answer per word, that of the window in which the word begins. Published windows
+        add what is scored in each of them: `window_words`, places of words in the sentence, and `window_predicted`.
+        """
         import numpy as np
 
         assert isinstance(windows, TaggedWindows)
@@ -204,19 +212,53 @@ class TaggingTask(Task):
         gold, predicted = names[windows.gold], names[of_word]
         borders = np.cumsum([len(e.words) for e in examples])[:-1]
         rows_gold, rows_predicted = ([part.tolist() for part in np.split(a, borders)] for a in (gold, predicted))
-        if options["windows"] == "published":
-            borders = windows.slot_starts[1:-1]
-            sequences = [np.split(a, borders) for a in (gold[windows.word], names[of_slot])]
-            metrics, count = self.measure(*([part.tolist() for part in parts] for parts in sequences))
-        else:
-            metrics, count = self.measure(rows_gold, rows_predicted)
         table: dict[str, list[Any]] = {
             "id": [e.identifier for e in examples],
             "words": [e.words for e in examples],
             "gold": rows_gold,
             "predicted": rows_predicted,
         }
+        if options["windows"] == "published":
+            table |= _by_window(windows, names[of_slot], [len(e.words) for e in examples])
+        pairs = [pair for of_sentence in _sequences(table) for pair in of_sentence]
+        metrics, count = self.measure([g for g, _ in pairs], [p for _, p in pairs])
         return Scored(metrics, count, table)
+
+    def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        import numpy as np
+
+        nothing = self.tally([], [])
+        rows = [
+            [sum(column) for column in zip(nothing, *(self.tally(*pair) for pair in pairs), strict=True)]
+            for pairs in _sequences(table)
+        ]
+        return np.array(rows, dtype=np.int64).reshape(-1, len(nothing))
+
+
+def _by_window(windows: TaggedWindows, answers: np.ndarray, lengths: Sequence[int]) -> dict[str, list[Any]]:
+    """The columns of published windows: answers of slots by window, and the windows by sentence of `lengths` words."""
+    import numpy as np
+
+    ends = np.cumsum(lengths)
+    words: list[list[list[int]]] = [[] for _ in lengths]
+    labels: list[list[list[str]]] = [[] for _ in lengths]
+    for begin, end in zip(windows.slot_starts, windows.slot_starts[1:], strict=False):
+        if begin < end:
+            sentence = int(np.searchsorted(ends, windows.word[begin], side="right"))
+            words[sentence].append((windows.word[begin:end] - (ends[sentence] - lengths[sentence])).tolist())
+            labels[sentence].append(answers[begin:end].tolist())
+    return {"window_words": words, "window_predicted": labels}
+
+
+def _sequences(table: Mapping[str, Sequence[Any]]) -> list[list[tuple[list[str], list[str | None]]]]:
+    """What is scored of each sentence of a table, as pairs (gold, predicted): itself, or each of its windows."""
+    if "window_words" not in table:
+        return [[pair] for pair in zip(table["gold"], table["predicted"], strict=True)]
+    columns = (table["gold"], table["window_words"], table["window_predicted"])
+    return [
+        [([gold[word] for word in window], labels) for window, labels in zip(words, answers, strict=True)]
+        for gold, words, answers in zip(*columns, strict=True)
+    ]
 
 
 def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:

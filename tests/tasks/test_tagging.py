@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -140,6 +141,8 @@ def test_published_scoring_counts_a_cut_word_twice() -> None:
     assert (scored.metrics["accuracy"], scored.count) == (2 / 4, 4)
     # The table has one answer per word, that of the window in which it begins.
     assert scored.table["predicted"] == [["NOUN", "NOUN", "X"]]
+    assert scored.table["window_words"] == [[[0, 1], [1, 2]]]
+    assert scored.table["window_predicted"] == [[["NOUN", "NOUN"], ["X", "X"]]]
 
 
 def test_the_loss_is_the_cross_entropy_of_every_labelled_word_summed() -> None:
@@ -170,6 +173,33 @@ def test_a_label_that_the_model_does_not_know_is_named() -> None:
         DataError, match="sentence s has the label 'NUON', which the model does not know; did you mean 'NOUN'"
     ):
         encode([tagged(["a"], "NUON")], 10)
+
+
+@pytest.mark.parametrize("cut", ["whole-words", "published"])
+@given(st.lists(WORDS, min_size=1, max_size=6), st.integers(4, 20), st.randoms(use_true_random=False))
+def test_tallies_of_the_table_sum_up_to_the_metric(cut: str, sentences: list[list[str]], length: int, draw) -> None:
+    options = {**OPTIONS, "windows": cut}
+    examples = [Tagged("s", words, [draw.choice(LABELS) for _ in words]) for words in sentences]
+    windows = encode(examples, length, windows=cut)
+    answers = [(np.array([w]), np.array([draw.randrange(2) for _ in range(n)])) for w, n in enumerate(windows.weights)]
+    scored = POS.score(examples, windows, answers, LABELS, options)
+    table = pa.table(scored.table).to_pydict()  # as it comes back from the file
+    tallies = POS.tallies(table)
+    assert tallies.shape == (len(examples), 2)
+    assert tallies.sum(0)[1] == scored.count
+    assert POS.from_tallies(tallies.sum(0)) == pytest.approx(scored.metrics["accuracy"], abs=1e-12)
+    # A set of examples may be any sample of them: each row speaks for its own example.
+    for number, example in enumerate(examples):
+        alone = {column: [values[number]] for column, values in table.items()}
+        assert (POS.tallies(alone) == tallies[number]).all(), example
+
+
+def test_metrics_of_many_samples_at_once() -> None:
+    table = {"gold": [["X", "Y"], ["X"]], "predicted": [["X", None], ["X"]]}
+    tallies = POS.tallies(table)
+    assert tallies.tolist() == [[1, 2], [1, 1]]
+    assert POS.from_tallies(tallies[[[0, 0], [0, 1], [1, 1]]].sum(1)).tolist() == [0.5, 2 / 3, 1.0]
+    assert POS.from_tallies(np.zeros((1, 2))).tolist() == [0.0]
 
 
 @pytest.mark.skipif(not (SHARED / "tokenizers/mbert").is_dir(), reason="the shared tokenizer is not here")
