@@ -6,7 +6,8 @@ and a number, and a resumed run is the same run bit for bit (on the same device 
 
 An optimizer step may be made of several micro-batches on several processes. The objective returns the *sum* of its
 loss terms over a micro-batch, and the sum over all of them is divided by their total weight, so neither the number of
-micro-batches nor that of processes changes the result. Devices, bf16, `torchrun` and trackers come from `accelerate`.
+micro-batches nor that of processes changes the result. A loss may have several parts (a task and realignment), each
+with a weight of its own. Devices, bf16, `torchrun` and trackers come from `accelerate`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class LoopSettings:
     checkpoint_every: int = 0  # steps; 0: only when interrupted
     device: str = "auto"  # "cpu", "cuda"
     trackers: tuple[str, ...] = ()  # "tensorboard", "wandb"
+    parts: tuple[tuple[str, float], ...] = (("loss", 1.0),)  # parts of the loss: their names and coefficients
 
 
 @dataclass
@@ -59,7 +61,7 @@ class MicroBatch:
     """What one process computes at once: the objective's input and what the loop must know of it."""
 
     inputs: Any  # tensors in dicts, lists, tuples, or objects with `.to(device)`
-    weight: float  # number of loss terms that the objective sums up over it
+    weight: float | tuple[float, ...]  # number of loss terms that the objective sums up over it; if parts: of each
     tokens: int  # subwords of text in it
     computed: int  # positions computed for it, padding included
 
@@ -68,13 +70,13 @@ class MicroBatch:
 class Progress:
     """What a checkpoint remembers beside the tensors."""
 
-    first: list[float] = field(default_factory=list)  # losses of the first steps
-    recent: list[float] = field(default_factory=list)  # losses of the last steps
+    first: list[list[float]] = field(default_factory=list)  # of the first steps, the mean of every part of the loss
+    recent: list[list[float]] = field(default_factory=list)  # likewise of the last steps
     since_log: int = 0  # steps since the last row of metrics
     tokens: int = 0
     computed: int = 0
 
-    def add(self, losses: list[float]) -> None:
+    def add(self, losses: list[list[float]]) -> None:
         self.first = (self.first + losses)[:LOG_EVERY]
         self.recent = (self.recent + losses)[-LOG_EVERY:]
         self.since_log += len(losses)
@@ -88,6 +90,7 @@ class Training:
     resumed_from: int  # step of the checkpoint this process started from, 0 without one
     first_loss: float  # mean over the first 10 steps
     last_loss: float  # mean over the last 10 steps
+    parts: dict[str, tuple[float, float]]  # the same of every part of the loss, without its coefficient
     tokens_per_second: float  # of this process's own run, all processes together
     padding: float  # share of computed positions that are padding
 
@@ -131,8 +134,10 @@ def train(
 ) -> Training:
     """Train the parameters of `model` that require gradients, in place, for `settings.steps` optimizer steps.
 
-    `objective(model, inputs)` returns the sum of the loss terms over a micro-batch, a scalar; `batches(step)` returns
-    this process's micro-batches of a step (0-based) and must depend on nothing else: it runs ahead, in a thread.
+    `objective(model, inputs)` returns the sum of the loss terms over a micro-batch, a scalar, or (parts,) if the loss
+    has several: it is the sum of `settings.parts`, each divided by its total weight and times its coefficient.
+    `batches(step)` returns this process's micro-batches of a step (0-based) and must depend on nothing else: it runs
+    ahead, in a thread.
     Checkpoints go to the folder `store` (`work.checkpoints`); a complete one found there is continued. They are left
     there at the end: `artifacts.produce` removes them once the result is written.
 
@@ -163,7 +168,8 @@ def train(
         accelerator.wait_for_everyone()
 
     model.train()
-    losses: list[Tensor] = []  # of the steps since the last look: reading one makes a GPU wait
+    coefficients = [coefficient for _, coefficient in settings.parts]
+    losses: list[Tensor] = []  # (parts,) of the steps since the last look: reading one makes a GPU wait
     tokens_seen, clock, started = 0, time.perf_counter(), time.perf_counter()
     tokens_at_log = progress.tokens
     with _stop_signals() as stop, console.task("training", settings.steps, "steps") as bar:
@@ -173,16 +179,18 @@ def train(
             rate = settings.learning_rate * schedules.factor(settings.schedule, step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            weight, tokens, computed, stopping = _totals(accelerator, micro_batches, stop.is_set())
+            weights, tokens, computed, stopping = _totals(accelerator, micro_batches, stop.is_set())
 
-            loss = torch.zeros((), device=accelerator.device)
+            loss = torch.zeros(len(coefficients), device=accelerator.device)
             for number, micro in enumerate(micro_batches, 1):
                 last = number == len(micro_batches)
                 with nullcontext() if last else accelerator.no_sync(prepared):
-                    part = prepared(send_to_device(micro.inputs, accelerator.device)) / weight
+                    sums = prepared(send_to_device(micro.inputs, accelerator.device)).reshape(-1)  # (parts,)
+                    means = [each / weight for each, weight in zip(sums, weights, strict=True)]
+                    whole = torch.stack([each * by for each, by in zip(means, coefficients, strict=True)]).sum()
                     # Gradients are averaged over the processes, where a sum is wanted.
-                    (part * accelerator.num_processes).backward()
-                loss = loss + part.detach()
+                    (whole * accelerator.num_processes).backward()
+                loss = loss + torch.stack(means).detach()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
@@ -201,9 +209,10 @@ def train(
             if logging:
                 now = time.perf_counter()
                 window = progress.recent[-progress.since_log :]
-                mean = math.fsum(window) / len(window)
+                mean, parts = _mean(window, settings)
                 speed = (progress.tokens - tokens_at_log) / max(now - clock, 1e-9)
-                metrics.log(done, loss=mean, learning_rate=rate, tokens_per_second=round(speed, 1))
+                told = {f"{name}_loss": part for name, part in parts.items()} if len(parts) > 1 else {}
+                metrics.log(done, loss=mean, **told, learning_rate=rate, tokens_per_second=round(speed, 1))
                 progress.since_log, tokens_at_log, clock = 0, progress.tokens, now
                 bar.advance(0, note=f"loss {mean:.4f}")
             bar.advance()
@@ -212,11 +221,13 @@ def train(
             if stopping:
                 raise Interrupted(f"Stopped after step {done} of {settings.steps}; --resume goes on from there.")
     elapsed = max(time.perf_counter() - started, 1e-9)
+    (first, first_parts), (recent, recent_parts) = _mean(progress.first, settings), _mean(progress.recent, settings)
     return Training(
         steps=settings.steps,
         resumed_from=begin,
-        first_loss=math.fsum(progress.first) / max(1, len(progress.first)),
-        last_loss=math.fsum(progress.recent) / max(1, len(progress.recent)),
+        first_loss=first,
+        last_loss=recent,
+        parts={name: (value, recent_parts[name]) for name, value in first_parts.items()},
         tokens_per_second=tokens_seen / elapsed,
         padding=1 - progress.tokens / max(1, progress.computed),
     )
@@ -251,30 +262,44 @@ def _ahead(batches: Callable[[int], list[MicroBatch]], begin: int, end: int) -> 
             yield step, ready
 
 
-def _totals(accelerator: Accelerator, micro_batches: list[MicroBatch], stop: bool) -> tuple[float, int, int, bool]:
-    """Weight, tokens, computed positions of the whole optimizer batch, and whether any process was told to stop."""
+def _totals(
+    accelerator: Accelerator, micro_batches: list[MicroBatch], stop: bool
+) -> tuple[list[float], int, int, bool]:
+    """Weights, tokens, computed positions of the whole optimizer batch, and whether any process was told to stop."""
     own = [
-        math.fsum(m.weight for m in micro_batches),
         float(sum(m.tokens for m in micro_batches)),
         float(sum(m.computed for m in micro_batches)),
         float(stop),
+        *(math.fsum(weights) for weights in zip(*map(_weights, micro_batches), strict=True)),
     ]
     if accelerator.num_processes > 1:
         own = accelerator.reduce(torch.tensor(own, dtype=torch.float64, device=accelerator.device), "sum").tolist()
-    return own[0], round(own[1]), round(own[2]), own[3] > 0
+    return own[3:], round(own[0]), round(own[1]), own[2] > 0
 
 
-def _read(accelerator: Accelerator, losses: list[Tensor], done: int) -> list[float]:
-    """The losses of the last steps as numbers, over all processes."""
+def _weights(micro_batch: MicroBatch) -> tuple[float, ...]:
+    return micro_batch.weight if isinstance(micro_batch.weight, tuple) else (micro_batch.weight,)
+
+
+def _read(accelerator: Accelerator, losses: list[Tensor], done: int) -> list[list[float]]:
+    """The losses of the last steps as numbers, by step and part, over all processes."""
     if not losses:
         return []
-    values: list[float] = accelerator.reduce(torch.stack(losses), "sum").tolist()
-    for number, value in enumerate(values, done - len(values) + 1):
-        if not math.isfinite(value):
+    values: list[list[float]] = accelerator.reduce(torch.stack(losses), "sum").tolist()
+    for number, parts in enumerate(values, done - len(values) + 1):
+        wrong = next((value for value in parts if not math.isfinite(value)), None)
+        if wrong is not None:
             raise AlignFreezeError(
-                f"The loss of step {number} is {value}; a lower --learning-rate or --precision fp32 may help."
+                f"The loss of step {number} is {wrong}; a lower --learning-rate or --precision fp32 may help."
             )
     return values
+
+
+def _mean(losses: list[list[float]], settings: LoopSettings) -> tuple[float, dict[str, float]]:
+    """The mean loss over some steps, and that of every part of it, by its name and without its coefficient."""
+    count = max(1, len(losses))
+    parts = {name: math.fsum(row[n] for row in losses) / count for n, (name, _) in enumerate(settings.parts)}
+    return math.fsum(by * parts[name] for name, by in settings.parts), parts
 
 
 def _optimizer_tensors(trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

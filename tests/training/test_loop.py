@@ -271,3 +271,38 @@ def test_a_tracker_that_is_not_installed_names_the_extra(tmp_path: Path, monkeyp
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'alignfreeze\[trackers\]'"):
         run(tmp_path, trackers=("tensorboard",))
+
+
+def test_every_part_of_a_loss_has_its_own_weight_and_coefficient(tmp_path: Path) -> None:
+    def two(model: nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+        return torch.stack([squares(model, inputs), model(inputs["x"]).abs().sum()])
+
+    def cut(sizes: tuple[int, ...]) -> Callable[[int], list[MicroBatch]]:
+        def at(step: int) -> list[MicroBatch]:
+            micro_batches = batches(sizes, torch.float64)(step)
+            for micro in micro_batches:
+                micro.weight = (micro.weight, 1 / len(micro_batches))  # type: ignore[assignment]
+            return micro_batches
+
+        return at
+
+    parts = (("squares", 1.0), ("sizes", 0.25))
+    settings: dict[str, Any] = {"steps": 1, "objective": two, "parts": parts, "checkpoint_every": 1}
+    model = network(dropout=0.0, dtype=torch.float64)
+    inputs = batches((PAIRS,), torch.float64)(0)[0].inputs
+    mean, size = squares(model, inputs) / PAIRS, model(inputs["x"]).abs().sum()
+    (mean + 0.25 * size).backward()
+    for name, sizes in (("whole", (PAIRS,)), ("cut", (5, 4, 3))):
+        _, done = run(tmp_path / name, model=network(dropout=0.0, dtype=torch.float64), data=cut(sizes), **settings)
+        (row,) = rows(tmp_path / name)
+        assert row["squares_loss"] == pytest.approx(mean.item(), abs=1e-6)
+        assert row["sizes_loss"] == pytest.approx(size.item(), abs=1e-6)
+        assert row["loss"] == pytest.approx(mean.item() + size.item() / 4, abs=1e-6)
+        assert done.parts["sizes"] == (row["sizes_loss"], row["sizes_loss"])
+        assert done.last_loss == row["loss"]
+        checkpoint = checkpoints.latest(tmp_path / name / "checkpoints")[0]
+        assert checkpoint is not None
+        for parameter, tensor in model.named_parameters():
+            # After one step Adam's first moment is a tenth of the gradient.
+            gradient = 10 * checkpoint.optimizer()[f"{parameter}:exp_avg"]
+            torch.testing.assert_close(gradient, tensor.grad, rtol=0, atol=1e-12)
