@@ -87,7 +87,7 @@ def architecture(model: PreTrainedModel) -> Architecture:
     config: Any = getattr(model, "config", None)
     name = getattr(config, "model_type", type(model).__name__)
     if name not in FAMILIES:
-        raise SettingsError(f"cannot realign a model of type {name!r}: the supported ones are {', '.join(FAMILIES)}.")
+        raise SettingsError(f"models of type {name!r} are not supported: the supported ones are {', '.join(FAMILIES)}.")
     family = FAMILIES[name]
     encoder: Any = model.base_model
     attention = getattr(config, "_attn_implementation", "eager")

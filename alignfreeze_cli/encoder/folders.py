@@ -37,7 +37,7 @@ def skeleton(folder: Path) -> Any:
         raise ArtifactError(f"cannot be read ({_first_line(error)})", folder / "config.json") from error
     if config.model_type not in FAMILIES:
         raise SettingsError(
-            f"cannot realign a model of type {config.model_type!r}: the supported ones are {', '.join(FAMILIES)}."
+            f"models of type {config.model_type!r} are not supported: the supported ones are {', '.join(FAMILIES)}."
         )
     with torch.device("meta"):
         return AutoModel.from_config(config)

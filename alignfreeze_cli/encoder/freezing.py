@@ -15,6 +15,8 @@ The blocks above the one that the loss reads get no gradient, whatever the plan 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,11 +89,11 @@ class FreezePlan:
             embeddings="embeddings" in words,
         )
 
-    def resolve(self, n_blocks: int, read_block: int | None = None) -> ResolvedPlan:
+    def resolve(self, n_blocks: int, read_block: int | None = None, with_head: bool = False) -> ResolvedPlan:
         """The plan for an encoder of `n_blocks` blocks whose block `read_block` (default: last but one) is read.
 
         SettingsError when the plan names a block that does not exist, or leaves nothing to train among the
-        embeddings and the blocks up to `read_block`.
+        embeddings and the blocks up to `read_block`, unless a head on top learns (`with_head`).
         """
         read_block = check_read_block(default_read_block(n_blocks) if read_block is None else read_block, n_blocks)
         highest = max((last for _, last in (*self.ranges, *(self.spared or ()))), default=0)
@@ -110,7 +112,7 @@ class FreezePlan:
         if self.spared is not None:
             frozen |= set(range(n_blocks)) - _members(self.spared)
         plan = ResolvedPlan(tuple(sorted(frozen)), self.embeddings, self.text, n_blocks, read_block)
-        if not plan.trained and self.embeddings:
+        if not plan.trained and self.embeddings and not with_head:
             raise SettingsError(
                 f"freeze plan {self.text!r} leaves nothing to train: the loss reads block {read_block}, so blocks above"
                 " it are never trained, and everything up to it is frozen."
@@ -179,6 +181,24 @@ def apply_plan(model: torch.nn.Module, plan: ResolvedPlan) -> None:
         parameter.requires_grad_(not plan.embeddings_frozen)
     for block in plan.trained:
         arch.blocks(model)[block].requires_grad_(True)
+
+
+@contextmanager
+def confined(model: torch.nn.Module, plan: ResolvedPlan) -> Iterator[None]:
+    """What is computed of the encoder inside gives gradients to the plan's blocks alone.
+
+    Frozen parameters enter such a computation as constants. Afterwards they can be trained as before, and what was
+    computed with them before keeps its gradients; parameters that did not require a gradient get none here either.
+    """
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        apply_plan(model, plan)
+        for parameter, required in before:
+            parameter.requires_grad_(required and parameter.requires_grad)
+        yield
+    finally:
+        for parameter, required in before:
+            parameter.requires_grad_(required)
 
 
 def _range(part: str, text: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,21 @@ class Material:
             for language, number in self.draws.batch(step)
         ]
 
+    def described(self) -> dict[str, dict[str, Any]]:
+        """What each language had and gave, as it stands in the record."""
+        return {
+            use.language: {
+                "pairs": pairs.rows,
+                "encoded": pairs.read,
+                "usable": len(pairs),
+                "held-out": len(held),
+                "drawn": use.drawn,
+                "distinct": use.distinct,
+                "passes": round(use.passes, 3),
+            }
+            for use, pairs, held in zip(self.draws.usage(), self.pairs, self.held_out, strict=True)
+        }
+
     def token_ids(self) -> NDArray[np.int64]:
         """Every token id that occurs, sorted."""
         counts = np.zeros(1, dtype=np.int64)
@@ -61,8 +77,11 @@ class Material:
         return np.flatnonzero(counts)
 
 
-def languages(folders: Sequence[Input], targets: Sequence[str]) -> dict[str, list[Source]]:
-    """The files of every language in the order of its turn; a language may come from several folders."""
+def languages(folders: Sequence[Input], targets: Sequence[str], option: str = "--targets") -> dict[str, list[Source]]:
+    """The files of every language in the order of its turn; a language may come from several folders.
+
+    SettingsError, naming the `option`, if one of the wanted `targets` is in no folder.
+    """
     found: dict[str, list[Source]] = {}
     for folder in folders:
         opened = open_pairs(folder.path)
@@ -73,9 +92,7 @@ def languages(folders: Sequence[Input], targets: Sequence[str]) -> dict[str, lis
             found.setdefault(language.target, []).append(source)
     missing = [target for target in targets if target not in found]
     if missing:
-        raise SettingsError(
-            f"--targets: there are no pairs for {', '.join(missing)}; there are for {', '.join(found)}."
-        )
+        raise SettingsError(f"{option}: there are no pairs for {', '.join(missing)}; there are for {', '.join(found)}.")
     return {target: found[target] for target in targets} if targets else found
 
 

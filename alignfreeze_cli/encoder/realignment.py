@@ -50,7 +50,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     ]
     bare = skeleton(model.path)
     arch = architecture(bare)
-    plan = FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, _read_block(settings.block, arch.n_blocks))
+    plan = FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, read_block(settings.block, arch.n_blocks))
     if settings.max_length > arch.max_length:
         raise SettingsError(f"--max-length {settings.max_length} is more than the encoder takes ({arch.max_length}).")
     sources = languages(folders, settings.targets)
@@ -159,18 +159,7 @@ def _build(
         "last-loss": training.last_loss,
         "tokens-per-second": round(training.tokens_per_second, 1),
         "padding": round(training.padding, 4),
-        "languages": {
-            use.language: {
-                "pairs": pairs.rows,
-                "encoded": pairs.read,
-                "usable": len(pairs),
-                "held-out": len(held),
-                "drawn": use.drawn,
-                "distinct": use.distinct,
-                "passes": round(use.passes, 3),
-            }
-            for use, pairs, held in zip(usage, material.pairs, material.held_out, strict=True)
-        },
+        "languages": material.described(),
         "probe": [row for row in metrics.rows() if "probe" in row],
         "left-out": missing,
     }
@@ -243,7 +232,8 @@ def _probe(
     accelerator.wait_for_everyone()
 
 
-def _read_block(text: str, n_blocks: int) -> int:
+def read_block(text: str, n_blocks: int) -> int:
+    """The number of the block that the loss reads, from the setting `block`."""
     if text.isdecimal():
         return int(text)
     return n_blocks - 1 if text == "last" else default_read_block(n_blocks)

@@ -327,7 +327,7 @@ def test_a_family_that_is_not_supported(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "encoder", tmp_path / "other")
     config = json.loads((tmp_path / "other" / "config.json").read_text())
     (tmp_path / "other" / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
-    with pytest.raises(SettingsError, match="cannot realign a model of type 'gpt2'"):
+    with pytest.raises(SettingsError, match="models of type 'gpt2' are not supported"):
         run(world, tmp_path / "out", model=str(tmp_path / "other"))
 
 
