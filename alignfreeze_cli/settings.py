@@ -41,12 +41,14 @@ def setting(
     result: bool = True,
     metavar: str | None = None,
     short: str | None = None,
+    argument: bool = False,
 ) -> Any:
     """Declare one setting.
 
     `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and
     returns a complaint or None. `input` marks what names an input: the digest of that input counts for identity, not
-    its spelling. `result=False` marks what cannot change the result (number of workers, checkpoint cadence).
+    its spelling. `result=False` marks what cannot change the result (number of workers, checkpoint cadence). `argument`
+    marks what the command line takes without a name.
     """
     metadata = {
         "help": help,
@@ -59,6 +61,7 @@ def setting(
         "result": result and not input,
         "metavar": metavar,
         "short": short,
+        "argument": argument,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -125,6 +125,11 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
     kind: Any = list[str] if declaration.is_list else str if declaration.type is Path else declaration.type
     if kind is bool and not manner:
         names[0] += f"/--no-{declaration.key}"
+    if metadata["argument"]:
+        taken = typer.Argument(help=metadata["help"], metavar=metadata["metavar"], show_default=False)
+        return inspect.Parameter(
+            declaration.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, taken]
+        )
     option = typer.Option(
         *names,
         help=declaration.metadata["help"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alignfreeze_cli.runs.table import Table
+from alignfreeze_cli.runs.table import MEAN, Cell, Score, Table
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
     """A strategy against the baseline. `gains` goes by target language, in the order of the table's columns.
 
     `close` and `distant` are the mean gains over the nearer and the farther half of the targets; None without
-    distances, like `correlation`.
+    distances, like `correlation`. `source` is the gain in the source language, None if it was not scored.
     """
 
     strategy: str
@@ -50,6 +50,7 @@ class Comparison:
     close: Gain | None
     distant: Gain | None
     correlation: Correlation | None
+    source: Gain | None = None
 
     @property
     def improved(self) -> tuple[str, ...]:
@@ -62,7 +63,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Section:
-    """One model and task. `published` has the same languages from the published runs, where they were asked for."""
+    """One model and task. `published` has the published runs of the same, where they were asked for.
+
+    `scores` are the single runs behind the table; `distance_title` says what kind of distance it is.
+    """
 
     table: Table
     baseline: str | None  # the strategy that the others are compared with; None if it was not run
@@ -71,6 +75,27 @@ class Section:
     close: tuple[str, ...]
     distant: tuple[str, ...]
     published: Section | None = None
+    scores: tuple[Score, ...] = ()
+    distance_title: str = ""
+
+    @property
+    def name(self) -> str:
+        """For headings and captions: `xlm-roberta-base, pos`."""
+        return f"{self.table.model}, {self.table.task}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(each for each in self.table.columns if each not in (self.table.source, MEAN))
+
+    def cell(self, strategy: str, column: str) -> Cell | None:
+        """The mean over seeds of a strategy in a language or in the mean of targets; None where there is none."""
+        for row in self.table.rows:
+            if row.strategy == strategy and column in self.table.columns:
+                return row.cells[self.table.columns.index(column)]
+        return None
+
+    def comparison(self, strategy: str) -> Comparison | None:
+        return next((each for each in self.comparisons if each.strategy == strategy), None)
 
 
 @dataclass(frozen=True)
@@ -82,3 +107,10 @@ class Report:
     yardstick: str
     method: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what a reader must know of these runs: seeds missing, languages left out
+    of_published: bool = False  # whether these are the published runs alone
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """All strategies in the order of the sections, controls last."""
+        rows = [row for section in self.sections for row in section.table.rows]
+        return tuple(dict.fromkeys(row.strategy for row in sorted(rows, key=lambda row: row.control)))

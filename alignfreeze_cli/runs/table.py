@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,11 @@ MEAN = "mean of targets"
 
 @dataclass(frozen=True)
 class Score:
-    """One run's scores on one task; `values` maps a language to a fraction of 1, in the order of evaluation."""
+    """One run's scores on one task; `values` maps a language to a fraction of 1, in the order of evaluation.
+
+    `data` maps a language to the digest of what it was scored on, `scoring` has the options of scoring, `folder` the
+    scores: all empty where they are not known, as with published runs.
+    """
 
     model: str
     strategy: str
@@ -31,6 +35,9 @@ class Score:
     metric: str
     source: str
     values: dict[str, float]
+    data: Mapping[str, str] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Cell:
     mean: float
     deviation: float | None
     seeds: int
+
+    @property
+    def population(self) -> float | None:
+        """The standard deviation with n in the denominator, as the paper's tables have it."""
+        return None if self.deviation is None else self.deviation * ((self.seeds - 1) / self.seeds) ** 0.5
 
     def __str__(self) -> str:
         return f"{self.mean:.1f}" if self.deviation is None else f"{self.mean:.1f} ± {self.deviation:.1f}"
@@ -109,37 +121,57 @@ def read_scores(folders: Iterable[Path]) -> list[Score]:
     """
     found = []
     for folder in folders:
-        run = _json(folder / RUN_NAME)
+        run = read_run(folder)
         for task, name in run["tasks"].items():
             path = folder / name / "scores.json"
-            if not path.is_file():
-                continue
-            scores = _json(path)
-            values = {language: float(entry["value"]) for language, entry in scores["languages"].items()}
-            found.append(
-                Score(
-                    run["model"],
-                    run["strategy"],
-                    run["seed"],
-                    run["control"],
-                    task,
-                    scores["metric"],
-                    scores["source-language"],
-                    values,
-                )
-            )
+            if path.is_file():
+                found.append(_score(run, task, path))
     return found
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run folder's `run.json` says; raises ArtifactError if it can't be read or lacks something."""
+    run = _json(folder / RUN_NAME)
+    lacking = [key for key in ("model", "strategy", "seed", "control", "tasks") if key not in run]
+    if lacking or not isinstance(run["tasks"], dict):
+        raise ArtifactError(f"lacks {lacking[0] if lacking else 'its tasks'}; run the recipe again", folder / RUN_NAME)
+    return run
+
+
+def _score(run: Mapping[str, Any], task: str, path: Path) -> Score:
+    scores = _json(path)
+    try:
+        return Score(
+            model=run["model"],
+            strategy=run["strategy"],
+            seed=run["seed"],
+            control=run["control"],
+            task=task,
+            metric=scores["metric"],
+            source=scores["source-language"],
+            values={language: float(entry["value"]) for language, entry in scores["languages"].items()},
+            data={code: each["data"]["digest"] for code, each in scores["languages"].items() if "data" in each},
+            scoring=scores.get("scoring", {}),
+            folder=path.parent,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"is no file of scores ({error!r}); evaluate again", path) from error
+
+
 def tables(scores: Sequence[Score]) -> list[Table]:
-    """One table per model and task, strategies in the order of their first score, controls last.
+    """One table per group, strategies in the order of their first score, controls last.
 
     Columns are the languages in the order of evaluation, the source language first.
     """
-    groups: dict[tuple[str, str], list[Score]] = {}
+    return [_table(group[0].model, group[0].task, group) for group in groups(scores)]
+
+
+def groups(scores: Sequence[Score]) -> list[list[Score]]:
+    """The scores that may stand in one table: those of one model, task, metric and source language."""
+    found: dict[tuple[str, ...], list[Score]] = {}
     for score in scores:
-        groups.setdefault((score.model, score.task), []).append(score)
-    return [_table(model, task, group) for (model, task), group in groups.items()]
+        found.setdefault((score.model, score.task, score.metric, score.source), []).append(score)
+    return list(found.values())
 
 
 def markdown(table: Table) -> str:

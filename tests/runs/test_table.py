@@ -71,6 +71,11 @@ def test_models_and_tasks_get_tables_of_their_own() -> None:
     assert [(table.model, table.columns) for table in made][1] == ("enc2", ("en",))
 
 
+def test_scores_that_do_not_compare_get_tables_of_their_own() -> None:
+    from_german = Score("enc", "front", 2, False, "pos", "accuracy", "de", {"en": 0.5, "de": 1.0})
+    assert [table.source for table in tables([*SCORES, from_german])] == ["en", "de"]
+
+
 def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Path) -> None:
     run = {
         "model": "enc",
@@ -87,7 +92,15 @@ def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Pat
     scores = {"metric": "accuracy", "source-language": "en", "languages": {"en": {"value": 0.5}, "de": {"value": 0.25}}}
     (tmp_path / "a" / "pos-scores" / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     found = read_scores([tmp_path / "a", tmp_path / "b"])
-    assert found == [Score("enc", "front", 3, False, "pos", "accuracy", "en", {"en": 0.5, "de": 0.25})]
+    folder = tmp_path / "a" / "pos-scores"
+    values = {"en": 0.5, "de": 0.25}
+    assert found == [Score("enc", "front", 3, False, "pos", "accuracy", "en", values, folder=folder)]
     (tmp_path / "b" / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"run\.json"):
         read_scores([tmp_path / "b"])
+    (tmp_path / "b" / "run.json").write_text(json.dumps({**run, "seed": 4}).replace("model", "modell"))
+    with pytest.raises(ArtifactError, match="lacks model"):
+        read_scores([tmp_path / "b"])
+    (folder / "scores.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"scores\.json: is no file of scores"):
+        read_scores([tmp_path / "a"])

@@ -1,0 +1,193 @@
+"""From run folders, or the published runs, to a `Report`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.report import distances, method
+from alignfreeze_cli.report.comparing import section
+from alignfreeze_cli.report.facts import Report, Section
+from alignfreeze_cli.report.published import BASELINE, place, published_scores
+from alignfreeze_cli.report.remarks import remarks
+from alignfreeze_cli.report.resampling import resample
+from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.yardsticks import YARDSTICKS
+from alignfreeze_cli.runs.graph import RUN_NAME
+from alignfreeze_cli.runs.table import Score, groups, read_run, read_scores
+from alignfreeze_cli.tasks.registry import TASKS
+
+_DEPTH = 3
+"""So many folders below a given one are looked into for runs."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The scores to report on in order, where they were found, and what is to be said of the finding."""
+
+    scores: tuple[Score, ...]
+    roots: tuple[Path, ...] = ()  # folders that hold the runs
+    notes: tuple[str, ...] = ()
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+    """The run folders among and below these, each once, by name.
+
+    Raises SettingsError for a folder that is not there, DataError for one without any run.
+    """
+    found: dict[Path, Path] = {}
+    for given in map(Path, folders):
+        folder = given.expanduser()
+        if not folder.is_dir():
+            raise SettingsError(f"{given}: no such folder; name a run folder or a folder that holds runs.")
+        below = [Path(at) for at, _, _ in _walk(folder)]
+        runs = sorted((path for path in below if (path / RUN_NAME).is_file()), key=_natural)
+        if not runs:
+            raise DataError(f"holds no run (no {RUN_NAME} in it or below it); `alignfreeze run` makes runs", given)
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def collect(folders: Iterable[str | Path]) -> Collected:
+    """The scores in run folders. Raises SettingsError, DataError, and ArtifactError for a file that can't be read."""
+    runs = find_runs(folders)
+    scores, notes = [], []
+    for run in runs:
+        own = read_scores([run])
+        missing = [task for task in read_run(run)["tasks"] if task not in {score.task for score in own}]
+        if missing:
+            notes.append(f"{run.name} has no scores yet for {', '.join(missing)}.")
+        scores += own
+    if not scores:
+        raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
+    kept, doubled = _without_doubles(scores)
+    return Collected(_ordered(kept), tuple(dict.fromkeys(run.parent for run in runs)), (*notes, *doubled))
+
+
+def report_of(settings: ReportSettings, collected: Collected, console: Console | None = None) -> Report:
+    """Everything a report says: sections in the order of the tasks' registry, controls last in each."""
+    known = distances.candidates(settings.distances, collected.roots)
+    yardstick, _ = YARDSTICKS[settings.yardstick]
+    notes = [*collected.notes, *_mixed(collected.scores)]
+    sections = []
+    for group in groups(collected.scores):
+        fitting = distances.fitting(known, group[0].source)
+        drawn = resample(group, settings.baseline, settings.resamples, settings.seed, console)
+        found = section(group, settings.baseline, yardstick, fitting, drawn.gains)
+        notes += remarks(found, settings.baseline, drawn.lost)
+        sections.append(replace(found, published=_published(found, settings)) if settings.published else found)
+    if settings.published:
+        notes += [
+            f"{each.name}: there are no published runs of this model and task with the {settings.aligner} aligner."
+            for each in sections
+            if each.published is None
+        ]
+    return Report(
+        title="What realignment did",
+        sections=tuple(sections),
+        yardstick=method.yardstick(settings),
+        method=method.method(settings, sections),
+        notes=tuple(notes),
+    )
+
+
+def report_of_published(settings: ReportSettings) -> Report:
+    """The published runs through the same code: the tables of the paper."""
+    known = distances.candidates(settings.distances, ())
+    yardstick, _ = YARDSTICKS[settings.yardstick]
+    sections, notes = [], []
+    for group in groups(published_scores(settings.aligner)):
+        found = section(group, BASELINE, yardstick, distances.fitting(known, "en"))
+        notes += remarks(found, BASELINE, {})
+        sections.append(found)
+    return Report(
+        title="The published runs of AlignFreeze",
+        sections=tuple(sections),
+        yardstick=method.yardstick(settings),
+        method=method.method(settings, sections),
+        notes=tuple(notes),
+        of_published=True,
+    )
+
+
+def _published(own: Section, settings: ReportSettings) -> Section | None:
+    """The published runs of the same model, task and source, and of the strategies that were run here."""
+    table = own.table
+    strategies = {row.strategy for row in table.rows}
+    scores = published_scores(settings.aligner, table.model, table.task, strategies)
+    if not scores or table.source != "en":
+        return None
+    known = distances.fitting(distances.candidates(settings.distances, ()), "en")
+    return section(scores, BASELINE, YARDSTICKS[settings.yardstick][0], known)
+
+
+def _ordered(scores: Sequence[Score]) -> tuple[Score, ...]:
+    """By task, model and seed; the strategies of the paper in its order, then the others by name."""
+    tasks = list(TASKS)
+    return tuple(
+        sorted(
+            scores,
+            key=lambda score: (
+                tasks.index(score.task) if score.task in tasks else len(tasks),
+                score.model,
+                score.control,
+                place(score.strategy),
+                _natural(Path(score.strategy)),
+                score.seed,
+            ),
+        )
+    )
+
+
+def _without_doubles(scores: Sequence[Score]) -> tuple[list[Score], list[str]]:
+    """One score of each model, strategy, seed and task; what is left out is said."""
+    kept: dict[tuple[object, ...], Score] = {}
+    notes = []
+    for score in scores:
+        key = (score.model, score.strategy, score.seed, score.task, score.metric, score.source)
+        first = kept.setdefault(key, score)
+        if first is not score:
+            same = "with the same scores" if first.values == score.values else "with other scores"
+            notes.append(
+                f"{score.model}, {score.task}, {score.strategy}, seed {score.seed} was found twice, {same}: "
+                f"{_place(first)} counts, {_place(score)} is left out."
+            )
+    return list(kept.values()), notes
+
+
+def _mixed(scores: Sequence[Score]) -> list[str]:
+    """Models and tasks whose runs can't stand in one table."""
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for score in scores:
+        found.setdefault((score.model, score.task), set()).add((score.metric, score.source))
+    return [
+        f"{model}, {task}: the runs were scored by different metrics or trained in different source languages, so they "
+        f"stand in {len(kinds)} tables."
+        for (model, task), kinds in found.items()
+        if len(kinds) > 1
+    ]
+
+
+def _place(score: Score) -> str:
+    assert score.folder is not None
+    return "/".join(score.folder.parts[-3:-1])
+
+
+def _walk(folder: Path) -> Iterable[tuple[str, list[str], list[str]]]:
+    """`os.walk` from the top, not below a run, not into hidden folders, and not deeper than `_DEPTH`."""
+    for at, names, files in os.walk(folder):
+        depth = len(Path(at).relative_to(folder).parts)
+        deeper = RUN_NAME not in files and depth < _DEPTH
+        names[:] = sorted(name for name in names if deeper and not name.startswith("."))
+        yield at, names, files
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key by which block-2 comes before block-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path)) if part]

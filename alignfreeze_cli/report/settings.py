@@ -1,0 +1,51 @@
+"""The settings of report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alignfreeze_cli.report.yardsticks import YARDSTICKS
+from alignfreeze_cli.settings import StepSettings, setting
+
+ALIGNERS = ("dictionary", "fastalign", "awesome")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings(StepSettings):
+    """What to report on, what to compare with, and how."""
+
+    runs: tuple[str, ...] = setting(
+        (), help="Run folders, or folders that hold them (runs/).", input=True, metavar="[DIR]...", argument=True
+    )
+    baseline: str = setting("baseline", help="The strategy that the others are compared with.", metavar="STRATEGY")
+    distances: str | None = setting(
+        None,
+        help="Distances of the languages from the source: a FILE (JSON or CSV), or one of syntactic, genetic, "
+        "geographic, phonological, inventory, featural (of English, that ship with alignfreeze). "
+        "[default: distances.json beside the runs; syntactic for English]",
+        metavar="KIND|FILE",
+    )
+    yardstick: str = setting(
+        "bars-apart",
+        help="When a language counts as improved or degraded by more than one standard deviation.",
+        choices=tuple(YARDSTICKS),
+    )
+    resamples: int = setting(
+        10_000, help="Bootstrap samples of the test examples; 0 leaves the bootstrap out.", minimum=0
+    )
+    seed: int = setting(0, help="Seed of the bootstrap.", minimum=0)
+    published: bool = setting(False, help="Put the published numbers of the same model, task and strategy beside ours.")
+    published_only: bool = setting(False, help="Report the published runs alone: the tables of the paper.")
+    aligner: str = setting("dictionary", help="Aligner of the published runs.", choices=ALIGNERS)
+
+    def conflicts(self) -> list[str]:
+        complaints = []
+        if self.published_only and self.runs:
+            complaints.append(
+                "--published-only takes no run folders; --published puts the published numbers beside yours"
+            )
+        if not self.published_only and not self.runs:
+            complaints.append("DIR is missing: name a run folder or a folder of runs, or give --published-only")
+        if 0 < self.resamples < 100:
+            complaints.append(f"--resamples must be at least 100, or 0 for none, not {self.resamples}")
+        return complaints
