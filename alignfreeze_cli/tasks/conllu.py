@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.tasks.lines import numbered_lines
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 _ID = re.compile(r"([0-9]+)(?:-([0-9]+)|\.([0-9]+))?")
@@ -49,7 +50,7 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
     rows: list[Row] = []
     identifier = ""
     words = covered = count = 0
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         if not line.strip():
             if rows:
                 count += 1
@@ -101,23 +102,3 @@ def _finished(path: Path, line: int, rows: list[Row], identifier: str, words: in
     if covered > words:
         raise DataError(f"the sentence ends at word {words}, inside a multi-word token", path, line)
     return Sentence(identifier, rows)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines without their ends, split at LF only: forms may hold what else Unicode calls a line break."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from error
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    for number, raw in enumerate(data.split(b"\n"), start=1):
-        if b"\0" in raw:
-            raise DataError("is a binary file; a CoNLL-U treebank is text", path, number)
-        try:
-            yield number, raw.removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"is not UTF-8 text (byte 0x{raw[error.start]:02x} at place {error.start + 1} in it)",
-                path,
-                number,
-            ) from None

@@ -5,10 +5,10 @@ Data: CoNLL-U files, or the Parquet files that the Hub made of the treebanks of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import HubFiles, Options, share
 from alignfreeze_cli.tasks.conllu import Row, read_conllu
+from alignfreeze_cli.tasks.parquet import label_names, read_columns
 from alignfreeze_cli.tasks.tagging import Tagged, TaggingOptions, TaggingTask
 
 if TYPE_CHECKING:
@@ -100,13 +101,15 @@ class PosTask(TaggingTask):
         return tuple(tag for tag in HUB_LABELS if tag != NO_TAG or options["multiword_tokens"] == "published")
 
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        pairs = [self.tally(*pair) for pair in zip(gold, predicted, strict=True)]
-        right, words = sum(right for right, _ in pairs), sum(words for _, words in pairs)
+        right, words = self.tally(gold, predicted).sum(0).tolist()
         return {"accuracy": right / words if words else 0.0}, words
 
-    def tally(self, gold: list[str], predicted: list[str | None]) -> tuple[int, ...]:
+    def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
         """Right words, words."""
-        return sum(g == p for g, p in zip(gold, predicted, strict=True)), len(gold)
+        import numpy as np
+
+        rows = [(sum(map(eq, *pair)), len(pair[0])) for pair in zip(gold, predicted, strict=True)]
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
     def from_tallies(self, sums: np.ndarray) -> np.ndarray:
         return share(sums[..., 0], sums[..., 1])
@@ -138,16 +141,8 @@ def _read_parquet(path: Path, published: bool) -> Iterable[Tagged]:
 
     What is no word is told by its missing head, which a word always has (0 for the root).
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path, columns=["idx", "tokens", "upos", "head"])
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise DataError(f"is no Parquet file with the columns idx, tokens, upos and head ({error})", path) from error
-    if not table.num_rows:
-        raise DataError("holds no sentence", path)
-    names = _label_names(table.schema.metadata or {})
+    table = read_columns(path, ["idx", "tokens", "upos", "head"], "sentence")
+    names = label_names(table, "upos", HUB_LABELS)
     for number, row in enumerate(table.to_pylist(), start=1):
         words, tags = [], []
         for form, tag, head in zip(row["tokens"], row["upos"], row["head"], strict=True):
@@ -160,14 +155,3 @@ def _read_parquet(path: Path, published: bool) -> Iterable[Tagged]:
                 tags.append(label)
         if words:
             yield Tagged(str(row["idx"]), words, tags)
-
-
-def _label_names(metadata: dict[bytes, Any]) -> Sequence[str]:
-    """The names behind the label ids, which `datasets` keeps in the schema's metadata."""
-    try:
-        feature = json.loads(metadata[b"huggingface"])["info"]["features"]["upos"]
-    except (KeyError, ValueError):
-        return HUB_LABELS
-    inner = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
-    names: Sequence[str] = inner.get("names", HUB_LABELS)
-    return names

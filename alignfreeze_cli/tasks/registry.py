@@ -5,9 +5,10 @@ from __future__ import annotations
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.base import Task
+from alignfreeze_cli.tasks.ner import NerTask
 from alignfreeze_cli.tasks.pos import PosTask
 
-TASKS: dict[str, Task] = {task.name: task for task in (PosTask(),)}
+TASKS: dict[str, Task] = {task.name: task for task in (PosTask(), NerTask())}
 
 
 def find_task(name: str) -> Task:

@@ -8,6 +8,7 @@ from typing import Any
 from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 from alignfreeze_cli.tasks.base import Task
+from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
@@ -16,7 +17,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskOptions(PosOptions, TaggingOptions, StepSettings):
+class TaskOptions(PosOptions, NerOptions, TaggingOptions, StepSettings):
     """The options of single tasks, gathered: every task's own dataclass is a base here.
 
     An option that is not set stays out of records and identities, so a new task changes nothing for the others.
@@ -34,12 +35,14 @@ class TaskOptions(PosOptions, TaggingOptions, StepSettings):
 
     def foreign_options(self, task: Task) -> list[str]:
         """Complaints about options that were set but belong to other tasks."""
-        own = task.option_names()
+        owners: dict[str, list[str]] = {}
+        for other in TASKS.values():
+            for name in other.option_names():
+                owners.setdefault(name, []).append(other.name)
         return [
-            f"--{name.replace('_', '-')} is an option of {other.name}, not of {task.name}"
-            for other in TASKS.values()
-            for name in other.option_names()
-            if name not in own and getattr(self, name) is not None
+            f"--{name.replace('_', '-')} is an option of {' and '.join(tasks)}, not of {task.name}"
+            for name, tasks in owners.items()
+            if task.name not in tasks and getattr(self, name) is not None
         ]
 
 

@@ -107,7 +107,7 @@ class TaggedWindows(Windows):
 
 
 class TaggingTask(Task):
-    """A task that labels every word of a sentence. Subclasses bring the data, `measure`, `tally` and `from_tallies`."""
+    """A task that labels every word of a sentence. Subclasses bring the data and what is measured."""
 
     auto_class = "AutoModelForTokenClassification"
     pipeline_tag = "token-classification"
@@ -120,8 +120,12 @@ class TaggingTask(Task):
         """Metrics over sequences of labels, and the number of scored units. None stands for a word without answer."""
 
     @abstractmethod
-    def tally(self, gold: list[str], predicted: list[str | None]) -> tuple[int, ...]:
-        """The tallies of one sequence of labels."""
+    def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
+        """The tallies of each sequence, (sequences, k)."""
+
+    def finish(self, predicted: list[str | None], options: Options) -> list[str | None]:
+        """The model's labels of a sequence as they are scored; most tasks take them as they are."""
+        return predicted
 
     def encode(
         self, examples: Sequence[Tagged], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
@@ -209,56 +213,64 @@ class TaggingTask(Task):
         of_word[windows.word[::-1]] = of_slot[::-1]  # a word with two slots keeps the answer of the first
 
         names = np.array([*labels, None], dtype=object)  # -1 picks None
-        gold, predicted = names[windows.gold], names[of_word]
-        borders = np.cumsum([len(e.words) for e in examples])[:-1]
-        rows_gold, rows_predicted = ([part.tolist() for part in np.split(a, borders)] for a in (gold, predicted))
+        ends = np.cumsum([len(e.words) for e in examples])
+        gold, predicted = (_parts(names[ids], ends) for ids in (windows.gold, of_word))
         table: dict[str, list[Any]] = {
             "id": [e.identifier for e in examples],
             "words": [e.words for e in examples],
-            "gold": rows_gold,
-            "predicted": rows_predicted,
+            "gold": gold,
+            "predicted": [self.finish(labels, options) for labels in predicted],
         }
         if options["windows"] == "published":
-            table |= _by_window(windows, names[of_slot], [len(e.words) for e in examples])
-        pairs = [pair for of_sentence in _sequences(table) for pair in of_sentence]
-        metrics, count = self.measure([g for g, _ in pairs], [p for _, p in pairs])
+            by_window = _parts(names[of_slot], windows.slot_starts[1:])
+            table |= _by_window(windows, [self.finish(labels, options) for labels in by_window], ends)
+        of_gold, of_predicted, _ = _sequences(table)
+        metrics, count = self.measure(of_gold, of_predicted)
         return Scored(metrics, count, table)
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
         import numpy as np
 
-        nothing = self.tally([], [])
-        rows = [
-            [sum(column) for column in zip(nothing, *(self.tally(*pair) for pair in pairs), strict=True)]
-            for pairs in _sequences(table)
-        ]
-        return np.array(rows, dtype=np.int64).reshape(-1, len(nothing))
+        gold, predicted, sentences = _sequences(table)
+        rows = self.tally(gold, predicted)
+        sums = np.zeros((len(table["gold"]), rows.shape[1]), dtype=np.int64)
+        np.add.at(sums, sentences, rows)
+        return sums
 
 
-def _by_window(windows: TaggedWindows, answers: np.ndarray, lengths: Sequence[int]) -> dict[str, list[Any]]:
-    """The columns of published windows: answers of slots by window, and the windows by sentence of `lengths` words."""
+def _parts(labels: np.ndarray, ends: np.ndarray) -> list[list[Any]]:
+    """Flat labels cut at the ends of sentences or windows."""
     import numpy as np
 
-    ends = np.cumsum(lengths)
-    words: list[list[list[int]]] = [[] for _ in lengths]
-    labels: list[list[list[str]]] = [[] for _ in lengths]
-    for begin, end in zip(windows.slot_starts, windows.slot_starts[1:], strict=False):
+    return [part.tolist() for part in np.split(labels, ends[:-1])] if len(ends) else []
+
+
+def _by_window(windows: TaggedWindows, labels: list[list[Any]], ends: np.ndarray) -> dict[str, list[Any]]:
+    """The columns of published windows: the windows of each sentence, given the labels of all and the last words."""
+    import numpy as np
+
+    table: dict[str, list[Any]] = {"window_words": [[] for _ in ends], "window_predicted": [[] for _ in ends]}
+    for begin, end, answers in zip(windows.slot_starts, windows.slot_starts[1:], labels, strict=False):
         if begin < end:
             sentence = int(np.searchsorted(ends, windows.word[begin], side="right"))
-            words[sentence].append((windows.word[begin:end] - (ends[sentence] - lengths[sentence])).tolist())
-            labels[sentence].append(answers[begin:end].tolist())
-    return {"window_words": words, "window_predicted": labels}
+            first = ends[sentence - 1] if sentence else 0
+            table["window_words"][sentence].append((windows.word[begin:end] - first).tolist())
+            table["window_predicted"][sentence].append(answers)
+    return table
 
 
-def _sequences(table: Mapping[str, Sequence[Any]]) -> list[list[tuple[list[str], list[str | None]]]]:
-    """What is scored of each sentence of a table, as pairs (gold, predicted): itself, or each of its windows."""
+def _sequences(table: Mapping[str, Sequence[Any]]) -> tuple[list[list[str]], list[list[str | None]], list[int]]:
+    """What is scored, from a table of predictions: gold and predicted labels of sequences, the sentence of each.
+
+    Sequences are the sentences themselves or, where the table has them, their windows.
+    """
+    gold, predicted = table["gold"], table["predicted"]
     if "window_words" not in table:
-        return [[pair] for pair in zip(table["gold"], table["predicted"], strict=True)]
-    columns = (table["gold"], table["window_words"], table["window_predicted"])
-    return [
-        [([gold[word] for word in window], labels) for window, labels in zip(words, answers, strict=True)]
-        for gold, words, answers in zip(*columns, strict=True)
-    ]
+        return list(gold), list(predicted), list(range(len(gold)))
+    sentences = [number for number, windows in enumerate(table["window_words"]) for _ in windows]
+    words = chain.from_iterable(table["window_words"])
+    cut = [[gold[sentence][word] for word in window] for sentence, window in zip(sentences, words, strict=True)]
+    return cut, list(chain.from_iterable(table["window_predicted"])), sentences
 
 
 def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:

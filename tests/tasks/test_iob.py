@@ -1,0 +1,176 @@
+"""Files with a word and its entity tag per line: the column orders in use, both schemes, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.tasks.iob import Sentence, as_iob2, read_iob
+
+TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
+PANX = "#\tO\n1\tO\nAda\tB-PER\nLovelace\tI-PER\n\nParis\tB-LOC\n# x\tO\n"
+UNER = """# newdoc id = a
+# sent_id = a-1
+# text = Ada\tin Paris .
+1\tAda\tB-PER\t-\tann
+2\t#\tO\t-\tann
+3\tParis\tB-LOC\t-\tann
+
+# text = no id
+1\tLondon\tB-LOC\t-\tann
+"""
+CONLL_2003 = """-DOCSTART- -X- -X- O
+
+EU NNP I-NP I-ORG
+rejects VBZ I-VP O
+# SYM I-NP O
+Peter NNP I-NP I-PER
+Blackburn NNP I-NP I-PER
+
+-DOCSTART- -X- -X- O
+
+UK NNP I-NP I-LOC
+US NNP I-NP B-LOC
+10\u00a0000 CD I-NP O
+"""
+GERMEVAL = "#\tsource\t[2009]\n1\tBayern\tB-ORG\tB-LOC\n2\tsiegt\tO\tO\n\n#\tother\n1\tSieg\tO\tO\n"
+
+
+def write(folder: Path, content: str | bytes, name: str = "x.tsv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(folder: Path, content: str | bytes) -> list[Sentence]:
+    return read_iob(write(folder, content), TAGS)
+
+
+def test_two_columns_have_no_comments(tmp_path: Path) -> None:
+    assert read(tmp_path, PANX) == [
+        Sentence("1", ["#", "1", "Ada", "Lovelace"], ["O", "O", "B-PER", "I-PER"]),
+        Sentence("2", ["Paris", "# x"], ["B-LOC", "O"]),
+    ]
+
+
+def test_numbered_words_may_have_comments(tmp_path: Path) -> None:
+    assert read(tmp_path, UNER) == [
+        Sentence("a-1", ["Ada", "#", "Paris"], ["B-PER", "O", "B-LOC"]),
+        Sentence("2", ["London"], ["B-LOC"]),
+    ]
+    first, second = read(tmp_path, GERMEVAL)
+    assert (first.words, first.tags) == (["Bayern", "siegt"], ["B-ORG", "O"])
+    assert second == Sentence("2", ["Sieg"], ["O"])
+
+
+def test_conll_2003_has_the_tag_last_and_lines_between_documents(tmp_path: Path) -> None:
+    assert read(tmp_path, CONLL_2003) == [
+        Sentence("1", ["EU", "rejects", "#", "Peter", "Blackburn"], ["B-ORG", "O", "O", "B-PER", "I-PER"]),
+        Sentence("2", ["UK", "US", "10\u00a0000"], ["B-LOC", "B-LOC", "O"]),
+    ]
+
+
+def test_four_columns_with_tabs_have_the_tag_last(tmp_path: Path) -> None:
+    text = CONLL_2003.replace(" ", "\t")
+    assert read(tmp_path, text) == read(tmp_path, CONLL_2003)
+
+
+def test_numbers_that_do_not_count_the_words_are_words(tmp_path: Path) -> None:
+    (sentence,) = read(tmp_path, "1\tCD\tO\n2\tCD\tO\nAda\tNNP\tB-PER\n")
+    assert sentence.words == ["1", "2", "Ada"]
+
+
+def test_language_codes_go_if_every_word_has_the_same_one(tmp_path: Path) -> None:
+    first, second = read(tmp_path, "en:Ada\tB-PER\nen::\tO\n\nen:en:x\tO\nen:\tO\n")
+    assert (first.words, second.words) == (["Ada", ":"], ["en:x", "en:"])
+    (sentence,) = read(tmp_path, "zh-yue:香\tB-LOC\nzh-yue:港\tI-LOC\n")
+    assert sentence.words == ["香", "港"]
+    (sentence,) = read(tmp_path, "en:Ada\tB-PER\nre:play\tO\n")
+    assert sentence.words == ["en:Ada", "re:play"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: "\n\n" + text.replace("\n\n", "\n \n\n"),
+    ],
+    ids=["CRLF", "byte-order mark", "no end of line", "more blank lines"],
+)
+@pytest.mark.parametrize("text", [PANX, UNER, CONLL_2003], ids=["PAN-X", "Universal NER", "CoNLL-2003"])
+def test_reads_the_same_whatever_the_ends_of_lines(tmp_path: Path, text: str, change) -> None:
+    plain = read(tmp_path, text)
+    assert read(tmp_path, change(text)) == plain
+
+
+WORDS = st.text(st.characters(exclude_characters="\t\n\r\0", codec="utf-8"), min_size=1).map(lambda word: f"x{word}")
+
+
+@given(st.lists(st.lists(st.tuples(WORDS, st.sampled_from(TAGS)), min_size=1, max_size=6), min_size=1, max_size=4))
+def test_any_word_survives_and_numbering_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, sentences: list[list[tuple[str, str]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    plain = "\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in sentences)
+    found = read(folder, plain)
+    assert [each.words for each in found] == [[word for word, _ in sentence] for sentence in sentences]
+    assert [each.tags for each in found] == [as_iob2([tag for _, tag in sentence]) for sentence in sentences]
+    numbered = "\n".join(
+        "".join(f"{place}\t{word}\t{tag}\t-\t-\n" for place, (word, tag) in enumerate(sentence, 1))
+        for sentence in sentences
+    )
+    assert read(folder, numbered) == found
+
+
+@pytest.mark.parametrize(
+    ("given_tags", "expected"),
+    [
+        ("I-PER I-PER O I-LOC", "B-PER I-PER O B-LOC"),  # IOB1
+        ("I-PER B-PER I-PER", "B-PER B-PER I-PER"),  # IOB1: one directly after another
+        ("B-PER I-PER O B-LOC", "B-PER I-PER O B-LOC"),  # IOB2 stays as it is
+        ("B-PER I-LOC I-LOC I-PER", "B-PER B-LOC I-LOC B-PER"),
+    ],
+)
+def test_both_schemes_become_iob2(given_tags: str, expected: str) -> None:
+    assert " ".join(as_iob2(given_tags.split())) == expected
+
+
+@given(st.lists(st.sampled_from(TAGS), max_size=12))
+def test_iob2_is_a_fixed_point(tags: list[str]) -> None:
+    once = as_iob2(tags)
+    assert as_iob2(once) == once
+    assert [tag[2:] for tag in once] == [tag[2:] for tag in tags]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "holds no sentence; a file with one word and its tag per line is needed"),
+        ("\n \n", "holds no sentence"),
+        ("-DOCSTART- O\n", "holds no sentence"),
+        ("Ada\nParis\n\nx\n", "line 1: there is a word without a tag ('Ada'); labelled data is needed"),
+        ("Ada\tB-PER\nParis\n", "line 2: there is a word without a tag ('Paris')"),
+        ("Ada\t\n", "line 1: the word 'Ada' has no tag; labelled data is needed"),
+        ("1\tAda\t_\t-\t-\n", "line 1: the word 'Ada' has no tag"),
+        ("Ada\tB-PER\nx\ty\tO\n", "line 2: this line has 3 columns, the lines before it have 2: 'x y O'"),
+        ("Ada NNP B-PER\nx O\n", "line 2: this line has 2 columns, the lines before it have 3"),
+        ("Ada\tB-PRE\n", "line 1: 'B-PRE' is no known tag, only O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC are"),
+        ("Ada\tB-PRE\n", "did you mean 'B-PER'?"),
+        ("Ada\tS-PER\n", "'S-PER' is no known tag"),
+        ("\tO\n", "line 1: the word is empty"),
+        (b"Ada\tB-PER\n\xff\tO\n", "line 2: is not UTF-8 text"),
+        (b"Ada\tB-PER\n\0\tO\n", "line 2: is a binary file"),
+    ],
+)
+def test_says_what_is_wrong_and_where(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(DataError) as caught:
+        read_iob(path, TAGS)
+    assert sentence in str(caught.value)
+    assert str(path) in str(caught.value)

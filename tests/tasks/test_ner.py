@@ -1,0 +1,306 @@
+"""Named entities: what is scored and how, the published repair, what is read and refused, and the whole way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.tasks.base import Scored
+from alignfreeze_cli.tasks.ner import repaired
+from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.tagging import Tagged
+
+from .test_iob import TAGS, write
+from .test_tagging import wordpiece
+from .worlds import make_encoder, score, train
+
+NER = TASKS["ner"]
+OPTIONS = dict(NER.defaults)
+PUBLISHED = {**OPTIONS, "ner_repair": "published"}
+SHARED = Path(__file__).parents[3] / "shared/data/ner"
+
+
+def scored(gold: list[str], predicted: list[str], options: dict[str, object] = OPTIONS) -> Scored:
+    """Scores of sentences given as tags with spaces between; `-` stands for a word without answer (no subword)."""
+    labels = NER.labels(options)
+    examples, answers = [], []
+    for number, (right, said) in enumerate(zip(gold, predicted, strict=True)):
+        words = ["\u200b" if tag == "-" else "a" for tag in said.split()]
+        examples.append(Tagged(f"s{number}", words, right.split()))
+        answers.append(np.array([labels.index(tag) for tag in said.split() if tag != "-"], dtype=np.int64))
+    windows = NER.encode(examples, wordpiece(), labels, 40, options)
+    batches = [(np.array([number]), answer) for number, answer in enumerate(answers)]
+    return NER.score(examples, windows, batches, labels, options)
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "right", "said", "there"),
+    [
+        ("B-PER I-PER O", "B-PER I-PER O", 1, 1, 1),
+        ("B-PER I-PER O", "B-PER O O", 0, 1, 1),  # half an entity is none
+        ("B-PER I-PER O", "B-LOC I-LOC O", 0, 1, 1),
+        ("B-PER B-PER", "B-PER I-PER", 0, 1, 2),  # two entities side by side
+        ("B-PER I-PER", "I-PER I-PER", 1, 1, 1),  # an I that opens counts as a beginning
+        ("B-PER I-PER", "B-PER I-LOC", 0, 2, 1),  # another type ends the entity
+        ("B-PER I-PER O", "O I-PER O", 0, 1, 1),
+        ("B-PER O B-PER", "B-PER B-PER I-PER", 1, 2, 2),
+        ("O O", "B-PER I-PER", 0, 1, 0),
+        ("B-PER I-PER", "O O", 0, 0, 1),
+        ("B-PER I-PER", "B-PER -", 0, 1, 1),  # no answer is O
+        ("B-PER O", "B-PER -", 1, 1, 1),
+        ("I-LOC O", "B-LOC O", 1, 1, 1),
+    ],
+)
+def test_entities_are_counted_whole(gold: str, predicted: str, right: int, said: int, there: int) -> None:
+    found = scored([gold], [predicted])
+    assert NER.tallies(found.table).tolist() == [[right, said, there]]
+    assert found.count == there
+    assert found.metrics["precision"] == (right / said if said else 0)
+    assert found.metrics["recall"] == (right / there if there else 0)
+    assert found.metrics["f1"] == pytest.approx(2 * right / (said + there) if said + there else 0, abs=1e-12)
+
+
+def test_scores_are_micro_averages_and_entities_end_with_their_sentence() -> None:
+    gold = ["B-PER I-PER", "I-PER O", "B-LOC O B-ORG"]
+    predicted = ["B-PER I-PER", "I-PER O", "B-ORG O B-ORG"]
+    found = scored(gold, predicted)
+    # 3 of 4 right, whatever their types; 6 of 7 words.
+    assert found.metrics == {"f1": 0.75, "precision": 0.75, "recall": 0.75, "accuracy": 6 / 7}
+    assert found.count == 4
+    assert NER.tallies(found.table).tolist() == [[1, 1, 1], [1, 1, 1], [1, 2, 2]]
+
+
+REPAIRS = [
+    ("B-PER I-LOC I-ORG O", "B-ORG I-ORG I-ORG O"),
+    ("I-LOC I-PER", "B-PER I-PER"),
+    ("B-PER I-PER B-LOC I-LOC", "B-LOC I-LOC B-LOC I-LOC"),
+    ("B-PER B-LOC I-LOC", "B-LOC B-LOC I-LOC"),
+    ("O I-PER O B-LOC", "O B-PER O B-LOC"),
+    ("B-PER B-LOC", "B-PER B-LOC"),
+    ("B-ORG B-PER I-LOC", "B-ORG B-LOC I-LOC"),  # a B that was changed closes
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("predicted", "expected"), REPAIRS)
+def test_the_published_repair(predicted: str, expected: str) -> None:
+    assert " ".join(map(str, repaired(predicted.split()))) == expected
+
+
+@pytest.mark.parametrize(("predicted", "expected"), REPAIRS[:-1])
+def test_repair_changes_predictions_only_and_keeps_what_the_model_said(predicted: str, expected: str) -> None:
+    gold = " ".join("I-PER" for _ in predicted.split())
+    found = scored([gold], [predicted], PUBLISHED)
+    assert found.table["predicted"] == [expected.split()]
+    assert found.table["gold"] == [gold.split()]
+    assert found.table["unrepaired"] == [predicted.split()]
+    assert found.metrics["f1"] == scored([gold], [expected]).metrics["f1"]
+    assert "unrepaired" not in scored([gold], [predicted]).table
+
+
+ANSWERS = st.lists(st.sampled_from([*TAGS, None]), max_size=10)
+
+
+@given(ANSWERS)
+def test_repaired_tags_form_entities_and_lose_none_of_their_places(predicted: list[str | None]) -> None:
+    found = repaired(predicted)
+    outside = ("O", None)
+    assert [tag in outside for tag in found] == [tag in outside for tag in predicted]
+    for before, tag in zip([None, *found], found, strict=False):
+        if tag is not None and tag.startswith("I-"):
+            assert before in (f"B-{tag[2:]}", tag)
+    # A sequence without an I cannot be improper.
+    if not any(tag and tag.startswith("I-") for tag in predicted):
+        assert found == predicted
+
+
+def entities(tags: list[str | None]) -> set[tuple[int, int, str]]:
+    """The entities of a sequence, slowly: (first word, last word, type)."""
+    found = set()
+    for first, tag in enumerate(tags):
+        before = tags[first - 1] if first else None
+        if tag in ("O", None) or (tag[0] == "I" and before not in ("O", None) and before[2:] == tag[2:]):
+            continue
+        last = first
+        while last + 1 < len(tags) and tags[last + 1] == f"I-{tag[2:]}":
+            last += 1
+        found.add((first, last, tag[2:]))
+    return found
+
+
+SENTENCES = st.lists(
+    st.lists(st.tuples(st.sampled_from(TAGS), st.sampled_from([*TAGS, None])), max_size=8), min_size=1, max_size=6
+)
+
+
+@given(SENTENCES)
+def test_tallies_agree_with_seqeval_and_with_counting_slowly(sentences: list[list[tuple[str, str | None]]]) -> None:
+    gold = [[right for right, _ in sentence] for sentence in sentences]
+    predicted = [[said for _, said in sentence] for sentence in sentences]
+    table = pa.table({"gold": pa.array(gold, pa.list_(pa.string())), "predicted": predicted}).to_pydict()
+    tallies = NER.tallies(table)
+    slow = [
+        [len(there & said), len(said), len(there)]
+        for there, said in ((entities(g), entities(p)) for g, p in zip(gold, predicted, strict=True))
+    ]
+    assert tallies.tolist() == slow
+    metrics, count = NER.measure(gold, predicted)
+    assert NER.from_tallies(tallies.sum(0)) == pytest.approx(metrics["f1"], abs=1e-12)
+    assert count == tallies.sum(0)[2]
+
+
+@pytest.mark.parametrize("repair", ["none", "published"])
+@given(SENTENCES.filter(lambda sentences: all(sentences)), st.integers(4, 8))
+def test_tallies_of_published_windows(repair: str, sentences: list[list[tuple[str, str]]], length: int) -> None:
+    options = {**OPTIONS, "ner_repair": repair, "windows": "published"}
+    examples = [Tagged("s", ["ab"] * len(each), [gold for gold, _ in each]) for each in sentences]
+    windows = NER.encode(examples, wordpiece(), TAGS, length, options)
+    said = np.array([TAGS.index(tag or "O") for sentence in sentences for _, tag in sentence])
+    answers = [(np.array([w]), said[windows.word[windows.slots_of([w])]]) for w in range(len(windows.lengths))]
+    found = NER.score(examples, windows, answers, TAGS, options)
+    tallies = NER.tallies(pa.table(found.table).to_pydict())
+    assert NER.from_tallies(tallies.sum(0)) == pytest.approx(found.metrics["f1"], abs=1e-12)
+    assert found.count == tallies.sum(0)[2]
+
+
+def hub_table(path: Path, tags: list[list[int]] | list[list[str]], names: list[str] | None = None) -> Path:
+    """A file as the Hub's WikiANN has it."""
+    columns = {"tokens": [[f"w{n}" for n in range(len(row))] for row in tags], "ner_tags": tags}
+    table = pa.table({**columns, "langs": [["en"] * len(row) for row in tags]})
+    if names:
+        feature = {"feature": {"names": names, "_type": "ClassLabel"}, "_type": "Sequence"}
+        table = table.replace_schema_metadata(
+            {"huggingface": json.dumps({"info": {"features": {"ner_tags": feature}}})}
+        )
+    pq.write_table(table, path)
+    return path
+
+
+def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
+    path = hub_table(tmp_path / "a.parquet", [[0, 1, 2], [5, 6, 0], []])
+    assert NER.read([path], "en", OPTIONS) == [
+        Tagged("1", ["w0", "w1", "w2"], ["O", "B-PER", "I-PER"]),
+        Tagged("2", ["w0", "w1", "w2"], ["B-LOC", "I-LOC", "O"]),
+    ]
+    path = hub_table(tmp_path / "b.parquet", [[1, 2, 0]], ["O", "B-LOC", "I-LOC"])
+    assert NER.read([path], "en", OPTIONS)[0].labels == ["B-LOC", "I-LOC", "O"]
+    path = hub_table(tmp_path / "c.parquet", [["I-PER", "O"]])
+    assert NER.read([path], "en", OPTIONS)[0].labels == ["B-PER", "O"]
+
+
+def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 2 has the tag '9', known are only O, B-PER"):
+        NER.read([hub_table(tmp_path / "a.parquet", [[1], [9]])], "en", OPTIONS)
+    with pytest.raises(DataError, match="row 1 has the tag '-100'"):
+        NER.read([hub_table(tmp_path / "b.parquet", [[-100]])], "en", OPTIONS)
+    pq.write_table(pa.table({"tokens": [["a"]], "label": [1]}), tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="ner_tags is not among its columns, which are tokens, label"):
+        NER.read([tmp_path / "c.parquet"], "en", OPTIONS)
+    pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1]]}), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="row 1 has 2 tokens but 1 tags"):
+        NER.read([tmp_path / "d.parquet"], "en", OPTIONS)
+
+
+def test_data_without_entities_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no word belongs to an entity"):
+        NER.read([write(tmp_path, "a\tO\n\nb\tO\n")], "en", OPTIONS)
+
+
+def test_other_types_of_entities_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "EU NNP I-NP I-ORG\nGerman JJ I-NP I-MISC\n")
+    with pytest.raises(DataError, match=r"line 2: 'I-MISC' is no known tag.*--entity-types"):
+        NER.read([path], "en", OPTIONS)
+    options = {**OPTIONS, "entity_types": ("PER", "ORG", "LOC", "MISC")}
+    assert NER.read([path], "en", options)[0].labels == ["B-ORG", "B-MISC"]
+    assert NER.labels(options)[-2:] == ("B-MISC", "I-MISC")
+
+
+def test_labels_and_languages_are_the_papers() -> None:
+    assert NER.labels(OPTIONS) == TAGS
+    assert len(NER.languages) == 34
+    assert (NER.train_length, NER.evaluation_length, NER.epochs) == (96, 128, 5)
+    assert NER.hub_files("ta", "test").pattern == "ta/test-*.parquet"
+    with pytest.raises(SettingsError, match=r"WikiANN has no language '\*'"):
+        NER.hub_files("*", "test")
+
+
+def iob(count: int, seed: int, suffix: str = "") -> str:
+    """Sentences in which a word alone says whether it belongs to an entity."""
+    draw = np.random.default_rng(seed)
+    lines = []
+    for _ in range(count):
+        for _ in range(draw.integers(1, 5)):
+            words = [("the", "O"), ("cat", "B-PER"), ("cat", "B-PER"), ("river", "B-LOC")][draw.integers(4)]
+            lines.append(f"{words[0]}{suffix}\t{words[1]}\n")
+            if words[1] == "B-LOC":
+                lines.append(f"red{suffix}\tI-LOC\n")
+        lines.append("\n")
+    return "".join(lines)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ner")
+    make_encoder(folder / "encoder")
+    write(folder, iob(40, 1), "en-train.tsv")
+    for seed, (language, suffix) in enumerate({"en": "", "xx": "x"}.items(), 2):
+        write(folder, iob(12, seed, suffix), f"{language}-test.tsv")
+    train(folder, "ner", task="ner", train=str(folder / "en-train.tsv"), steps=60, learning_rate=2e-2)
+    return folder
+
+
+def test_learns_and_scores_entities(world: Path) -> None:
+    data = str(world / "{language}-test.tsv")
+    made = score(world, "plain", model=str(world / "ner"), languages=("en", "xx"), data=data)
+    scores = json.loads((made.path / "scores.json").read_text())
+    assert (scores["metric"], scores["unit"]) == ("f1", "entities")
+    assert scores["scoring"]["ner-repair"] == "none"
+    assert scores["scoring"]["entity-types"] == ["PER", "ORG", "LOC"]
+    english = scores["languages"]["en"]
+    assert english["value"] > 0.6
+    assert set(english["metrics"]) == {"f1", "precision", "recall", "accuracy"}
+    for language, entry in scores["languages"].items():
+        table = pq.read_table(made.path / "predictions" / f"{language}.parquet").to_pydict()
+        sums = NER.tallies(table).sum(0)
+        assert NER.from_tallies(sums) == pytest.approx(entry["value"], abs=1e-12)
+        assert sums[2] == entry["scored"]
+        assert len(table["id"]) == entry["examples"]
+    config = json.loads((world / "ner/config.json").read_text())
+    assert list(config["id2label"].values()) == list(TAGS)
+
+
+def test_the_repair_is_chosen_when_scoring(world: Path) -> None:
+    data = str(world / "{language}-test.tsv")
+    chosen = {"model": str(world / "ner"), "languages": ("xx",), "data": data, "ner_repair": "published"}
+    made = score(world, "repaired", **chosen)
+    scores = json.loads((made.path / "scores.json").read_text())
+    assert scores["scoring"]["ner-repair"] == "published"
+    table = pq.read_table(made.path / "predictions/xx.parquet").to_pydict()
+    assert table["predicted"] == [repaired(tags) for tags in table["unrepaired"]]
+
+
+def test_options_of_other_tasks_are_refused(world: Path) -> None:
+    with pytest.raises(SettingsError, match="--multiword-tokens is an option of pos, not of ner"):
+        train(world, "x", task="ner", train=str(world / "en-train.tsv"), multiword_tokens="exclude")
+    with pytest.raises(SettingsError, match="--ner-repair is an option of ner, not of pos"):
+        train(world, "x", task="pos", train=str(world / "en-train.tsv"), ner_repair="none")
+    with pytest.raises(SettingsError, match="--entity-types names a type twice: PER, PER"):
+        train(world, "x", task="ner", train=str(world / "en-train.tsv"), entity_types=("PER", "PER"))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+def test_reads_real_files() -> None:
+    chinese = NER.read([SHARED / "panx/dev-zh.tsv"], "zh", OPTIONS)
+    assert (len(chinese), sum(word.startswith("#") for each in chinese for word in each.words)) == (400, 341)
+    german = NER.read([SHARED / "uner/de_pud-ud-test.iob2"], "de", OPTIONS)
+    assert (len(german), german[0].identifier, german[0].words[:3]) == (300, "n01001-0001", ["„", "Ein", "Großteil"])
+    with pytest.raises(DataError, match="line 1: there is a word without a tag"):
+        NER.read([SHARED / "panx/unlabelled/test-de.tsv"], "de", OPTIONS)
