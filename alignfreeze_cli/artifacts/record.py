@@ -29,6 +29,7 @@ KINDS = {
     "task-model": "finetune",
     "scores": "evaluate",
     "world": "demo",
+    "report": "report",
 }
 """Kind of a folder -> the command that makes it."""
 

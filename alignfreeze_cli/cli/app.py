@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.cli import align_pairs, card, demo, evaluate, finetune, push, realign, recipes, run
+from alignfreeze_cli.cli import align_pairs, card, demo, evaluate, finetune, push, realign, recipes, report, run
 
 app = typer.Typer(
     name="alignfreeze",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (align_pairs, realign, finetune, evaluate, run, recipes, demo, card, push):
+for module in (align_pairs, realign, finetune, evaluate, run, report, recipes, demo, card, push):
     module.add(app)
 
 

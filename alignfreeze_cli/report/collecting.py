@@ -14,7 +14,7 @@ from alignfreeze_cli.report import distances, method
 from alignfreeze_cli.report.comparing import section
 from alignfreeze_cli.report.facts import Report, Section
 from alignfreeze_cli.report.published import BASELINE, place, published_scores
-from alignfreeze_cli.report.remarks import remarks
+from alignfreeze_cli.report.remarks import remarks, some
 from alignfreeze_cli.report.resampling import resample
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.report.yardsticks import YARDSTICKS
@@ -57,13 +57,15 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
 def collect(folders: Iterable[str | Path]) -> Collected:
     """The scores in run folders. Raises SettingsError, DataError, and ArtifactError for a file that can't be read."""
     runs = find_runs(folders)
-    scores, notes = [], []
+    scores: list[Score] = []
+    missing: dict[str, list[str]] = {}
     for run in runs:
         own = read_scores([run])
-        missing = [task for task in read_run(run)["tasks"] if task not in {score.task for score in own}]
-        if missing:
-            notes.append(f"{run.name} has no scores yet for {', '.join(missing)}.")
+        for task in read_run(run)["tasks"]:
+            if task not in {score.task for score in own}:
+                missing.setdefault(task, []).append(run.name)
         scores += own
+    notes = [f"No scores yet for {task} in {some(names)}." for task, names in missing.items()]
     if not scores:
         raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
     kept, doubled = _without_doubles(scores)

@@ -46,7 +46,7 @@ def section(
         close=close,
         distant=distant,
         scores=tuple(scores),
-        distance_title=distances.title if distances else "",
+        distance_title=distances.title if distances and known else "",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from alignfreeze_cli.report.facts import Section
 from alignfreeze_cli.runs.table import Score
 
-_MOST = 8
+MOST = 8
 
 
 def remarks(section: Section, baseline: str, lost: Mapping[str, Sequence[str]]) -> list[str]:
@@ -18,7 +18,7 @@ def remarks(section: Section, baseline: str, lost: Mapping[str, Sequence[str]]) 
         *_missing_seeds(section, baseline),
         *_missing_languages(section),
         *_untested(section),
-        *(f"no bootstrap for {_some(languages)}: {reason}" for reason, languages in lost.items()),
+        *(f"no bootstrap for {some(languages)}: {reason}" for reason, languages in lost.items()),
         *_distances(section),
     ]
     return [f"{section.name}: {sentence}." for sentence in found]
@@ -31,7 +31,7 @@ def _comparability(section: Section) -> list[str]:
     if differing:
         runs = _by(section.scores, lambda score: score.data.get(differing[0]))
         found.append(
-            f"not all runs were scored on the same data ({_some(differing)}); in {differing[0]} "
+            f"not all runs were scored on the same data ({some(differing)}); in {differing[0]} "
             + " and ".join(_runs(scores) for scores in runs.values())
             + " differ, so differences between them are not the models' alone"
         )
@@ -53,7 +53,7 @@ def _missing_seeds(section: Section, baseline: str) -> list[str]:
     for strategy, scores in by_strategy.items():
         lacking = sorted(set(seeds) - {score.seed for score in scores})
         if lacking:
-            found.append(f"{strategy} lacks the seed{'s' * (len(lacking) > 1)} {_some(lacking)}")
+            found.append(f"{strategy} lacks the seed{'s' * (len(lacking) > 1)} {some(lacking)}")
         if strategy != baseline and section.comparison(strategy) is None:
             found.append(f"{strategy} and {baseline} have no seed with all their common languages, so are not compared")
     if found:
@@ -71,7 +71,7 @@ def _missing_languages(section: Section) -> list[str]:
         for code in _languages(section):
             without = [score.seed for score in scores if code not in score.values]
             if without:
-                which = "" if len(without) == len(scores) else f", seed {_some(without)},"
+                which = "" if len(without) == len(scores) else f", seed {some(without)},"
                 found.append(f"{strategy}{which} has no score in {code}")
     if found:
         found.append("a mean of targets is over the seeds that have all of them, a mean gain over the common languages")
@@ -92,7 +92,7 @@ def _untested(section: Section) -> list[str]:
         equal = [code for code, gain in each.gains.items() if gain.seeds > 1 and gain.p is None]
         if equal:
             found.append(
-                f"{each.strategy} differs from the baseline by the same amount in all seeds in {_some(equal)}, so "
+                f"{each.strategy} differs from the baseline by the same amount in all seeds in {some(equal)}, so "
                 "there is no t-test"
             )
     return found
@@ -102,9 +102,12 @@ def _distances(section: Section) -> list[str]:
     if not section.targets:
         return []
     if not section.distances:
-        return [f"no distances from {section.table.source} are known, so languages are not split and not ranked"]
+        return [
+            f"no distances from {section.table.source} are known, so languages are not split into close and distant "
+            "(--distances takes a file)"
+        ]
     unknown = [code for code in section.targets if code not in section.distances]
-    return [f"no distance is known for {_some(unknown)}, left out of the halves and the correlation"] if unknown else []
+    return [f"no distance is known for {some(unknown)}, left out of the halves and the correlation"] if unknown else []
 
 
 def _languages(section: Section) -> list[str]:
@@ -122,9 +125,9 @@ def _by(scores: Iterable[Score], key: Any) -> dict[Any, list[Score]]:
 
 
 def _runs(scores: Sequence[Score]) -> str:
-    return _some([f"{score.strategy} s{score.seed}" for score in scores], 4)
+    return some([f"{score.strategy} s{score.seed}" for score in scores], 4)
 
 
-def _some(items: Sequence[Any], most: int = _MOST) -> str:
+def some(items: Sequence[Any], most: int = MOST) -> str:
     shown = ", ".join(map(str, items[:most]))
     return f"{shown} and {len(items) - most} more" if len(items) > most else shown

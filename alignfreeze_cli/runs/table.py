@@ -39,6 +39,11 @@ class Score:
     scoring: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
+    @property
+    def run(self) -> tuple[str, str, int, bool]:
+        """What the score is of, but for the task."""
+        return self.model, self.strategy, self.seed, self.control
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -185,7 +190,13 @@ def markdown(table: Table) -> str:
         for row in rows:
             name = row.strategy if row.seeds == table.seeds else f"{row.strategy} ({row.seeds} of {table.seeds} seeds)"
             lines.append([name, *("–" if cell is None else str(cell) for cell in row.cells)])
-    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    return grid(lines[0], lines[1:])
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with the columns lined up: the first to the left, the others to the right."""
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(header))]
     texts = ["| " + " | ".join(_align(line, widths)) + " |" for line in lines]
     rule = (
         "|" + "|".join("-" * (width + 2) if n == 0 else "-" * (width + 1) + ":" for n, width in enumerate(widths)) + "|"
