@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -52,15 +53,21 @@ class Scored:
 class Windows(ABC):
     """Examples as a model reads them. A window is one row of a batch; a long example may need several.
 
-    `lengths`: subwords of each window, special tokens included. `weights`: loss terms of each window.
+    `lengths`: subwords of each window, special tokens included. `weights`: loss terms of each window. `notes`: what a
+    user should know about examples that did not fit, with their number.
     """
 
     lengths: np.ndarray
     weights: np.ndarray
+    notes: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
     def collate(self, indices: np.ndarray) -> dict[str, Any]:
         """A batch of some windows, padded to the longest: tensors, also in nested dicts, that move to a device."""
+
+    def for_training(self) -> Windows:
+        """The windows to learn from; DataError if there are none."""
+        return self
 
 
 class Task(ABC):

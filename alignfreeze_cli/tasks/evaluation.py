@@ -19,10 +19,10 @@ from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Scored, Task, Windows
-from alignfreeze_cli.tasks.models import check_length, load_model
+from alignfreeze_cli.tasks.models import load_model, window_length
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-from alignfreeze_cli.tasks.sources import Source, find_sources
+from alignfreeze_cli.tasks.sources import Source, find_sources, tell
 
 CPU_BATCH_TOKENS = 512
 GPU_BATCH_TOKENS = 65536
@@ -41,7 +41,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     complaints = settings.foreign_options(task)
     if complaints:
         raise SettingsError("; ".join(complaints) + ".")
-    max_length = check_length(settings.max_length or task.evaluation_length, architecture(skeleton(resolved.path)))
+    max_length = window_length(settings.max_length, task.evaluation_length, architecture(skeleton(resolved.path)))
     options = task.chosen_options(settings, made["options"])
     languages = settings.languages or (made["language"], *(x for x in task.languages if x != made["language"]))
     sources = find_sources(task, languages, settings.data, "test", "--data", console)
@@ -60,12 +60,13 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
             for source in sources:
                 examples = task.read(source.paths, source.language, options)
                 windows = task.encode(examples, tokenizer, labels, max_length, options)
+                tell(windows.notes, source, console)
                 answers = run(model, task, windows, budget, device)
                 scored = task.score(examples, windows, answers, labels, options)
                 if not scored.count:
                     raise DataError(f"holds no {task.unit} to score", source.paths[0])
                 write_predictions(scored, work.path / "predictions" / f"{source.language}.parquet")
-                scores[source.language] = _entry(task, scored, len(examples), source)
+                scores[source.language] = _entry(task, scored, len(examples), windows.notes, source)
                 progress.advance(note=f"{source.language} {scored.metrics[task.metric]:.4f}")
         summary = summarise(task, scores, made["language"], options, max_length)
         (work.path / "scores.json").write_text(
@@ -157,7 +158,7 @@ def write_predictions(scored: Scored, path: Path) -> None:
     pq.write_table(pa.table(scored.table), path)
 
 
-def _entry(task: Task, scored: Scored, examples: int, source: Source) -> dict[str, Any]:
+def _entry(task: Task, scored: Scored, examples: int, notes: Mapping[str, int], source: Source) -> dict[str, Any]:
     """What `scores.json` says of one language."""
     return {
         "metric": task.metric,
@@ -165,6 +166,7 @@ def _entry(task: Task, scored: Scored, examples: int, source: Source) -> dict[st
         "scored": scored.count,
         "examples": examples,
         "metrics": scored.metrics,
+        **({"notes": dict(notes)} if notes else {}),
         "data": source.described(),
     }
 

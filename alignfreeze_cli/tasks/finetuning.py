@@ -18,10 +18,10 @@ from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
 from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.tasks.models import build_model, check_length, save_model
+from alignfreeze_cli.tasks.models import build_model, save_model, window_length
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
-from alignfreeze_cli.tasks.sources import find_sources
+from alignfreeze_cli.tasks.sources import find_sources, tell
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 from alignfreeze_cli.training.schedules import published_rate
@@ -38,7 +38,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     task = find_task(settings.task)
     encoder = resolve_encoder(settings.model)
     outlined = architecture(skeleton(encoder.path))
-    max_length = check_length(settings.max_length or task.train_length, outlined)
+    max_length = window_length(settings.max_length, task.train_length, outlined)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
     frozen = FreezePlan.parse(settings.freeze).resolve(outlined.n_blocks, outlined.n_blocks - 1)
     rate = settings.learning_rate or published_rate(outlined.family)
@@ -58,8 +58,9 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         tokenizer = load_tokenizer(encoder.path)
         with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
-            windows = task.encode(examples, tokenizer, labels, max_length, options)
+            windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()
             progress.advance(len(examples))
+        tell(windows.notes, source, console)
         steps = settings.steps or math.ceil(
             (settings.epochs or task.epochs) * math.ceil(len(windows.lengths) / settings.batch_size)
         )
@@ -119,6 +120,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "epochs": round(steps * settings.batch_size / len(windows.lengths), 3),
             "examples": count,
             "windows": len(windows.lengths),
+            **({"notes": dict(windows.notes)} if windows.notes else {}),
             "first-loss": trained.first_loss,
             "last-loss": trained.last_loss,
             "tokens-per-second": round(trained.tokens_per_second, 1),

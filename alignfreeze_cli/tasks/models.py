@@ -52,13 +52,18 @@ def save_model(model: Any, source: Path, folder: Path) -> None:
     copy_tokenizer(source, folder)
 
 
-def check_length(max_length: int, outlined: Architecture) -> int:
-    """`max_length` itself; raises SettingsError if the model has no positions for it."""
-    if max_length > outlined.max_length:
+def window_length(wanted: int | None, usual: int, outlined: Architecture) -> int:
+    """The wanted length of a window; if none is wanted, the usual one, or what the model has positions for.
+
+    Raises SettingsError if the wanted length is more than that.
+    """
+    if wanted is None:
+        return min(usual, outlined.max_length)
+    if wanted > outlined.max_length:
         raise SettingsError(
-            f"--max-length {max_length} is more than the {outlined.max_length} subwords this model has positions for."
+            f"--max-length {wanted} is more than the {outlined.max_length} subwords this model has positions for."
         )
-    return max_length
+    return wanted
 
 
 def _from_pretrained(folder: Path, task: Task, **named: Any) -> tuple[Any, list[str]]:

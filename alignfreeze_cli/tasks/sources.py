@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,12 @@ def find_sources(
         console.info(f"Fetching {task.data} from {repository}")
         folders[repository] = pull(repository, patterns, "dataset")
     return [_from_hub(language, split, files, *folders[_reference(files)]) for language, files in wanted.items()]
+
+
+def tell(notes: Mapping[str, int], source: Source, console: Console) -> None:
+    """Say what became of examples that did not fit (`Windows.notes`)."""
+    for note, count in notes.items():
+        console.warn(f"{source.title}: {note}: {count:,}")
 
 
 def find_file(pattern: str, language: str, option: str) -> Path:
