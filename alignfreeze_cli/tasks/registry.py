@@ -7,8 +7,9 @@ from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.ner import NerTask
 from alignfreeze_cli.tasks.pos import PosTask
+from alignfreeze_cli.tasks.qa import QaTask
 
-TASKS: dict[str, Task] = {task.name: task for task in (PosTask(), NerTask())}
+TASKS: dict[str, Task] = {task.name: task for task in (PosTask(), NerTask(), QaTask())}
 
 
 def find_task(name: str) -> Task:

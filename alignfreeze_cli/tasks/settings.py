@@ -10,6 +10,7 @@ from alignfreeze_cli.settings import StepSettings, setting
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
+from alignfreeze_cli.tasks.qa import QaOptions
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
 
@@ -17,7 +18,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskOptions(PosOptions, NerOptions, TaggingOptions, StepSettings):
+class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSettings):
     """The options of single tasks, gathered: every task's own dataclass is a base here.
 
     An option that is not set stays out of records and identities, so a new task changes nothing for the others.

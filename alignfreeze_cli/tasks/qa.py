@@ -1,0 +1,229 @@
+"""Question answering: the words of a passage that answer a question (SQuAD 1.1), in windows over long passages.
+
+A window holds the question and a part of the passage. Consecutive windows overlap, by a third of their length unless
+`--qa-stride` says otherwise (32 of 96 subwords in training, 128 of 384 in evaluation, as published), so that an answer
+cut by one border stands whole in the next window. In training the first right answer of a question is the target, and
+a window that does not hold it whole points at the first token, [CLS], as published. In evaluation the most probable
+span of all windows of a question is its answer; "no answer" is not one.
+
+Questions are cut to 64 subwords. One that leaves no room for more of the passage than an overlap gets no window: it is
+left out of training, and scores 0 in evaluation. Both are counted and told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.settings import nearest, setting
+from alignfreeze_cli.tasks.answers import SCORINGS, best_spans
+from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
+from alignfreeze_cli.tasks.qa_windows import QaWindows, cut_windows
+from alignfreeze_cli.tasks.squad import Question, read_squad
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+XQUAD = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+"""The languages of XQuAD besides English, in the paper's order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QaOptions:
+    """Settings that only this task reads."""
+
+    qa_scoring: str | None = setting(
+        None,
+        choices=tuple(SCORINGS),
+        help="How answers are compared. squad: SQuAD v1.1, the best of all right answers. mlqa: punctuation, articles "
+        "and words of each language. published: the first right answer only, lower F1 and no normalisation of exact "
+        "matches outside English, as in the paper's numbers. [default: squad; in evaluate as the model was trained]",
+    )
+    qa_stride: int | None = setting(
+        None,
+        help="Subwords of a passage that a window shares with the next one. [default: a third of --max-length]",
+        minimum=0,
+        metavar="SUBWORDS",
+    )
+    max_answer_length: int | None = setting(
+        None,
+        help="Longest answer to give, in subwords; the paper's evaluation had 15. "
+        "[default: 30; in evaluate as the model was trained]",
+        minimum=1,
+        metavar="SUBWORDS",
+    )
+    answer_borders: str | None = setting(
+        None,
+        choices=("subwords", "words"),
+        help="Where an answer begins and ends: at the subwords that were found, or stretched to whole words of the "
+        "tokenizer, as published: with SentencePiece (XLM-R) all that stands between two spaces, punctuation too. "
+        "[default: subwords; in evaluate as the model was trained]",
+    )
+    empty_windows: str | None = setting(
+        None,
+        choices=("keep", "drop"),
+        help="Training windows without the whole answer: keep them, pointing at the first token, as published, or drop "
+        "them. [default: keep]",
+    )
+
+
+class QaTask(Task):
+    """Extractive question answering; the main metric is F1 over the words of the answers."""
+
+    name = "qa"
+    title = "question answering"
+    auto_class = "AutoModelForQuestionAnswering"
+    pipeline_tag = "question-answering"
+    metric = "f1"
+    unit = "questions"
+    languages = XQUAD
+    evaluation_length = 384
+    epochs = 2
+    data = "SQuAD and XQuAD"
+    licence = "CC BY-SA 4.0"
+    citation = """@inproceedings{rajpurkar-etal-2016-squad,
+  title = {{SQ}u{AD}: 100,000+ Questions for Machine Comprehension of Text},
+  author = {Rajpurkar, Pranav and Zhang, Jian and Lopyrev, Konstantin and Liang, Percy},
+  booktitle = {Proceedings of the 2016 Conference on Empirical Methods in Natural Language Processing},
+  year = {2016},
+  pages = {2383--2392},
+  doi = {10.18653/v1/D16-1264}
+}
+@inproceedings{artetxe-etal-2020-cross,
+  title = {On the Cross-lingual Transferability of Monolingual Representations},
+  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
+  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics},
+  year = {2020},
+  pages = {4623--4637},
+  doi = {10.18653/v1/2020.acl-main.421}
+}"""
+    options = (QaOptions,)
+    defaults: ClassVar[dict[str, Any]] = {
+        "qa_scoring": "squad",
+        "qa_stride": None,
+        "max_answer_length": 30,
+        "answer_borders": "subwords",
+        "empty_windows": "keep",
+    }
+
+    def chosen_options(self, settings: Any, trained_with: Options | None = None) -> dict[str, Any]:
+        """As for every task, but evaluation, whose windows are longer, does not overlap them as training did."""
+        inherited = {name: value for name, value in (trained_with or {}).items() if name != "qa_stride"}
+        return super().chosen_options(settings, inherited)
+
+    def hub_files(self, language: str, split: str) -> HubFiles:
+        """English is SQuAD's, whose validation split stands for the test split, which is secret."""
+        if language == "en":
+            part = "train" if split == "train" else "validation"
+            return HubFiles("rajpurkar/squad", f"plain_text/{part}-*.parquet")
+        if split == "train":
+            raise SettingsError(f"There is no default training data for {language!r}, only for en; name a file.")
+        if language not in XQUAD:
+            raise SettingsError(f"XQuAD has no {language!r}" + nearest(language, ("en", *XQUAD)) + "; name a file.")
+        return HubFiles("google/xquad", f"xquad.{language}/validation-*.parquet")
+
+    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Question]:
+        return [question for path in paths for question in read_squad(path, language)]
+
+    def labels(self, options: Options) -> tuple[str, ...]:
+        return ()
+
+    def encode(
+        self, examples: Sequence[Question], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
+    ) -> QaWindows:
+        """Raises DataError if no question leaves room for its passage."""
+        overlap = max_length // 3 if options["qa_stride"] is None else options["qa_stride"]
+        return cut_windows(
+            examples,
+            tokenizer,
+            max_length,
+            overlap,
+            whole_words=options["answer_borders"] == "words",
+            keep_empty=options["empty_windows"] == "keep",
+        )
+
+    def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
+        """Mean of the cross-entropies of first and last position, summed over windows.
+
+        Padding takes no part in it, so that a window counts the same in any batch.
+        """
+        from torch.nn import functional as F
+
+        start, end = _logits(model, batch)
+        first, last = batch["gold"].unbind(1)
+        return (F.cross_entropy(start, first, reduction="sum") + F.cross_entropy(end, last, reduction="sum")) / 2
+
+    def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
+        """The logits of first and last position, (2, windows, positions)."""
+        import torch
+
+        answers: np.ndarray = torch.stack(_logits(model, batch)).cpu().numpy()
+        return answers
+
+    def score(
+        self,
+        examples: Sequence[Question],
+        windows: Windows,
+        answers: Sequence[tuple[np.ndarray, Any]],
+        labels: Sequence[str],
+        options: Options,
+    ) -> Scored:
+        """A row per question, whether its identifier is unique or not; `start` is -1 where there was no window."""
+        import numpy as np
+
+        assert isinstance(windows, QaWindows)
+        found = np.full(len(windows.question), -np.inf)
+        spans = np.zeros((len(found), 2), dtype=np.int64)  # code points
+        for indices, (start, end) in answers:
+            first = windows.first[indices]
+            count = windows.end[indices] - windows.begin[indices]
+            found[indices], low, high = best_spans(start, end, first, count, options["max_answer_length"])
+            tokens = windows.begin[indices] - first
+            spans[indices] = np.stack([windows.spans[tokens + low, 0], windows.spans[tokens + high, 1]], 1)
+        order = np.lexsort([-np.arange(len(found)), found])  # ascending, so that the best is written last
+        best = np.full(len(examples), -1)
+        best[windows.question[order]] = order
+
+        compare = SCORINGS[options["qa_scoring"]]
+        table: dict[str, list[Any]] = {
+            name: [] for name in ("id", "question", "prediction", "start", "references", self.metric, "exact_match")
+        }
+        for example, window in zip(examples, best.tolist(), strict=True):
+            start, end = spans[window].tolist() if window >= 0 else (-1, -1)
+            prediction = example.context[start:end] if window >= 0 else ""
+            references = [answer.text for answer in example.answers]
+            exact, f1 = compare(prediction, references, example.language) if window >= 0 else (0.0, 0.0)
+            row = (example.identifier, example.text, prediction, start, references, f1, exact)
+            for column, value in zip(table.values(), row, strict=True):
+                column.append(value)
+        metrics = {name: float(np.mean(table[name])) for name in (self.metric, "exact_match")} if examples else {}
+        return Scored(metrics, len(examples), table)
+
+    def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        """F1 of the question, 1."""
+        import numpy as np
+
+        f1 = np.asarray(table[self.metric], dtype=np.float64)
+        return np.stack([f1, np.ones(len(f1))], axis=1)
+
+    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
+        return share(sums[..., 0], sums[..., 1])
+
+
+def _logits(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """First and last position's logits in fp32, (windows, positions) each; minus infinity in the padding."""
+    inputs = dict(batch["inputs"])
+    # Tokenizers may tell types to models that have none (DistilBERT) or a single one (RoBERTa).
+    config: Any = getattr(model, "module", model).config
+    if getattr(config, "type_vocab_size", 0) < 2:
+        inputs.pop("token_type_ids", None)
+    outputs = model(**inputs)
+    padding = inputs["attention_mask"] == 0
+    return (
+        outputs.start_logits.float().masked_fill(padding, -float("inf")),
+        outputs.end_logits.float().masked_fill(padding, -float("inf")),
+    )

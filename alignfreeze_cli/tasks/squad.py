@@ -1,0 +1,144 @@
+"""Reader of questions about passages: SQuAD 1.1 JSON, and the Parquet files that the Hub holds of SQuAD and XQuAD.
+
+    {"data": [{"paragraphs": [{"context": "…", "qas": [
+        {"id": "…", "question": "…", "answers": [{"text": "…", "answer_start": 12}]}]}]}]}
+
+`answer_start` counts Unicode code points from 0. Parquet has a row per question with the columns `id`, `question`,
+`context` and `answers` (two lists, `text` and `answer_start`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.tasks.parquet import read_columns
+
+MOST_STRIPPED = 8  # code points; the passages of XQuAD begin with two spaces at most
+
+
+class Answer(NamedTuple):
+    """A right answer: `context[start : start + len(text)] == text`, in code points."""
+
+    start: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a passage. Identifiers need not be unique (those of TyDi QA are not)."""
+
+    identifier: str
+    text: str
+    context: str
+    answers: tuple[Answer, ...]
+    language: str
+
+
+def read_squad(path: Path, language: str) -> list[Question]:
+    """The questions of a file in its order.
+
+    Raises DataError, with file and question, for what is no SQuAD 1.1 data: something missing or of the wrong type,
+    questions without an answer (SQuAD 2.0) or with an empty one (files published without their answers), and an answer
+    that does not stand where `answer_start` says.
+    """
+    found = list(_read_parquet(path, language) if path.suffix == ".parquet" else _read_json(path, language))
+    if not found:
+        raise DataError("holds no question", path)
+    if not any(answer.text.strip() for question in found for answer in question.answers):
+        raise DataError(
+            "has no answer to any question, as files have whose answers are kept secret; it can't be learned from or "
+            "scored",
+            path,
+        )
+    for number, question in enumerate(found, 1):
+        _check(question, f"question {question.identifier!r} (number {number})", path)
+    return found
+
+
+def _check(question: Question, name: str, path: Path) -> None:
+    if not question.answers:
+        raise DataError(
+            f"{name} has no answer, as in SQuAD 2.0; only SQuAD 1.1 is read, where every question has one", path
+        )
+    for start, text in question.answers:
+        if not text.strip():
+            raise DataError(f"{name} has an empty answer", path)
+        stands = question.context[start : start + len(text)] if start >= 0 else ""
+        if stands != text:
+            raise DataError(
+                f"the answer {text[:40]!r} of {name} does not stand at answer_start {start}, where the context has "
+                f"{stands[:40]!r}; answer_start counts Unicode code points from 0",
+                path,
+            )
+
+
+def _read_json(path: Path, language: str) -> Iterator[Question]:
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})", path) from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"is not JSON ({error.msg}, column {error.colno})", path, error.lineno) from None
+    number = 0
+    for article, part in enumerate(_get(content, "data", list, "the file", path), 1):
+        for place, paragraph in enumerate(_get(part, "paragraphs", list, f"article {article}", path), 1):
+            where = f"paragraph {place} of article {article}"
+            context = _get(paragraph, "context", str, where, path)
+            for item in _get(paragraph, "qas", list, where, path):
+                number += 1
+                where = f"question number {number}"
+                identifier = _get(item, "id", (str, int), where, path)
+                if item.get("is_impossible"):
+                    raise DataError(
+                        f"question {identifier!r} (number {number}) is marked is_impossible, as in SQuAD 2.0; only "
+                        "SQuAD 1.1 is read, where every question has an answer: leave such questions out",
+                        path,
+                    )
+                answers = tuple(
+                    Answer(_get(answer, "answer_start", int, where, path), _get(answer, "text", str, where, path))
+                    for answer in _get(item, "answers", list, where, path)
+                )
+                text = _get(item, "question", str, where, path)
+                yield Question(str(identifier), text, context, answers, language)
+
+
+def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path: Path) -> Any:
+    """`mapping[key]` if it is of that kind."""
+    value = mapping.get(key) if isinstance(mapping, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        names = {list: "a list", str: "a text", int: "a whole number"}
+        wanted = names[kind if isinstance(kind, type) else kind[0]]
+        raise DataError(f"{where} has no {key!r} that is {wanted}; SQuAD 1.1 JSON is needed", path)
+    return value
+
+
+def _read_parquet(path: Path, language: str) -> Iterator[Question]:
+    rows = read_columns(path, ("id", "question", "context", "answers"), "question").to_pylist()
+    for number, row in enumerate(rows, 1):
+        try:
+            given = zip(row["answers"]["answer_start"], row["answers"]["text"], strict=True)
+            answers = tuple(Answer(int(start), str(text)) for start, text in given)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"row {number} has no answers with the lists answer_start and text ({error})", path
+            ) from error
+        yield _unstripped(Question(str(row["id"]), row["question"], row["context"], answers, language))
+
+
+def _unstripped(question: Question) -> Question:
+    """The question with its answers where they stand.
+
+    The Hub's XQuAD has lost the spaces with which some passages began, and the answers there start too late by as many.
+    """
+    for lost in range(MOST_STRIPPED + 1):
+        moved = tuple(Answer(start - lost, text) for start, text in question.answers)
+        if all(start >= 0 and question.context.startswith(text, start) for start, text in moved):
+            return replace(question, answers=moved)
+    return question
