@@ -3,7 +3,8 @@
 The arrays lie in `$ALIGNFREEZE_CACHE` (default `~/.cache/alignfreeze`), in a folder named after a digest of the pairs
 file, the tokenizer and the settings that shape them, so nothing there is ever stale and all of it may be deleted at
 any time. A run that needs a small part of a large corpus (OPUS-100 has a million pairs for most languages) encodes a
-random sample that holds at least a quarter more pairs than it will draw, instead of everything; `sample_size` decides.
+random sample that holds at least a quarter more pairs than it will draw, instead of everything; `sample_size` decides
+(and `material.py` which pairs).
 
 What is encoded (reference, section 3): each side for itself, cut at `max_length` subwords; words of which nothing is
 left are removed and the links renumbered; a pair without links is dropped. Special tokens are no words.
@@ -26,13 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignfreeze_cli.artifacts.cache import cache_folder
-from alignfreeze_cli.encoder.sampling import random
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Language, Pair, PairsFolder
 from alignfreeze_cli.progress import Console
 
 LONE_PIECE = "▁"  # the mark of a word's beginning in SentencePiece vocabularies, where it became a subword of its own
-_FORMAT = 1  # raised when the arrays change, so that older ones are not read
+_FORMAT = 2  # raised when the arrays change, so that older ones are not read
 _CHUNK = 1000
 _NAMES = ("ids", "ids_at", "words", "words_at")
 
@@ -56,6 +56,7 @@ class EncodedPairs:
     target: Side
     links: NDArray[np.int32]  # (links, 2) word numbers within their sentences
     links_at: NDArray[np.int64]  # (pairs + 1,)
+    row: NDArray[np.int64]  # (pairs,) which pair of the folder it is, counted from 0, ascending
     rows: int  # pairs in the folder
     read: int  # pairs that were encoded to find the usable ones
 
@@ -86,54 +87,58 @@ def encode_pairs(
     tokenizer_key: str,
     max_length: int,
     lone_pieces: str = "keep",
-    sample: int | None = None,
-    seed: int = 0,
+    rows: NDArray[np.int64] | None = None,
     console: Console | None = None,
 ) -> EncodedPairs:
     """The encoded pairs of one file, from the cache or made now.
 
     `digest` is that of the file, `tokenizer_key` that of the tokenizer (`tokenizer_digest`, slow for large ones).
-    `sample`: number of pairs to encode, chosen at random by `seed` (None: all). `lone_pieces`: a lone `▁` in front of a
-    word's other subwords stays in the input under "keep", but the word is read from the next subword on; "delete"
-    removes every lone `▁` as published, and with it the words that consist of nothing else. Raises SettingsError if
-    the cache cannot be written, OSError if the disk is full.
+    `rows`: which pairs to encode, ascending numbers (None: all). `lone_pieces`: a lone `▁` in front of a word's other
+    subwords stays in the input under "keep", but the word is read from the next subword on; "delete" removes every
+    lone `▁` as published, and with it the words that consist of nothing else. Raises SettingsError if the cache cannot
+    be written, OSError if the disk is full.
     """
-    rows = None if sample is None or sample >= language.rows else sample
+    if rows is not None and len(rows) == language.rows:
+        rows = None
+    count = language.rows if rows is None else len(rows)
     key = {
         "format": _FORMAT,
         "pairs": digest,
         "tokenizer": tokenizer_key,
         "max_length": max_length,
         "lone_pieces": lone_pieces,
-        "sample": None if rows is None else [rows, seed],
+        "rows": None if rows is None else hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
     }
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "encoded" / name
     if not path.is_dir():
-        indices = None
-        if rows is not None:
-            generator = random(seed, f"sample {language.target}")
-            indices = np.sort(generator.choice(language.rows, rows, replace=False)).tolist()
-        pairs = folder.read(language.target, indices)
-        with (console or Console()).task(f"encoding {language.target}", rows or language.rows, "pairs") as task:
-            parts = []
+        pairs = folder.read(language.target, None if rows is None else rows.tolist())
+        numbers = np.arange(count) if rows is None else rows
+        with (console or Console()).task(f"encoding {language.target}", count, "pairs") as task:
+            parts: list[dict[str, NDArray[Any]]] = []
+            done = 0
             while chunk := list(islice(pairs, _CHUNK)):
-                parts.append(_encode(chunk, tokenizer, max_length, lone_pieces))
+                parts.append(_encode(chunk, numbers[done : done + len(chunk)], tokenizer, max_length, lone_pieces))
+                done += len(chunk)
                 task.advance(len(chunk))
         _store(path, _joined(parts))
-    return _opened(path, language.target, language.rows, rows or language.rows)
+    return _opened(path, language.target, language.rows, count)
 
 
 def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
-    """The pairs of several folders for the same language, one after the other."""
+    """The pairs of several folders for the same language, one after the other; their rows are counted on."""
     if len(parts) == 1:
         return parts[0]
+    before = np.cumsum([0, *(part.rows for part in parts)])
     arrays = _joined([_arrays(part) for part in parts])
+    arrays["row"] = np.concatenate([part.row + first for part, first in zip(parts, before[:-1], strict=True)])
     return _from_arrays(arrays, parts[0].language, sum(p.rows for p in parts), sum(p.read for p in parts))
 
 
-def _encode(pairs: Sequence[Pair], tokenizer: Any, max_length: int, lone_pieces: str) -> dict[str, NDArray[Any]]:
-    """The arrays of some pairs, unusable ones left out; names as `_arrays` gives them."""
+def _encode(
+    pairs: Sequence[Pair], rows: NDArray[np.int64], tokenizer: Any, max_length: int, lone_pieces: str
+) -> dict[str, NDArray[Any]]:
+    """The arrays of some pairs and their rows, unusable ones left out; names as `_arrays` gives them."""
     sides, numbers = {}, {}
     for name in ("source", "target"):
         texts = [getattr(pair, name) for pair in pairs]
@@ -149,6 +154,7 @@ def _encode(pairs: Sequence[Pair], tokenizer: Any, max_length: int, lone_pieces:
     counts = np.bincount(pair_of, minlength=len(pairs))
     usable = counts > 0
     arrays: dict[str, NDArray[Any]] = {"links": links.astype(np.int32), "links_at": _offsets(counts[usable])}
+    arrays["row"] = rows[usable]
     for name, side in sides.items():
         kept_ids, kept_words = (np.repeat(usable, np.diff(at)) for at in (side.ids_at, side.words_at))
         arrays[f"{name}.ids"] = side.ids[kept_ids]
@@ -199,7 +205,7 @@ def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _arrays(pairs: EncodedPairs) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {"links": pairs.links, "links_at": pairs.links_at}
+    arrays: dict[str, NDArray[Any]] = {"links": pairs.links, "links_at": pairs.links_at, "row": pairs.row}
     for side in ("source", "target"):
         for name in _NAMES:
             arrays[f"{side}.{name}"] = getattr(getattr(pairs, side), name)
@@ -208,7 +214,7 @@ def _arrays(pairs: EncodedPairs) -> dict[str, NDArray[Any]]:
 
 def _from_arrays(arrays: dict[str, NDArray[Any]], language: str, rows: int, read: int) -> EncodedPairs:
     source, target = (Side(*(arrays[f"{side}.{name}"] for name in _NAMES)) for side in ("source", "target"))
-    return EncodedPairs(language, source, target, arrays["links"], arrays["links_at"], rows, read)
+    return EncodedPairs(language, source, target, arrays["links"], arrays["links_at"], arrays["row"], rows, read)
 
 
 def _joined(parts: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
@@ -217,7 +223,7 @@ def _joined(parts: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]
         empty = np.zeros((0, 2), dtype=np.int32)
         at = np.zeros(1, dtype=np.int64)
         none = Side(empty[:, 0], at, empty, at)
-        return _arrays(EncodedPairs("", none, none, empty, at, 0, 0))
+        return _arrays(EncodedPairs("", none, none, empty, at, at[:0], 0, 0))
     joined = {}
     for name in parts[0]:
         if name.endswith("_at"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from alignfreeze_cli.artifacts.digests import file_digest
 from alignfreeze_cli.encoder.batches import Drawn
 from alignfreeze_cli.encoder.encoded import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
 from alignfreeze_cli.encoder.loading import load_tokenizer
-from alignfreeze_cli.encoder.sampling import Schedule, Usage, random, schedule, steps_for
+from alignfreeze_cli.encoder.sampling import Schedule, Usage, draws_of, random, schedule, steps_for
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.folder import Language, PairsFolder, open_pairs
@@ -38,7 +38,7 @@ class Material:
     """The encoded pairs of all languages and what becomes of them; the lists go by language."""
 
     pairs: list[EncodedPairs]
-    training: list[NDArray[np.int64]]  # pairs to train on
+    training: list[NDArray[np.int64]]  # pairs to train on, in the order of the first pass
     partners: list[NDArray[np.int64]]  # for each of them the pair that its target sentence comes from
     held_out: list[NDArray[np.int64]]  # pairs of the probe
     draws: Schedule
@@ -50,6 +50,10 @@ class Material:
             Drawn(self.pairs[language], int(self.training[language][number]), int(self.partners[language][number]))
             for language, number in self.draws.batch(step)
         ]
+
+    def first(self, steps: int) -> Material:
+        """What a run of so many steps would draw."""
+        return replace(self, draws=self.draws.first(steps))
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What each language had and gave, as it stands in the record."""
@@ -99,68 +103,33 @@ def languages(folders: Sequence[Input], targets: Sequence[str], option: str = "-
 def gather(
     settings: RealignSettings, console: Console, model: Path, sources: dict[str, list[Source]], processes: int
 ) -> Material:
-    """Encode the pairs, hold some out for the probe, and plan every draw of the run."""
-    tokenizer = load_tokenizer(model)
-    key = tokenizer_digest(tokenizer)
-    steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
-    rows = {name: sum(source.language.rows for source in some) for name, some in sources.items()}
-    pairs = []
-    for name, some in sources.items():
-        share = rows[name] / sum(rows.values()) if settings.sampling == "proportional" else 1 / len(rows)
-        parts = []
-        for source in some:
-            sample = None
-            if steps is not None:
-                part = source.language.rows / max(1, rows[name])
-                needed = int((steps * settings.batch_size * share + settings.probe_pairs) * part) + 1
-                sample = sample_size(needed, source.language.rows)
-            parts.append(
-                encode_pairs(
-                    source.folder,
-                    source.language,
-                    source.digest,
-                    tokenizer,
-                    key,
-                    settings.max_length,
-                    settings.lone_pieces,
-                    sample,
-                    settings.seed,
-                    console,
-                )
-            )
-        joined = join(parts)
-        if len(joined):
-            pairs.append(joined)
-        else:
-            console.warn(f"{name}: none of the {joined.rows:,} pairs can be used, so the language is left out.")
-    if not pairs:
-        raise DataError("no pair can be used: none has a link between words that the tokenizer keeps.")
+    """Encode the pairs, hold some out for the probe, and plan every draw of the run.
 
+    A language's pairs are drawn, and before that held out, in a random order of all its pairs, of which as much is
+    encoded as the run needs. So what happens at a step does not depend on how many follow: the beginning of a long run
+    is a short one.
+    """
+    tokenizer = load_tokenizer(model)
+    steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
+    stock = _stock(settings, console, tokenizer, sources, steps)
+    if not stock:
+        raise DataError("no pair can be used: none has a link between words that the tokenizer keeps.")
     held_out, training, partners = [], [], []
-    for some_pairs in pairs:
-        order = random(settings.seed, f"probe {some_pairs.language}").permutation(len(some_pairs))
-        held = min(settings.probe_pairs, len(some_pairs) // 10)
+    for _, order in stock:
+        held = min(settings.probe_pairs, len(order) // 10)
         held_out.append(np.sort(order[:held]))
-        kept = np.sort(order[held:])
-        training.append(kept)
-        partners.append(_next_in_ring(kept, settings.seed) if settings.links == "shuffled" else kept)
+        training.append(order[held:])
+        partners.append(_strangers(order[held:], settings.batch_size) if settings.links == "shuffled" else order[held:])
     sizes = [len(numbers) for numbers in training]
     if steps is None:
         steps = steps_for(settings.sampling, sizes, settings.batch_size, settings.epochs or 1.0)
-    draws = schedule(
-        settings.sampling,
-        [p.language for p in pairs],
-        sizes,
-        steps,
-        settings.batch_size,
-        settings.seed,
-        weights=[p.rows * len(p) / p.read for p in pairs],
-    )
+    names, rows = [pairs.language for pairs, _ in stock], [pairs.rows for pairs, _ in stock]
+    draws = schedule(settings.sampling, names, sizes, steps, settings.batch_size, settings.seed, weights=rows)
     smallest = int(np.diff(draws.starts).min())
     if smallest < processes:
         raise SettingsError(f"a batch of {smallest} pairs leaves some of the {processes} processes none; use fewer.")
     pad_id = tokenizer.pad_token_id
-    return Material(pairs, training, partners, held_out, draws, 0 if pad_id is None else pad_id)
+    return Material([pairs for pairs, _ in stock], training, partners, held_out, draws, 0 if pad_id is None else pad_id)
 
 
 def report(console: Console, settings: RealignSettings, usage: Sequence[Usage]) -> None:
@@ -181,9 +150,89 @@ def report(console: Console, settings: RealignSettings, usage: Sequence[Usage]) 
         console.warn(f"Few pairs, so they repeat often: {', '.join(starved)}; fewer --steps or more text would help.")
 
 
-def _next_in_ring(kept: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """For each pair another one, the next in a random ring: as wrong as can be, each target still used once."""
-    ring = random(seed, "ring").permutation(len(kept))
-    partner = np.empty_like(kept)
-    partner[ring] = kept[np.roll(ring, -1)]
-    return partner
+def _stock(
+    settings: RealignSettings,
+    console: Console,
+    tokenizer: Any,
+    sources: dict[str, list[Source]],
+    steps: int | None,
+) -> list[tuple[EncodedPairs, NDArray[np.int64]]]:
+    """Per language the encoded pairs, and the order in which to use them: enough for so many steps (None: all pairs).
+
+    A language of which no pair can be used is left out, and the others have its turns.
+    """
+    key = tokenizer_digest(tokenizer)
+
+    def encode(source: Source, rows: NDArray[np.int64]) -> EncodedPairs:
+        return encode_pairs(
+            source.folder,
+            source.language,
+            source.digest,
+            tokenizer,
+            key,
+            settings.max_length,
+            settings.lone_pieces,
+            rows,
+            console,
+        )
+
+    # The probe gets a tenth at most, so it must be known whether ten times as many are there. Partners lie further on.
+    beside = settings.probe_pairs + (settings.batch_size if settings.links == "shuffled" else 0)
+    while sources:
+        rows = [max(1, sum(source.language.rows for source in some)) for some in sources.values()]
+        needed: list[int | None] = [None] * len(rows)
+        if steps is not None:
+            draws = draws_of(settings.sampling, rows, steps * settings.batch_size)
+            needed = [max(10 * settings.probe_pairs, some + beside, 1) for some in draws]
+        stock = [
+            _front(some, enough, settings.seed, encode) for some, enough in zip(sources.values(), needed, strict=True)
+        ]
+        empty = {pairs.language: pairs.rows for pairs, _ in stock if not len(pairs)}
+        if not empty:
+            return stock
+        for name, count in empty.items():
+            console.warn(f"{name}: none of the {count:,} pairs can be used, so the language is left out.")
+        sources = {name: some for name, some in sources.items() if name not in empty}
+    return []
+
+
+def _front(
+    sources: Sequence[Source],
+    needed: int | None,
+    seed: int,
+    encode: Callable[[Source, NDArray[np.int64]], EncodedPairs],
+) -> tuple[EncodedPairs, NDArray[np.int64]]:
+    """The first pairs of one language in a random order of all of its rows, at least `needed` usable ones (None: all).
+
+    Gives them and their numbers in that order. The order is a function of the seed and the number of rows, so whoever
+    needs more finds the same ones first.
+    """
+    bounds = np.cumsum([0, *(source.language.rows for source in sources)])  # rows are counted through the files
+    total = int(bounds[-1])
+    order = random(seed, f"rows {sources[0].language.target}").permutation(total)
+    count = total if needed is None else sample_size(needed, total)
+    while True:
+        chosen = np.sort(order[:count])
+        cuts = np.searchsorted(chosen, bounds)
+        pairs = join(
+            [
+                encode(source, chosen[begin:end] - first)
+                for source, first, begin, end in zip(sources, bounds[:-1], cuts[:-1], cuts[1:], strict=True)
+            ]
+        )
+        if count == total or (needed is not None and len(pairs) >= needed):
+            break
+        count = sample_size(count + 1, total)
+    place = np.empty(total, dtype=np.int64)
+    place[order] = np.arange(total)
+    return pairs, np.argsort(place[pairs.row])
+
+
+def _strangers(order: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
+    """For each pair another one, whose target sentence it gets; each is used once.
+
+    It is the one a batch further on in the order, so that no batch of the first pass holds a sentence's own translation
+    beside the wrong one.
+    """
+    shift = batch_size % len(order) or min(1, len(order) - 1)
+    return np.roll(order, -shift)

@@ -1,7 +1,9 @@
 """Which pair of which language is drawn when: a function of the seed and the settings, known before the first step.
 
+What is drawn at a step does not depend on how many steps follow, so the beginning of a long run is a short one.
+
 round-robin    one pair of each language in turn; a language that has run out starts again in a new order, alone
-proportional   each language as often as its share of all pairs
+proportional   each language as often as its share of all pairs, at every moment, to less than one draw
 published      in turn, but the stream ends when one language is asked for a pair more than it has, uses what it
                has gathered as a last, smaller batch, and then repeats in the same order (reference, section 3:
                with 581 usable Tamil pairs the published runs saw under 20,000 distinct pairs)
@@ -9,9 +11,10 @@ published      in turn, but the stream ends when one language is asked for a pai
 
 from __future__ import annotations
 
+import heapq
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +43,10 @@ class Usage:
 
 @dataclass
 class Schedule:
-    """The draws of a whole run. Draw k takes the `turns[k]`-th pair (0-based, over all passes) of a language."""
+    """The draws of a whole run. Draw k takes the `turns[k]`-th pair (0-based, over all passes) of a language.
+
+    In the first pass the pairs of a language come as they are numbered, in every further one in an order of its own.
+    """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]  # usable pairs per language
@@ -49,7 +55,7 @@ class Schedule:
     starts: NDArray[np.int64]  # (steps + 1,) first draw of each step
     seed: int
     same_order: bool  # published: every pass in the order of the first
-    _orders: dict[int, tuple[int, NDArray[np.int64]]] = field(default_factory=dict, repr=False)
+    _orders: dict[int, tuple[int, NDArray[np.int64]]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def steps(self) -> int:
@@ -60,6 +66,13 @@ class Schedule:
         draws = range(self.starts[step], self.starts[step + 1])
         return [self._pair(int(self.languages[k]), int(self.turns[k])) for k in draws]
 
+    def first(self, steps: int) -> Schedule:
+        """The draws of the first so many steps."""
+        draws = self.starts[steps]
+        return replace(
+            self, languages=self.languages[:draws], turns=self.turns[:draws], starts=self.starts[: steps + 1]
+        )
+
     def usage(self) -> list[Usage]:
         drawn = np.bincount(self.languages, minlength=len(self.names)).tolist()
         reached = np.zeros(len(self.names), dtype=np.int64)
@@ -69,8 +82,8 @@ class Schedule:
 
     def _pair(self, language: int, turn: int) -> tuple[int, int]:
         repeat, position = divmod(turn, self.sizes[language])
-        if self.same_order:
-            repeat = 0
+        if repeat == 0 or self.same_order:
+            return language, position
         kept = self._orders.get(language)
         if kept is None or kept[0] != repeat:
             generator = random(self.seed, f"order {self.names[language]}", repeat)
@@ -104,7 +117,8 @@ def schedule(
 ) -> Schedule:
     """Plan `steps` batches of `batch_size` pairs. `sizes`: usable pairs per language, each at least 1.
 
-    `weights`: shares for `proportional` where `sizes` are only samples of the languages (default: the sizes).
+    `weights`: shares for `proportional` where `sizes` are only samples of the languages (default: the sizes). Where a
+    size is that of a sample it must be at least what `draws_of` says.
     """
     count = len(sizes)
     total = steps * batch_size
@@ -116,26 +130,47 @@ def schedule(
         starts = whole * length + np.minimum(rest * batch_size, length)
         place = np.arange(starts[-1], dtype=np.int64) % length
         languages, turns = place % count, place // count
-    elif sampling == "proportional":
-        shares = np.asarray(sizes if weights is None else weights, dtype=np.float64)
-        languages = _apportion(shares / shares.sum(), total)
-        random(seed, "proportional").shuffle(languages)
-        turns = _occurrence(languages, count)
     else:
-        draws = np.arange(total, dtype=np.int64)
-        languages, turns = draws % count, draws // count
+        languages = _turns(sampling, sizes if weights is None else weights, total)
+        turns = _occurrence(languages, count)
     return Schedule(
         tuple(names), tuple(sizes), languages.astype(np.int32), turns, starts, seed, sampling == "published"
     )
 
 
-def _apportion(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """`total` language numbers, sorted, as near to the shares as whole numbers can be (largest remainders)."""
-    exact = shares * total
-    counts = np.floor(exact).astype(np.int64)
-    largest = np.argsort(-(exact - counts), kind="stable")[: total - counts.sum()]
-    counts[largest] += 1
-    return np.repeat(np.arange(len(shares), dtype=np.int64), counts)
+def draws_of(sampling: str, weights: Sequence[float], draws: int) -> list[int]:
+    """How many of so many draws each language gets at most, by its weight."""
+    return np.bincount(_turns(sampling, weights, draws), minlength=len(weights)).tolist()
+
+
+def _turns(sampling: str, weights: Sequence[float], draws: int) -> NDArray[np.int64]:
+    """The languages of the draws, (draws,), as far as none runs out."""
+    if sampling == "proportional" and len(weights) > 1:
+        return _shared([weight / sum(weights) for weight in weights], draws)
+    return np.arange(draws, dtype=np.int64) % len(weights)
+
+
+def _shared(shares: Sequence[float], draws: int) -> NDArray[np.int64]:
+    """Turns such that after every draw each language has had its share of the draws to less than one.
+
+    R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32 (1980): a language is ready for its next turn
+    once its share of the draws exceeds its turns by 1/(2n-2), and of those that are ready the one goes first that would
+    be the first to have waited for too long. Then no language is ever off by more than 1 - 1/(2n-2).
+    """
+    slack = 1 / (2 * len(shares) - 2)
+    waiting = [(slack / share, language, 0) for language, share in enumerate(shares)]  # ready when
+    heapq.heapify(waiting)
+    ready: list[tuple[float, int, int]] = []  # too late when
+    languages = np.empty(draws, dtype=np.int64)
+    for draw in range(draws):
+        # Whole shares of a draw must not be missed for a rounding error.
+        while waiting and waiting[0][0] <= draw + 1 + 1e-9:
+            _, language, turn = heapq.heappop(waiting)
+            heapq.heappush(ready, ((turn + 1 - slack) / shares[language], language, turn))
+        _, language, turn = heapq.heappop(ready)
+        heapq.heappush(waiting, ((turn + 1 + slack) / shares[language], language, turn + 1))
+        languages[draw] = language
+    return languages
 
 
 def _occurrence(languages: NDArray[np.int64], count: int) -> NDArray[np.int64]:

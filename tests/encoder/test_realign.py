@@ -189,7 +189,7 @@ def test_words_move_to_their_translations_and_not_under_shuffled_links(world: Pa
         assert before["words"] == after["words"]
         assert before["chance"] == round(1 / before["words"], 6)
         last[links] = (details["last-loss"], after["accuracy"]["3"] / after["chance"])
-    assert last["given"][0] < last["shuffled"][0] - 1
+    assert last["given"][0] < last["shuffled"][0] - 0.7
     assert last["given"][1] > 3.5 > 2 > last["shuffled"][1]  # as multiples of chance
 
 

@@ -152,7 +152,7 @@ def test_the_second_time_comes_from_the_cache(tmp_path: Path, monkeypatch: pytes
     assert isinstance(again.target.ids.base, np.memmap)
 
 
-@pytest.mark.parametrize("change", [{"max_length": 9}, {"lone_pieces": "delete"}, {"sample": 8}])
+@pytest.mark.parametrize("change", [{"max_length": 9}, {"lone_pieces": "delete"}, {"rows": np.arange(8)}])
 def test_other_settings_have_their_own_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
@@ -162,13 +162,20 @@ def test_other_settings_have_their_own_place(
     assert len(list((tmp_path / "cache" / "encoded").iterdir())) == 2
 
 
-def test_a_sample_is_random_and_a_function_of_the_seed(tmp_path: Path) -> None:
+def test_only_the_rows_that_are_asked_for_are_encoded(tmp_path: Path) -> None:
+    """Of the five rows one is cut so that it has no link left."""
     pairs = sentence_pairs("de", 200)
-    samples = [encode(tmp_path / "p", pairs, sample=40, seed=seed) for seed in (1, 1, 2)]
-    assert [len(s) for s in samples] == [40, 40, 40]
-    assert (samples[0].rows, samples[0].read) == (200, 40)
-    assert np.array_equal(samples[0].source.ids, samples[1].source.ids)
-    assert not np.array_equal(samples[0].source.ids[:50], samples[2].source.ids[:50])
+    pairs[70] = Pair(["en1"] * 20, ["de1"], [(19, 0)])
+    whole = encode(tmp_path / "p", pairs)
+    some = encode(tmp_path / "p", pairs, rows=np.array([3, 5, 70, 71, 199]))
+    assert (len(some), some.rows, some.read) == (4, 200, 5)
+    assert some.row.tolist() == [3, 5, 71, 199]
+    for place, row in enumerate(some.row):
+        (number,) = np.flatnonzero(whole.row == row)
+        ids = [
+            side.ids[side.ids_at[n] : side.ids_at[n + 1]] for side, n in ((some.target, place), (whole.target, number))
+        ]
+        assert np.array_equal(*ids)
 
 
 def test_only_a_small_part_of_a_large_corpus_is_encoded() -> None:
@@ -184,6 +191,7 @@ def test_joined_folders_are_read_one_after_the_other(tmp_path: Path) -> None:
     parts = [encode(tmp_path / "a", pairs[:20]), encode(tmp_path / "b", pairs[20:])]
     joined = join(parts)
     assert (joined.rows, len(joined)) == (50, len(whole))
+    assert np.array_equal(joined.row, whole.row)
     for name in ("links", "links_at"):
         assert np.array_equal(getattr(joined, name), getattr(whole, name))
     for name in ("ids", "ids_at", "words", "words_at"):

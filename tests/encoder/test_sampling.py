@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.encoder.sampling import SAMPLINGS, Schedule, pass_length, schedule, steps_for
+from alignfreeze_cli.encoder.sampling import SAMPLINGS, Schedule, draws_of, pass_length, schedule, steps_for
 
 sizes_of_languages = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 
@@ -70,8 +70,31 @@ def test_another_language_does_not_change_the_order_of_the_others() -> None:
     assert alone == beside
 
 
-def test_the_seed_decides() -> None:
-    assert draws(plan("round-robin", [50], 5, seed=1)) != draws(plan("round-robin", [50], 5, seed=2))
+def test_the_seed_decides_the_order_of_every_further_pass() -> None:
+    one, other = (draws(plan("round-robin", [50], 25, seed=seed)) for seed in (1, 2))
+    assert one[:50] == other[:50] == [(0, pair) for pair in range(50)]
+    assert sorted(one[50:]) == sorted(other[50:])
+    assert one[50:] != other[50:]
+
+
+@given(sizes_of_languages, st.integers(1, 20), st.integers(0, 20), st.sampled_from(SAMPLINGS))
+def test_the_beginning_of_a_long_run_is_a_short_one(sizes: list[int], steps: int, more: int, sampling: str) -> None:
+    short, long = plan(sampling, sizes, steps), plan(sampling, sizes, steps + more)
+    assert [short.batch(step) for step in range(steps)] == [long.batch(step) for step in range(steps)]
+    assert long.first(steps).usage() == short.usage()
+
+
+@given(sizes_of_languages, st.integers(1, 20), st.sampled_from(SAMPLINGS), st.lists(st.integers(0, 9), min_size=5))
+def test_who_knows_as_many_pairs_as_are_drawn_draws_as_who_knows_all(
+    sizes: list[int], steps: int, sampling: str, unknown: list[int]
+) -> None:
+    """A large language is sampled: how much more of it there is must not show."""
+    names = [f"l{number}" for number in range(len(sizes))]
+    enough = draws_of(sampling, sizes, steps * 4)
+    known = [max(size, drawn) for size, drawn in zip(sizes, enough, strict=True)]
+    all_of_them = [size + more * (size >= drawn) for size, drawn, more in zip(known, enough, unknown, strict=False)]
+    partly, wholly = (schedule(sampling, names, some, steps, 4, 31, weights=sizes) for some in (known, all_of_them))
+    assert draws(partly) == draws(wholly)
 
 
 def test_published_stream_is_that_of_the_paper() -> None:
@@ -96,17 +119,16 @@ def test_published_repeats_in_the_same_order() -> None:
 
 
 @given(sizes_of_languages, st.integers(1, 40))
-def test_proportional_draws_each_language_by_its_share(sizes: list[int], steps: int) -> None:
-    planned = plan("proportional", sizes, steps)
-    total = steps * 4
-    for use, size in zip(planned.usage(), sizes, strict=True):
-        assert abs(use.drawn - total * size / sum(sizes)) <= 1
+def test_proportional_draws_each_language_by_its_share_at_every_moment(sizes: list[int], steps: int) -> None:
+    drawn = [language for language, _ in draws(plan("proportional", sizes, steps))]
+    for total in range(1, len(drawn) + 1):
+        for language, size in enumerate(sizes):
+            assert abs(drawn[:total].count(language) - total * size / sum(sizes)) < 1
 
 
 def test_proportional_goes_by_weights_where_sizes_are_samples() -> None:
     planned = schedule("proportional", ["a", "b"], [50, 50], 25, 4, 1, weights=[900, 100])
     assert [use.drawn for use in planned.usage()] == [90, 10]
-    assert sorted(of(1, draws(planned))) != list(range(10))
 
 
 @given(sizes_of_languages, st.integers(1, 20), st.sampled_from(SAMPLINGS))
