@@ -68,13 +68,15 @@ class _Paired:
         self.languages = [code for code in targets if self.of([code])]
 
     def of(self, languages: Sequence[str]) -> Gain | None:
-        """The gain in the mean over languages, over the seeds that have all of them on both sides."""
+        """The gain in the mean over languages, over the seeds that have all of them on both sides; None without any."""
+        if not languages:
+            return None
         values = [
             [100 * statistics.fmean(score.values[code] for code in languages) for score in pair]
             for pair in self.pairs
             if all(code in score.values for score in pair for code in languages)
         ]
-        if not languages or not values:
+        if not values:
             return None
         baseline, strategy = [here for here, _ in values], [there for _, there in values]
         differences = [there - here for here, there in values]

@@ -54,6 +54,7 @@ def method(settings: ReportSettings, sections: Sequence[Section]) -> tuple[str, 
         told.append(
             f"Published numbers are the authors' own runs (MIT licence; {settings.aligner} aligner, seeds 17, 23, 31, "
             "42 and 66), averaged here. The authors' code scored them, which counts other words in pos, repairs "
-            "answers in ner and has an F1 of its own in qa. The paper's tables print the deviation with n in the denominator."
+            "answers in ner and has an F1 of its own in qa. The paper's tables print the deviation with n in the "
+            "denominator."
         )
     return tuple(told)

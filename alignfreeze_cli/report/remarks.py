@@ -54,7 +54,7 @@ def _missing_seeds(section: Section, baseline: str) -> list[str]:
         lacking = sorted(set(seeds) - {score.seed for score in scores})
         if lacking:
             found.append(f"{strategy} lacks the seed{'s' * (len(lacking) > 1)} {some(lacking)}")
-        if strategy != baseline and section.comparison(strategy) is None:
+        if section.targets and strategy != baseline and section.comparison(strategy) is None:
             found.append(f"{strategy} and {baseline} have no seed with all their common languages, so are not compared")
     if found:
         found.append("what is compared are the seeds that both sides have")

@@ -15,7 +15,7 @@ class ReportSettings(StepSettings):
     """What to report on, what to compare with, and how."""
 
     runs: tuple[str, ...] = setting(
-        (), help="Run folders, or folders that hold them (runs/).", input=True, metavar="[DIR]...", argument=True
+        (), help="Run folders, or folders that hold them (runs/).", input=True, metavar="DIR", argument=True
     )
     baseline: str = setting("baseline", help="The strategy that the others are compared with.", metavar="STRATEGY")
     distances: str | None = setting(

@@ -1,0 +1,386 @@
+"""From run folders to facts: what is compared with what, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.report.collecting import collect, find_runs, report_of
+from alignfreeze_cli.report.facts import Report, Section
+from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.settings import ReportSettings
+from tests.report.runs import write
+
+# Right words of ten in four sentences; by seed.
+BASELINE = {0: {"en": [9, 9, 9, 9], "xx": [5, 5, 5, 5], "yy": [3, 3, 3, 3]}}
+BASELINE[1] = {"en": [9, 9, 9, 9], "xx": [6, 5, 5, 5], "yy": [3, 3, 3, 4]}
+BASELINE[2] = {"en": [9, 9, 9, 9], "xx": [5, 5, 5, 6], "yy": [3, 4, 3, 4]}
+FRONT = {0: {"en": [9, 9, 9, 9], "xx": [7, 7, 7, 7], "yy": [3, 3, 3, 3]}}
+FRONT[1] = {"en": [9, 9, 9, 8], "xx": [7, 7, 7, 8], "yy": [3, 3, 3, 3]}
+FRONT[2] = {"en": [9, 9, 9, 9], "xx": [8, 7, 7, 9], "yy": [4, 3, 3, 3]}
+
+
+def world(root: Path, **wishes: object) -> Path:
+    for seed in BASELINE:
+        write(root, "baseline", seed, BASELINE[seed], **wishes)  # type: ignore[arg-type]
+        write(root, "front", seed, FRONT[seed], **wishes)  # type: ignore[arg-type]
+    return root
+
+
+def made(*folders: Path, **wishes: object) -> Report:
+    settings = ReportSettings(runs=tuple(map(str, folders)), **{"resamples": 500, **wishes})  # type: ignore[arg-type]
+    return report_of(settings, collect(settings.runs))
+
+
+def only(report: Report) -> Section:
+    (section,) = report.sections
+    return section
+
+
+def said(report: Report, *parts: str) -> bool:
+    return any(all(part in note for part in parts) for note in report.notes)
+
+
+def test_means_gains_and_tests_over_seeds(tmp_path: Path) -> None:
+    section = only(made(world(tmp_path)))
+    assert section.baseline == "baseline"
+    assert section.targets == ("xx", "yy")
+    cell = section.cell("baseline", "xx")
+    assert cell
+    # 50, 52.5, 52.5 percent: mean 51.67, deviations from it -1.67, .83, .83: sqrt(4.1667 / 2).
+    assert (cell.mean, cell.deviation) == (pytest.approx(155 / 3), pytest.approx(1.4433757))
+    assert cell.population == pytest.approx(1.1785113)
+    front = section.comparison("front")
+    assert front
+    assert front.source
+    gain = front.gains["xx"]
+    # Differences 20, 20, 25: mean 21.67, deviation 2.887, t = 21.67 / (2.887 / sqrt 3) = 13, p = 1 - 13 / sqrt 171.
+    assert gain.mean == pytest.approx(65 / 3)
+    assert gain.deviation == pytest.approx(2.8867513)
+    assert gain.p == pytest.approx(1 - 13 / 171**0.5)
+    assert gain.p_corrected == pytest.approx(2 * (1 - 13 / 171**0.5))
+    assert gain.beyond == 1
+    assert front.gains["yy"].beyond == 0
+    assert front.improved == ("xx",)
+    assert front.average.mean == pytest.approx((gain.mean + front.gains["yy"].mean) / 2)
+    assert front.source.mean == pytest.approx(-2.5 / 3)
+
+
+def test_the_bootstrap_pairs_examples_and_holds_the_seeds(tmp_path: Path) -> None:
+    section = only(made(world(tmp_path)))
+    front = section.comparison("front")
+    assert front
+    gain = front.gains["xx"]
+    assert gain.interval
+    assert gain.interval_p
+    assert gain.interval_p_corrected
+    low, high = gain.interval
+    # No resample can gain less than the worst sentence or more than the best.
+    by_sentence = [
+        10 * sum(FRONT[s]["xx"][n] - BASELINE[s]["xx"][n] for s in BASELINE) / len(BASELINE) for n in range(4)
+    ]
+    assert [min(by_sentence), gain.mean, max(by_sentence)] == pytest.approx([20.0, 65 / 3, 80 / 3])
+    assert low == pytest.approx(20.0)
+    assert gain.mean < high < 80 / 3 + 1e-9
+    assert gain.interval_p == pytest.approx(2 / 501)
+    assert gain.interval_p_corrected == pytest.approx(4 / 501)
+    yy = front.gains["yy"]
+    assert yy.interval
+    assert yy.interval[0] < 0 <= yy.interval[1]
+    average = front.average
+    assert average.interval
+    assert average.interval[0] < average.mean < average.interval[1]
+
+
+def test_the_same_runs_give_the_same_report(tmp_path: Path) -> None:
+    world(tmp_path)
+    assert markdown(made(tmp_path)) == markdown(made(tmp_path))
+    assert markdown(made(tmp_path)) != markdown(made(tmp_path, seed=1))
+
+
+def test_seeds_need_not_be_read_in_order(tmp_path: Path) -> None:
+    for seed in (10, 2):
+        write(tmp_path, "baseline", seed, BASELINE[0])
+    section = only(made(tmp_path))
+    assert [score.seed for score in section.scores] == [2, 10]
+
+
+def test_runs_are_found_by_their_file_each_once(tmp_path: Path) -> None:
+    runs = world(tmp_path / "out" / "runs")
+    (tmp_path / "out" / ".hidden").mkdir()
+    (tmp_path / "out" / ".hidden" / "run.json").write_text("{}")
+    first = runs / "enc-baseline-s0"
+    assert len(find_runs([tmp_path / "out"])) == 6
+    assert find_runs([first]) == [first]
+    assert find_runs([first, runs])[0] == first
+    assert len(find_runs([first, runs, tmp_path / "out"])) == 6
+
+
+def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such folder"):
+        find_runs([tmp_path / "nowhere"])
+    with pytest.raises(DataError, match=r"holds no run \(no run\.json"):
+        find_runs([tmp_path])
+    run = write(tmp_path, "baseline", 0, BASELINE[0])
+    (run / "pos-scores" / "scores.json").unlink()
+    with pytest.raises(DataError, match="no run has scores yet"):
+        collect([tmp_path])
+
+
+def test_runs_without_scores_are_named(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "enc-front-s2" / "pos-scores" / "scores.json").unlink()
+    report = made(tmp_path)
+    assert said(report, "No scores yet for pos in enc-front-s2")
+    assert said(report, "front lacks the seed 2")
+    front = only(report).comparison("front")
+    assert front
+    assert front.average.seeds == 2
+    assert "front (2 of 3 seeds)" in markdown(report)
+
+
+def test_only_seeds_of_both_sides_are_compared(tmp_path: Path) -> None:
+    write(tmp_path, "baseline", 0, BASELINE[0])
+    write(tmp_path, "baseline", 1, BASELINE[1])
+    write(tmp_path, "front", 1, FRONT[1])
+    write(tmp_path, "front", 2, FRONT[2])
+    report = made(tmp_path)
+    front = only(report).comparison("front")
+    assert front
+    assert front.gains["xx"].seeds == 1
+    assert front.gains["xx"].mean == pytest.approx(72.5 - 52.5)
+    assert front.gains["xx"].interval is not None
+    assert said(report, "baseline lacks the seed 2")
+    assert said(report, "front lacks the seed 0")
+
+
+def test_without_a_common_seed_nothing_is_compared(tmp_path: Path) -> None:
+    write(tmp_path, "baseline", 0, BASELINE[0])
+    write(tmp_path, "front", 1, FRONT[1])
+    report = made(tmp_path)
+    assert only(report).comparisons == ()
+    assert said(report, "front and baseline have no seed with all their common languages")
+    assert "front" in markdown(report)
+
+
+def test_without_a_baseline_there_are_scores_alone(tmp_path: Path) -> None:
+    write(tmp_path, "front", 0, FRONT[0])
+    write(tmp_path, "back", 0, FRONT[1])
+    report = made(tmp_path)
+    assert only(report).baseline is None
+    assert said(report, "no run of 'baseline'")
+    other = made(tmp_path, baseline="back")
+    assert [each.strategy for each in only(other).comparisons] == ["front"]
+
+
+def test_one_seed_has_no_deviation_and_no_test_over_seeds(tmp_path: Path) -> None:
+    write(tmp_path, "baseline", 0, BASELINE[0])
+    write(tmp_path, "front", 0, FRONT[0])
+    report = made(tmp_path)
+    front = only(report).comparison("front")
+    assert front
+    gain = front.gains["xx"]
+    assert (gain.deviation, gain.p, gain.p_corrected, gain.beyond) == (None, None, None, 0)
+    assert gain.interval == pytest.approx((20.0, 20.0))  # every sentence gains the same
+    assert said(report, "one seed: no standard deviation")
+
+
+def test_equal_differences_have_no_test_and_this_is_said(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write(tmp_path, "baseline", seed, BASELINE[0])
+        write(tmp_path, "front", seed, FRONT[0])
+    report = made(tmp_path)
+    front = only(report).comparison("front")
+    assert front
+    assert (front.gains["xx"].p, front.gains["xx"].deviation, front.gains["xx"].beyond) == (None, 0.0, 1)
+    assert (front.gains["yy"].p, front.gains["yy"].mean, front.gains["yy"].beyond) == (None, 0.0, 0)
+    assert front.gains["yy"].interval_p == 1.0
+    assert said(report, "the same amount in all seeds in xx, yy")
+
+
+def test_languages_that_some_runs_lack(tmp_path: Path) -> None:
+    world(tmp_path)
+    write(tmp_path, "back", 0, {"en": [9] * 4, "xx": [6] * 4})
+    write(tmp_path, "back", 1, {"en": [9] * 4, "xx": [6, 6, 6, 7]})
+    write(tmp_path, "full", 0, FRONT[0])
+    write(tmp_path, "full", 1, {code: FRONT[1][code] for code in ("en", "yy")})
+    report = made(tmp_path)
+    section = only(report)
+    back, full = section.comparison("back"), section.comparison("full")
+    assert back
+    assert full
+    assert list(back.gains) == ["xx"]
+    assert back.average.mean == pytest.approx(back.gains["xx"].mean)
+    assert said(report, "the mean gain of back is over 1 of 2 targets")
+    assert said(report, "back has no score in yy")
+    assert said(report, "full, seed 1, has no score in xx")
+    assert (full.gains["xx"].seeds, full.gains["yy"].seeds, full.average.seeds) == (1, 2, 1)
+    assert section.cell("back", "mean of targets") is None
+    assert "–" in markdown(report)
+
+
+def test_other_data_and_other_scoring_are_noticed(tmp_path: Path) -> None:
+    write(tmp_path, "baseline", 0, BASELINE[0], scoring={"max-length": 128})
+    write(tmp_path, "front", 0, FRONT[0], data="other", scoring={"max-length": 96})
+    report = made(tmp_path)
+    assert said(report, "not all runs were scored on the same data (en, xx, yy)", "front s0")
+    assert said(report, "not all runs were scored with the same max-length: 128 in baseline s0, 96 in front s0")
+    assert said(report, "no bootstrap for en, xx, yy: the runs were scored on different data")
+    front = only(report).comparison("front")
+    assert front
+    assert front.gains["xx"].interval is None
+
+
+def test_without_predictions_there_is_no_interval(tmp_path: Path) -> None:
+    world(tmp_path, predictions=False)
+    report = made(tmp_path)
+    assert said(report, "no bootstrap for en, xx, yy: not all runs have predictions")
+    front = only(report).comparison("front")
+    assert front
+    assert front.average.interval is None
+    assert front.average.p is not None
+    assert not any("bootstrap over" in sentence for sentence in report.method)
+
+
+def test_the_bootstrap_can_be_left_out(tmp_path: Path) -> None:
+    report = made(world(tmp_path), resamples=0)
+    front = only(report).comparison("front")
+    assert front
+    assert front.average.interval is None
+    assert not said(report, "no bootstrap")
+
+
+def test_predictions_must_belong_to_their_scores(tmp_path: Path) -> None:
+    world(tmp_path)
+    ours = tmp_path / "enc-front-s0" / "pos-scores" / "predictions"
+    (ours / "xx.parquet").write_bytes((ours / "yy.parquet").read_bytes())
+    with pytest.raises(ArtifactError, match=r"xx\.parquet: gives 30\.0000 where scores\.json has 70\.0000"):
+        made(tmp_path)
+    (ours / "xx.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArtifactError, match=r"xx\.parquet: is no table of pos predictions"):
+        made(tmp_path)
+
+
+def test_a_run_found_twice_counts_once(tmp_path: Path) -> None:
+    world(tmp_path / "runs")
+    write(tmp_path / "old", "front", 0, BASELINE[0])
+    report = made(tmp_path / "runs", tmp_path / "old")
+    assert said(report, "front, seed 0 was found twice, with other scores: runs/enc-front-s0 counts, old/enc-front-s0")
+    assert len(only(report).scores) == 6
+
+
+def test_other_source_languages_get_tables_of_their_own(tmp_path: Path) -> None:
+    world(tmp_path)
+    write(tmp_path, "front", 0, FRONT[0], source="xx", name="from-xx")
+    report = made(tmp_path)
+    assert [section.table.source for section in report.sections] == ["en", "xx"]
+    assert said(report, "trained in different source languages", "2 tables")
+    assert markdown(report)
+
+
+def test_controls_stand_apart_and_count_for_no_contrast(tmp_path: Path) -> None:
+    world(tmp_path)
+    for seed in BASELINE:
+        write(tmp_path, "again", seed, BASELINE[seed])
+        write(tmp_path, "shuffled", seed, BASELINE[seed], control=True)
+    report = made(tmp_path)
+    section = only(report)
+    assert [row.strategy for row in section.table.rows] == ["baseline", "front", "again", "shuffled"]
+    assert [each.control for each in section.comparisons] == [False, False, True]
+    text = markdown(report)
+    assert "shuffled (control)" in text
+    assert "not by again" in text
+    assert "not by shuffled" not in text
+
+
+def test_only_the_source_language(tmp_path: Path) -> None:
+    write(tmp_path, "baseline", 0, {"en": [9]})
+    write(tmp_path, "front", 0, {"en": [8]})
+    report = made(tmp_path)
+    assert said(report, "scored in the source language alone")
+    assert markdown(report)
+
+
+def test_distances_beside_the_runs(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "distances.json").write_text(
+        json.dumps({"source": "en", "title": "share of other words", "distances": {"xx": 0.2, "yy": 0.7, "zz": 0.9}})
+    )
+    report = made(tmp_path)
+    section = only(report)
+    assert section.distances == {"xx": 0.2, "yy": 0.7}
+    assert (section.close, section.distant) == (("xx",), ("yy",))
+    front = section.comparison("front")
+    assert front
+    assert front.close
+    assert front.distant
+    assert front.close.mean == pytest.approx(front.gains["xx"].mean)
+    assert front.correlation is None  # two languages
+    assert "share of other words" in " ".join(report.method)
+
+
+def test_distances_of_another_source_are_not_used(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "distances.json").write_text(json.dumps({"source": "qq", "distances": {"xx": 0.2, "yy": 0.7}}))
+    report = made(tmp_path)
+    assert only(report).distances == {}
+    assert said(report, "no distances from en are known")
+
+
+def test_distances_from_a_table(tmp_path: Path) -> None:
+    world(tmp_path / "runs")
+    (tmp_path / "far.csv").write_text("language,distance\nyy,0.5\n")
+    report = made(tmp_path / "runs", distances=str(tmp_path / "far.csv"))
+    assert only(report).distances == {"yy": 0.5}
+    assert said(report, "no distance is known for xx")
+    for text, complaint in (
+        ("language,far\nyy,1\n", "holds no distances"),
+        ("language,distance\nyy,far\n", "holds no distances"),
+        ("language,distance\nyy,-1\n", "the distance of yy is -1.0"),
+        ("language,distance\nyy,nan\n", "must be a number of at least 0"),
+    ):
+        (tmp_path / "far.csv").write_text(text)
+        with pytest.raises(DataError, match=complaint):
+            made(tmp_path / "runs", distances=str(tmp_path / "far.csv"))
+    (tmp_path / "far.json").write_text("[1, 2]")
+    with pytest.raises(DataError, match="holds no distances"):
+        made(tmp_path / "runs", distances=str(tmp_path / "far.json"))
+    with pytest.raises(SettingsError, match="no kind of distance; did you mean 'syntactic'"):
+        made(tmp_path / "runs", distances="syntacti")
+
+
+def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
+    for strategy in ("baseline", "front", "mine"):
+        for seed in (31, 42):
+            right = {"en": [9] * 4, "de": [8 + (seed == 42)] * 4, "ar": [6] * 4}
+            write(tmp_path, strategy, seed, right, model="xlm-roberta-base")
+    report = made(tmp_path, published=True)
+    section = only(report)
+    published = section.published
+    assert published
+    assert [row.strategy for row in published.table.rows] == ["baseline", "front"]
+    front = published.comparison("front")
+    assert front
+    assert f"{front.gains['ar'].mean:.2f}" == "3.75"
+    text = markdown(report)
+    assert "front, published" in text
+    assert "mine, published" not in text
+    assert "66.96 ±" in text  # the published front in Arabic
+    assert "the authors' own runs" in text
+
+
+def test_a_model_that_was_not_published_is_named(tmp_path: Path) -> None:
+    report = made(world(tmp_path), published=True)
+    assert only(report).published is None
+    assert said(report, "no published runs of this model and task")
+
+
+def test_strategies_stand_in_the_order_of_the_paper(tmp_path: Path) -> None:
+    for strategy in ("block-10", "back", "block-2", "during-front", "front", "full", "baseline"):
+        write(tmp_path, strategy, 0, FRONT[0])
+    section = only(made(tmp_path))
+    names = [row.strategy for row in section.table.rows]
+    assert names == ["baseline", "full", "front", "back", "during-front", "block-2", "block-10"]

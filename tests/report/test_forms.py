@@ -1,0 +1,144 @@
+"""What is written: the CSV read back, LaTeX, Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignfreeze_cli.report import grids, latex, tidy
+from alignfreeze_cli.report.collecting import collect, report_of, report_of_published
+from alignfreeze_cli.report.facts import Report
+from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.settings import ReportSettings
+from tests.report.runs import write
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return report_of_published(ReportSettings(published_only=True))
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Report:
+    """Names that Markdown and LaTeX would trip over, and a control."""
+    for seed, more in ((0, 0), (1, 1)):
+        right = {"en": [9, 9], "xx": [5, 5 + more], "yy": [3 + more, 3]}
+        write(tmp_path, "baseline", seed, right, model="my_model|50%")
+        write(tmp_path, "a&b_{c}", seed, {**right, "xx": [7, 8]}, model="my_model|50%")
+        write(tmp_path, "shuffled", seed, right, model="my_model|50%", control=True)
+    settings = ReportSettings(runs=(str(tmp_path),), resamples=200)
+    return report_of(settings, collect(settings.runs))
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_scores_come_back_from_csv_to_the_last_digit(report: Report) -> None:
+    found = rows(tidy.files(report)["scores.csv"])
+    by_place = {(r["model"], r["task"], r["strategy"], r["language"]): r for r in found}
+    assert len(by_place) == len(found)
+    for section in report.sections:
+        for row in section.table.rows:
+            for column, cell in zip(section.table.columns, row.cells, strict=True):
+                assert cell is not None
+                read = by_place[section.table.model, section.table.task, row.strategy, column]
+                assert (float(read["mean"]), float(read["sd"])) == (cell.mean, cell.deviation)
+                assert int(read["seeds"]) == 5
+        for each in section.comparisons:
+            for code, gain in each.gains.items():
+                read = by_place[section.table.model, section.table.task, each.strategy, code]
+                assert (float(read["gain"]), int(read["beyond"])) == (gain.mean, gain.beyond)
+                assert float(read["p_corrected"]) == gain.p_corrected
+                assert (read["low"], read["interval_p"]) == ("", "")
+                assert read["half"] == ("close" if code in section.close else "distant")
+
+
+def test_seeds_of_the_csv_make_its_means(report: Report) -> None:
+    made = tidy.files(report)
+    single: dict[tuple[str, ...], list[float]] = {}
+    for row in rows(made["seeds.csv"]):
+        key = (row["model"], row["task"], row["strategy"], row["language"])
+        single.setdefault(key, []).append(float(row["score"]))
+    means = {(r["model"], r["task"], r["strategy"], r["language"]): r for r in rows(made["scores.csv"])}
+    for key, values in single.items():
+        assert sum(values) / len(values) == pytest.approx(float(means[key]["mean"]))
+    assert len(rows(made["seeds.csv"])) == sum(len(s.values) for each in report.sections for s in each.scores)
+
+
+def test_the_summary_counts_languages(report: Report) -> None:
+    found = rows(tidy.files(report)["summary.csv"])
+    (front,) = (r for r in found if (r["model"], r["task"], r["strategy"]) == ("xlm-roberta-base", "pos", "front"))
+    assert (front["improved"], front["degraded"], front["languages_degraded"]) == ("12", "0", "")
+    assert len(front["languages_improved"].split()) == 12
+    assert float(front["gain"]) == pytest.approx(0.788, abs=0.001)
+
+
+def test_bootstrap_columns_are_filled_where_there_are_predictions(odd: Report) -> None:
+    found = rows(tidy.files(odd)["scores.csv"])
+    (row,) = (r for r in found if (r["strategy"], r["language"]) == ("a&b_{c}", "xx"))
+    assert float(row["low"]) <= float(row["gain"]) <= float(row["high"])
+    assert 0 < float(row["interval_p"]) <= float(row["interval_p_corrected"]) <= 1
+    assert {r["control"] for r in found if r["strategy"] == "shuffled"} == {"1"}
+    assert {r["scope"] for r in found} == {"source", "target", "mean"}
+
+
+def test_latex_is_escaped_and_balanced(odd: Report) -> None:
+    made = latex.tables(odd)
+    assert sorted(made) == ["my-model-50-pos-gains.tex", "my-model-50-pos.tex", "overview.tex"]
+    text = made["my-model-50-pos.tex"]
+    assert r"a\&b\_\{c\}" in text
+    assert r"my\_model|50\%" in text
+    for name, content in made.items():
+        assert content.count(r"\begin{") == content.count(r"\end{")
+        assert content.isascii(), name
+        for inside in re.findall(r"\\begin\{tabular\}\{(l+r*)\}(.*?)\\end\{tabular\}", content, re.DOTALL):
+            columns, body = inside
+            lines = [line for line in body.splitlines() if line and not line.startswith("\\")]
+            assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(columns) - 1}
+            assert all(line.endswith(r" \\") for line in lines)
+        assert [content.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [content.count(r"\begin{table}")] * 2
+        assert content.count(r"\label{") == content.count(r"\begin{table}")
+
+
+def test_published_tables_are_ascii_latex(report: Report) -> None:
+    assert all(text.isascii() for text in latex.tables(report).values())
+    assert "81.69 $\\pm$ 0.14 ($+$0.79)" not in latex.tables(report)["overview.tex"]  # a plus needs no mathematics
+    assert r"81.69 $\pm$ 0.14 (+0.79)" in latex.tables(report)["overview.tex"]
+    assert r"58.12 $\pm$" in latex.tables(report)["bert-base-multilingual-cased-pos.tex"]
+
+
+@given(st.text("\\&%$#_{}~^<>ab −±–", max_size=30))
+def test_escaping_leaves_nothing_that_latex_would_read(text: str) -> None:
+    made = latex.escaped(text)
+    bare = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\$(?:<|>|\\pm|-)\$", "", made)
+    assert not set(bare) & set("\\&%$#_{}~^<>±−–")
+
+
+def test_markdown_tables_are_whole(odd: Report, report: Report) -> None:
+    for made in (odd, report):
+        text = markdown(made)
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+        for section in made.sections:
+            assert f"\n## {section.name}" in text
+    assert "my_model\\|50%" not in markdown(odd)  # the model's name stands in headings, not in tables
+
+
+def test_equal_names_get_different_files(tmp_path: Path) -> None:
+    for model in ("a_b", "a-b"):
+        write(tmp_path, "baseline", 0, {"en": [9], "xx": [5]}, model=model)
+    settings = ReportSettings(runs=(str(tmp_path),))
+    made = latex.tables(report_of(settings, collect(settings.runs)))
+    assert sorted(made) == ["a-b-pos-2.tex", "a-b-pos.tex", "overview.tex"]
+
+
+def test_numbers_have_their_sign_and_zero_has_none() -> None:
+    assert [grids.signed(value) for value in (1.234, -1.236, 0.004, -0.004)] == ["+1.23", "−1.24", "0.00", "0.00"]
+    assert [grids.p_value(p) for p in (None, 0.0001, 0.0416, 1.0)] == ["–", "< 0.001", "0.042", "1.000"]
