@@ -209,11 +209,11 @@ def _code_points(offsets: Sequence[tuple[int, int]], text: str) -> np.ndarray:
 
 
 def _tokens_of(spans: np.ndarray, start: int, text: str) -> tuple[int, int]:
-    """First and last token that share a code point with an answer; the first is greater if there is none."""
+    """First and last token of an answer, spaces around it aside; the first is greater if it has no token at all."""
     import numpy as np
 
-    low = int(np.searchsorted(spans[:, 1], start, side="right"))
-    return low, int(np.searchsorted(spans[:, 0], start + len(text), side="left")) - 1
+    begin, end = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
+    return int(np.searchsorted(spans[:, 1], begin, "right")), int(np.searchsorted(spans[:, 0], end, "left")) - 1
 
 
 def _widened(spans: np.ndarray, words: Sequence[int | None]) -> np.ndarray:
