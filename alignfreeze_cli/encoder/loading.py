@@ -1,4 +1,4 @@
-"""Tokenizers as realignment and the word tasks need them: for text that is split into words already."""
+"""Tokenizers, for text that is split into words already or for text as it is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from alignfreeze_cli.errors import ArtifactError
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder, set so that every word given to it begins as a word.
+def load_tokenizer(folder: Path, words: bool = True) -> Any:
+    """The tokenizer of a model folder; with `words`, set so that every word given to it begins as a word.
 
     Byte-level vocabularies (RoBERTa, ModernBERT) mark a word's beginning by the space before it, and transformers 5
     no longer adds one to words that come already split: "the", "cat" would read as "thecat". Raises ArtifactError for
@@ -24,7 +24,7 @@ def load_tokenizer(folder: Path) -> Any:
     if not tokenizer.is_fast:
         raise ArtifactError("has only a slow tokenizer, which cannot say which word a subword belongs to", folder)
     backend = tokenizer.backend_tokenizer
-    for part in _pre_tokenizers(backend.pre_tokenizer):
+    for part in _pre_tokenizers(backend.pre_tokenizer) if words else ():
         if type(part).__name__ == "ByteLevel":
             part.add_prefix_space = True
     return tokenizer

@@ -55,7 +55,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     }
 
     def read() -> tuple[Windows, int, int]:
-        tokenizer = load_tokenizer(encoder.path)
+        tokenizer = load_tokenizer(encoder.path, words=task.reads_words)
         with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()

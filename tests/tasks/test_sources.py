@@ -14,6 +14,8 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.tasks.pos import HUB_LABELS
 from alignfreeze_cli.tasks.sources import find_file
 
+from .test_ner import hub_table as wikiann
+from .test_nli import hub_table as xnli
 from .test_pos import hub_table
 
 REPOSITORY = "universal-dependencies/universal_dependencies"
@@ -24,7 +26,7 @@ from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.sources import find_sources
-task = TASKS["pos"]
+task = TASKS[sys.argv[2]]
 try:
     found = find_sources(task, sys.argv[1].split(","), None, "test", "--data", Console())
     read = {s.language: len(task.read(s.paths, s.language, task.defaults)) for s in found}
@@ -35,9 +37,9 @@ assert "torch" not in sys.modules
 """
 
 
-def found(hub: HubServer, home: Path, languages: str, **environment: str):
+def found(hub: HubServer, home: Path, languages: str, task: str = "pos", **environment: str):
     """What a fresh process finds; it stays without torch, so it is quick."""
-    command = [sys.executable, "-c", CODE, languages]
+    command = [sys.executable, "-c", CODE, languages, task]
     done = subprocess.run(command, env=hub.environment(home, **environment), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -67,6 +69,33 @@ def test_reads_the_hubs_treebanks_at_one_commit_and_again_offline(hub: HubServer
     exit_code, sentence = found(hub, tmp_path / "other", "en")
     assert exit_code == 4
     assert REPOSITORY in sentence
+
+
+@pytest.mark.parametrize(
+    ("task", "repository", "make", "rows"),
+    [
+        ("ner", "unimelb-nlp/wikiann", wikiann, [[0, 1, 2], [5], [0]]),
+        ("nli", "facebook/xnli", xnli, [0, 1, 2, 2]),
+    ],
+)
+def test_reads_the_hubs_entities_and_inferences(
+    hub: HubServer, tmp_path: Path, task: str, repository: str, make, rows: list
+) -> None:
+    files = {}
+    for folder in ("en", "de", "fr", "all_languages"):
+        for name in ("test-00000-of-00001", "train-00000-of-00001", "validation-00000-of-00001"):
+            asked = name.startswith("test") and folder in ("en", "de")
+            files[f"{folder}/{name}.parquet"] = (
+                make(tmp_path / "x.parquet", rows).read_bytes() if asked else b"not asked for"
+            )
+    commit = hub.add(repository, files, kind="dataset")
+    read, told = found(hub, tmp_path, "en,de", task)
+    assert read == {"en": len(rows), "de": len(rows)}
+    assert [each["commit"] for each in told] == [commit.oid] * 2
+    assert told[1]["source"] == f"{repository}/de/test-*.parquet"
+    exit_code, sentence = found(hub, tmp_path, "el" if task == "nli" else "xx", task)
+    assert exit_code == 4
+    assert f"{repository} holds no" in sentence
 
 
 def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Reader of pairs of sentences with the label of their inference: TSV, JSON lines, and the Parquet files of the Hub.
+
+What a file is, its suffix says: `.parquet`; `.jsonl` or `.json` (one object per line); anything else is TSV, in which
+the tab is the only special character: quotes are quotes.
+
+- TSV without a header has three columns, premise, hypothesis and label (XTREME, the demo world).
+- TSV with a header may have them in any order among others; it is a header if it names both texts. Known names:
+  `premise` or `sentence1`; `hypothesis`, `hypo` or `sentence2`; `gold_label` (which goes before) or `label`. Where the
+  texts of several languages stand side by side (`sentence1_en`, `sentence2_en`, `sentence1_de`, …), those of the wanted
+  one are read. With a column `language` (XNLI 1.0), so are only its lines.
+- The objects of JSON lines have keys of the same names (MultiNLI, XNLI 1.0).
+
+Labels are the three words, `contradictory` as in XNLI's translated training data, or the ids 0, 1, 2 of the Hub's data
+sets; `-` and -1 mean that the annotators did not agree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.settings import nearest
+from alignfreeze_cli.tasks.lines import numbered_lines
+from alignfreeze_cli.tasks.parquet import label_names, read_columns
+
+LABELS = ("entailment", "neutral", "contradiction")
+"""In the order of the ids in the Hub's data sets."""
+
+NAMES = {
+    "premise": ("premise", "sentence1", "sentence1_{language}"),
+    "hypothesis": ("hypothesis", "hypo", "sentence2", "sentence2_{language}"),
+    "label": ("gold_label", "label"),
+}
+"""Names of columns and keys, the first that is there counts."""
+
+_SPELLINGS = {"contradictory": "contradiction"}
+_NO_AGREEMENT = ("-", "-1")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two texts; `label` is one of `LABELS`, or None where the annotators did not agree."""
+
+    identifier: str
+    premise: str
+    hypothesis: str
+    label: str | None
+
+
+def read_pairs(path: Path, language: str) -> list[Pair]:
+    """The pairs of a file in one language; one without a `pairID` is named by its line or row, counted from 1.
+
+    Raises DataError with file and line: for pairs without labels, labels that are not known, lines that do not fit, a
+    file without a pair in the language.
+    """
+    if path.suffix == ".parquet":
+        return _from_parquet(path)
+    rows = _json_rows(path) if path.suffix in (".jsonl", ".json") else _tsv_rows(path, language)
+    pairs = []
+    others: set[str] = set()
+    for number, row in rows:
+        if row.get("language", language) != language:
+            others.add(str(row["language"]))
+            continue
+        values = {}
+        for part in NAMES:
+            name = _name(part, row, language)
+            if name is None:
+                raise DataError(_lacking(part, row, language), path, number)
+            values[part] = row[name]
+        texts = values["premise"], values["hypothesis"]
+        if not all(isinstance(text, str) for text in texts):
+            raise DataError("premise and hypothesis must be text", path, number)
+        label = _label(values["label"], LABELS, path, number)
+        pairs.append(Pair(str(row.get("pairID", number)), *texts, label))
+    if not pairs:
+        only = f" in {language!r}, only in {', '.join(sorted(others))}" if others else ""
+        raise DataError(f"holds no pair of sentences{only}", path)
+    return pairs
+
+
+def _tsv_rows(path: Path, language: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Numbered lines, their columns by name."""
+    header: list[str] = []
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        columns = line.split("\t")
+        if not header:
+            header = list(NAMES)
+            if _is_header(columns):
+                header = columns
+                lacking = [part for part in NAMES if _name(part, header, language) is None]
+                if lacking:
+                    raise DataError(_lacking(lacking[0], header, language), path, number)
+                continue
+        # At the end of a line empty columns are often left out, so fewer than in the header may do.
+        if len(columns) > len(header) or len(columns) < len(NAMES):
+            which = (
+                "two columns and no label" if len(columns) == 2 else f"{len(columns)} columns, {len(header)} are due"
+            )
+            raise DataError(
+                f"there are {which}; premise, hypothesis and label are needed, separated by tabs", path, number
+            )
+        yield number, dict(zip(header, columns, strict=False))
+
+
+def _is_header(columns: Collection[str]) -> bool:
+    """Whether the first line of a file names both texts, in whatever language."""
+    beginnings = [tuple(name.replace("{language}", "") for name in NAMES[part]) for part in ("premise", "hypothesis")]
+    return all(any(column in names or column.startswith(names[-1]) for column in columns) for names in beginnings)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Numbered lines as objects."""
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"is no JSON ({error}); one object per line is needed", path, number) from None
+        if not isinstance(row, dict):
+            raise DataError("is no JSON object; one per line is needed", path, number)
+        yield number, row
+
+
+def _from_parquet(path: Path) -> list[Pair]:
+    """The Hub's data sets: `premise`, `hypothesis`, and `label` as an id (or a word)."""
+    import pyarrow.types as types
+
+    table = read_columns(path, list(NAMES), "pair of sentences")
+    for part in ("premise", "hypothesis"):
+        kind = table.schema.field(part).type
+        if not (types.is_string(kind) or types.is_large_string(kind)):
+            raise DataError(f"the column {part} holds {kind} and no text; take the files of one language", path)
+    names = label_names(table, "label", LABELS)
+    columns = (table.column(part).to_pylist() for part in NAMES)
+    return [
+        Pair(str(number), premise or "", hypothesis or "", _label(value, names, path, number))
+        for number, (premise, hypothesis, value) in enumerate(zip(*columns, strict=True), start=1)
+    ]
+
+
+def _name(part: str, names: Collection[str], language: str) -> str | None:
+    """The column or key that holds a part of a pair in a language."""
+    return next((known for name in NAMES[part] if (known := name.replace("{language}", language)) in names), None)
+
+
+def _lacking(part: str, names: Collection[str], language: str) -> str:
+    known = " or ".join(name.replace("{language}", language) for name in NAMES[part])
+    needed = "; labelled data is needed" if part == "label" else ""
+    return f"there is no {part} ({known}), only {', '.join(names)}{needed}"
+
+
+def _label(value: Any, names: Sequence[str], path: Path, line: int) -> str | None:
+    """The label that a word or an id stands for (`names` are those of the ids)."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if text in _NO_AGREEMENT:
+        return None
+    if text.isdecimal() and int(text) < len(names):
+        text = names[int(text)]
+    text = _SPELLINGS.get(text, text)
+    if not text.strip():
+        raise DataError("the pair has no label; labelled data is needed", path, line)
+    if text not in LABELS:
+        raise DataError(
+            f"{text[:40]!r} is no known label, only {', '.join(LABELS)} are" + nearest(text, LABELS), path, line
+        )
+    return text

@@ -1,0 +1,339 @@
+"""Natural language inference: what is read and refused, how pairs become rows, every family's head, the whole way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from encoder.models import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModel, set_seed
+
+from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.tasks.models import build_model, load_model, save_model
+from alignfreeze_cli.tasks.nli import PairWindows
+from alignfreeze_cli.tasks.nli_files import LABELS, Pair
+from alignfreeze_cli.tasks.registry import TASKS
+
+from .test_iob import write
+from .test_tagging import sentencepiece, wordpiece
+from .worlds import Talk, make_encoder, score, train
+
+NLI = TASKS["nli"]
+SHARED = Path(__file__).parents[3] / "shared/data/xnli"
+PLAIN = 'He said "no.\tHe spoke.\tentailment\n  "A cat\t"\tneutral\nx\ty\tcontradiction\n'
+
+
+def read(folder: Path, content: str | bytes, name: str = "x.tsv", language: str = "en") -> list[Pair]:
+    return NLI.read([write(folder, content, name)], language, {})
+
+
+def test_three_columns_without_a_header_and_without_quoting(tmp_path: Path) -> None:
+    assert read(tmp_path, PLAIN) == [
+        Pair("1", 'He said "no.', "He spoke.", "entailment"),
+        Pair("2", '  "A cat', '"', "neutral"),
+        Pair("3", "x", "y", "contradiction"),
+    ]
+
+
+HEADERS = [
+    "genre\tlabel\tsentence1_en\tsentence2_en\nface\tneutral\tp\th\n",
+    "premise\thypo\tlabel\np\th\tneutral\n",
+    "hypothesis\tpremise\tgold_label\tlabel\nh\tp\tneutral\tentailment\n",
+    "language\tgold_label\tsentence1\tsentence2\tlabel1\nen\tneutral\tp\th\nde\tentailment\tP\tH\t\n",
+    "label\tsentence1_de\tsentence2_de\tsentence1_en\tsentence2_en\nneutral\tP\tH\tp\th\n",
+]
+
+
+@pytest.mark.parametrize("content", HEADERS, ids=["columns mixed", "hypo", "gold label first", "XNLI 1.0", "parallel"])
+def test_headers_say_which_column_is_which(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, content) == [Pair("2", "p", "h", "neutral")]
+
+
+def test_headers_choose_the_language(tmp_path: Path) -> None:
+    assert read(tmp_path, HEADERS[3], language="de") == [Pair("3", "P", "H", "entailment")]
+    assert read(tmp_path, HEADERS[4], language="de") == [Pair("2", "P", "H", "neutral")]
+    with pytest.raises(DataError, match="x.tsv: holds no pair of sentences in 'fr', only in de, en"):
+        read(tmp_path, HEADERS[3], language="fr")
+    with pytest.raises(DataError, match="there is no premise .premise or sentence1 or sentence1_fr., only label, sent"):
+        read(tmp_path, HEADERS[4], language="fr")
+
+
+def test_json_lines_of_multinli_and_of_the_hub(tmp_path: Path) -> None:
+    lines = [
+        {"gold_label": "neutral", "sentence1": "p\t1", "sentence2": "h\n1", "pairID": "63735n", "genre": "slate"},
+        {"gold_label": "-", "sentence1": "p2", "sentence2": "h2", "pairID": "2"},
+        {"label": 2, "premise": "p3", "hypothesis": "h3"},
+        {"label": -1, "premise": "p4", "hypothesis": "h4"},
+        {"label": "contradictory", "premise": "p5", "hypothesis": "h5"},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines)
+    for name in ("x.jsonl", "x.json"):
+        assert read(tmp_path, text + "\n\n", name) == [
+            Pair("63735n", "p\t1", "h\n1", "neutral"),
+            Pair("2", "p2", "h2", None),
+            Pair("3", "p3", "h3", "contradiction"),
+            Pair("4", "p4", "h4", None),
+            Pair("5", "p5", "h5", "contradiction"),
+        ]
+
+
+def hub_table(path: Path, labels: list[int], names: list[str] | None = None) -> Path:
+    """A file as the Hub's XNLI has it."""
+    texts = {part: [f"{part} {number}" for number in range(len(labels))] for part in ("premise", "hypothesis")}
+    table = pa.table({**texts, "label": pa.array(labels, pa.int64())})
+    if names:
+        feature = {"names": names, "_type": "ClassLabel"}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": {"label": feature}}})})
+    pq.write_table(table, path)
+    return path
+
+
+def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
+    found = NLI.read([hub_table(tmp_path / "a.parquet", [0, 1, 2, -1])], "de", {})
+    assert [pair.label for pair in found] == [*LABELS, None]
+    assert found[1] == Pair("2", "premise 1", "hypothesis 1", "neutral")
+    path = hub_table(tmp_path / "b.parquet", [0, 1], ["contradiction", "entailment", "neutral"])
+    assert [pair.label for pair in NLI.read([path], "de", {})] == ["contradiction", "entailment"]
+
+
+def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 2: '3' is no known label"):
+        NLI.read([hub_table(tmp_path / "a.parquet", [0, 3])], "de", {})
+    with pytest.raises(DataError, match="no pair has a label"):
+        NLI.read([hub_table(tmp_path / "b.parquet", [-1, -1])], "de", {})
+    texts = [{"de": "p", "en": "q"}]
+    pq.write_table(pa.table({"premise": texts, "hypothesis": texts, "label": [0]}), tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="the column premise holds struct<.*> and no text; take the files of one lang"):
+        NLI.read([tmp_path / "c.parquet"], "de", {})
+    pq.write_table(pa.table({"premise": ["a"], "hypothesis": ["b"]}), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="label is not among its columns"):
+        NLI.read([tmp_path / "d.parquet"], "de", {})
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence"),
+    [
+        ("", "x.tsv", "holds no pair of sentences"),
+        ("\n", "x.jsonl", "holds no pair of sentences"),
+        ("p\th\n", "x.tsv", "line 1: there are two columns and no label; premise, hypothesis and label are needed"),
+        ("p\th\tneutral\np\n", "x.tsv", "line 2: there are 1 columns, 3 are due"),
+        ("p\th\tneutral\tx\n", "x.tsv", "line 1: there are 4 columns, 3 are due"),
+        ("p\th\t\n", "x.tsv", "line 1: the pair has no label; labelled data is needed"),
+        ("p\th\t-\np\th\t-\n", "x.tsv", "no pair has a label (they are - or -1 throughout)"),
+        ("p\th\tentialment\n", "x.tsv", "line 1: 'entialment' is no known label, only entailment, neutral, contrad"),
+        ("p\th\tentialment\n", "x.tsv", "did you mean 'entailment'?"),
+        ("p\th\t3\n", "x.tsv", "line 1: '3' is no known label"),
+        (
+            "sentence1\tsentence2\tgenre\np\th\tx\n",
+            "x.tsv",
+            "line 1: there is no label (gold_label or label), only sent",
+        ),
+        ("premise\thypothesis\tlabel\n", "x.tsv", "holds no pair of sentences"),
+        ("premise\thypothesis\tlabel\ta\np\th\tneutral\tb\tc\n", "x.tsv", "line 2: there are 5 columns, 4 are due"),
+        ("a\tlabel\tpremise\thypothesis\nx\tneutral\tp\n", "x.tsv", "line 2: there is no hypothesis (hypothesis or hy"),
+        ('{"premise": "p"\n', "x.jsonl", "line 1: is no JSON"),
+        ("[1]\n", "x.jsonl", "line 1: is no JSON object"),
+        (
+            '{"premise": "p", "hypothesis": "h"}\n',
+            "x.jsonl",
+            "line 1: there is no label (gold_label or label), only pr",
+        ),
+        ('{"premise": "p", "hypothesis": "h", "label": null}\n', "x.jsonl", "line 1: the pair has no label"),
+        ('{"premise": "p", "hypothesis": "h", "label": true}\n', "x.jsonl", "line 1: the pair has no label"),
+        ('{"premise": "p", "hypothesis": 1, "label": 0}\n', "x.jsonl", "line 1: premise and hypothesis must be text"),
+        (b"p\th\xff\tneutral\n", "x.tsv", "line 1: is not UTF-8 text"),
+    ],
+)
+def test_says_what_is_wrong_and_where(tmp_path: Path, content: str | bytes, name: str, sentence: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, content, name)
+    assert sentence in str(caught.value)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+TEXTS = st.text(st.characters(exclude_characters="\t\n\r\0", codec="utf-8"), max_size=20).map(lambda text: f"x{text}")
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from(LABELS)), min_size=1, max_size=8))
+def test_any_text_survives_in_tsv_and_json(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    found = read(folder, "".join("\t".join(row) + "\n" for row in rows))
+    assert [(pair.premise, pair.hypothesis, pair.label) for pair in found] == rows
+    names = ("premise", "hypothesis", "label")
+    objects = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in rows]
+    assert read(folder, "\n".join(objects), "x.jsonl") == found
+
+
+def pairs(*texts: str, label: str | None = "neutral") -> list[Pair]:
+    return [Pair(str(number), *text.split("|"), label) for number, text in enumerate(texts)]
+
+
+def encode(examples: list[Pair], length: int, tokenizer=None) -> PairWindows:
+    windows = NLI.encode(examples, tokenizer or wordpiece(), LABELS, length, {})
+    assert isinstance(windows, PairWindows)
+    return windows
+
+
+def rows(windows: PairWindows, tokenizer=None) -> list[str]:
+    tokenizer = tokenizer or wordpiece()
+    batch = windows.collate(np.arange(len(windows.lengths)))
+    kept = zip(batch["inputs"]["input_ids"], batch["inputs"]["attention_mask"].bool(), strict=True)
+    return [" ".join(tokenizer.convert_ids_to_tokens(ids[mask].tolist())) for ids, mask in kept]
+
+
+def test_pairs_are_joined_as_the_tokenizer_does_and_the_longer_text_is_cut_first() -> None:
+    windows = encode(pairs("a b|c", "a b c d|e f", "a|b c d e f g h"), 8)
+    assert rows(windows) == [
+        "[CLS] a b [SEP] c [SEP]",
+        "[CLS] a b c [SEP] e f [SEP]",
+        "[CLS] a [SEP] b c d e [SEP]",
+    ]
+    batch = windows.collate(np.array([2, 0]))
+    assert batch["kinds"].tolist() == [[0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 0, 0]]
+    assert windows.lengths.tolist() == [6, 8, 8]
+    tokenizer = sentencepiece()
+    assert rows(encode(pairs("a|b"), 8, tokenizer), tokenizer) == rows(
+        encode(pairs("a|b", "a|a")[:1], 8, tokenizer), tokenizer
+    )
+
+
+def test_pairs_without_agreement_are_left_out_counted_and_kept_in_the_table() -> None:
+    examples = [*pairs("a|b"), *pairs("c|d", "e|f", label=None), *pairs("g|h", label="entailment")]
+    windows = encode(examples, 8)
+    assert rows(windows) == ["[CLS] a [SEP] b [SEP]", "[CLS] g [SEP] h [SEP]"]
+    assert windows.notes == {"pairs without a label that the annotators agree on, left out": 2}
+    assert windows.weights.tolist() == [1, 1]
+    neutral = LABELS.index("neutral")
+    scored = NLI.score(examples, windows, [(np.array([1, 0]), np.array([neutral, neutral]))], LABELS, {})
+    assert (scored.metrics, scored.count) == ({"accuracy": 0.5}, 2)
+    assert scored.table["gold"] == ["neutral", None, None, "entailment"]
+    assert scored.table["predicted"] == ["neutral", None, None, "neutral"]
+    table = pa.table(scored.table).to_pydict()
+    assert NLI.tallies(table).tolist() == [[1, 1], [0, 0], [0, 0], [0, 1]]
+
+
+@given(st.lists(st.tuples(st.sampled_from([*LABELS, None]), st.sampled_from(LABELS)), min_size=1, max_size=12))
+def test_tallies_of_the_table_sum_up_to_the_metric(answers: list[tuple[str | None, str]]) -> None:
+    examples = [Pair(str(number), "a", "b", gold) for number, (gold, _) in enumerate(answers)]
+    if all(gold is None for gold, _ in answers):
+        return
+    windows = encode(examples, 8)
+    chosen = np.array([LABELS.index(answers[example][1]) for example in windows.example])
+    scored = NLI.score(examples, windows, [(np.arange(len(chosen)), chosen)], LABELS, {})
+    sums = NLI.tallies(pa.table(scored.table).to_pydict()).sum(0)
+    assert NLI.from_tallies(sums) == pytest.approx(scored.metrics["accuracy"], abs=1e-12)
+    assert sums[1] == scored.count == len(windows.lengths)
+
+
+def test_labels_that_the_model_does_not_know_are_named() -> None:
+    with pytest.raises(DataError, match="the data has the label 'neutral', the model knows only yes, no"):
+        NLI.encode(pairs("a|b"), wordpiece(), ("yes", "no"), 8, {})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_gets_a_head_and_is_loaded_again(family: str, tmp_path: Path) -> None:
+    changes = {"vocab_size": 61, "pad_token_id": 0}
+    tiny(family, AutoModel, dtype=torch.float32, **changes).save_pretrained(tmp_path / "encoder")
+    wordpiece().save_pretrained(tmp_path / "encoder")
+    set_seed(1)
+    model = build_model(tmp_path / "encoder", NLI, LABELS)
+    assert len(architecture(model).blocks(model)) == 5
+    examples = [*pairs("a b c|d e", "f|g h i j k"), *pairs("l m|n o", label="entailment")]
+    windows = encode(examples, 12)
+    batch = windows.collate(np.arange(3))
+    # All of the model but a pooler that the head has no use for learns from the pair.
+    NLI.loss(model, batch).backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None]
+    assert not [name for name in still if "pooler" not in name], still
+    model.eval()
+    together = NLI.loss(model, batch)
+    apart = sum(NLI.loss(model, windows.collate(np.array([number]))) for number in range(3))
+    torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-4)
+    save_model(model, tmp_path / "encoder", tmp_path / "nli")
+    again, labels = load_model(tmp_path / "nli", NLI)
+    assert labels == LABELS
+    torch.testing.assert_close(NLI.loss(again.eval(), batch), together)
+
+
+def test_the_model_is_told_which_text_a_subword_belongs_to_if_it_can_know(tmp_path: Path) -> None:
+    batch = encode(pairs("a b|c"), 8).collate(np.arange(1))
+    other = {**batch, "kinds": torch.zeros_like(batch["kinds"])}
+    for family, differs in (("bert", True), ("electra", True), ("xlm-roberta", False), ("distilbert", False)):
+        folder = tmp_path / family
+        tiny(family, AutoModel, dtype=torch.float32, vocab_size=61, pad_token_id=0).save_pretrained(folder)
+        model = build_model(folder, NLI, LABELS).eval()
+        assert torch.equal(NLI.loss(model, batch), NLI.loss(model, other)) is not differs
+
+
+def test_facts_are_the_papers() -> None:
+    assert NLI.languages == ("ar", "bg", "de", "el", "es", "fr", "hi", "ru", "th", "tr", "vi", "zh")
+    assert (NLI.train_length, NLI.evaluation_length, NLI.epochs) == (96, 256, 2)
+    assert NLI.hub_files("th", "test").pattern == "th/test-*.parquet"
+    with pytest.raises(SettingsError, match="XNLI has no 'fi'"):
+        NLI.hub_files("fi", "test")
+
+
+def tsv(count: int, seed: int, suffix: str = "") -> str:
+    """Pairs whose label the hypothesis alone gives away."""
+    draw = np.random.default_rng(seed)
+    words = ["cat", "dog", "river", "sees", "finds", "."]
+    key = {"the": "entailment", "red": "neutral", ".": "contradiction"}
+    lines = []
+    for _ in range(count):
+        premise = " ".join(words[n] + suffix for n in draw.integers(0, 5, draw.integers(1, 4)))
+        word = list(key)[draw.integers(3)]
+        lines.append(f"{premise}\t{word}{suffix}\t{key[word]}\n")
+    return "".join(lines)
+
+
+def test_learns_and_scores(tmp_path: Path) -> None:
+    make_encoder(tmp_path / "encoder")
+    write(tmp_path, tsv(60, 1) + "x\ty\t-\n", "en-train.tsv")
+    for seed, (language, suffix) in enumerate({"en": "", "xx": "x"}.items(), 2):
+        write(tmp_path, tsv(20, seed, suffix) + "x\ty\t-\n", f"{language}-test.tsv")
+    console = Talk()
+    made = train(
+        tmp_path,
+        "nli",
+        console,
+        task="nli",
+        train=str(tmp_path / "en-train.tsv"),
+        steps=80,
+        learning_rate=2e-2,
+    )
+    assert any(
+        "en-train.tsv: pairs without a label that the annotators agree on, left out: 1" in said for said in console.said
+    )
+    assert (made.record.details["examples"], made.record.details["windows"]) == (61, 60)
+    data = str(tmp_path / "{language}-test.tsv")
+    scored = score(tmp_path, model=str(tmp_path / "nli"), languages=("en", "xx"), data=data, task="nli")
+    scores = json.loads((scored.path / "scores.json").read_text())
+    assert (scores["metric"], scores["unit"]) == ("accuracy", "pairs")
+    assert scores["languages"]["en"]["value"] > 0.8
+    for language, entry in scores["languages"].items():
+        assert (entry["scored"], entry["examples"]) == (20, 21)
+        table = pq.read_table(scored.path / "predictions" / f"{language}.parquet").to_pydict()
+        sums = NLI.tallies(table).sum(0)
+        assert NLI.from_tallies(sums) == pytest.approx(entry["value"], abs=1e-12)
+        assert len(table["premise"]) == 21
+    assert json.loads((tmp_path / "nli/config.json").read_text())["id2label"] == dict(zip("012", LABELS, strict=True))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
+def test_reads_real_files() -> None:
+    english = NLI.read([SHARED / "train-en.tsv"], "en", {})
+    assert len(english) == 4000
+    assert sum(pair.premise.startswith('"') or pair.hypothesis.startswith('"') for pair in english) == 15
+    assert len(NLI.read([SHARED / "with-header/test-en.genre.tsv"], "en", {})) == 300
+    with pytest.raises(DataError, match="line 1: there are two columns and no label"):
+        NLI.read([SHARED / "unlabelled/test-de.tsv"], "de", {})
