@@ -162,7 +162,7 @@ def test_a_damaged_task_model_is_refused(world: Path, tmp_path: Path) -> None:
     [
         ({"languages": ("en", "de", "en")}, "--languages names en twice"),
         ({"languages": ("en", "de"), "data": "x.conllu"}, "--data needs {language} in its path"),
-        ({"task": "ner"}, "--task must be one of pos"),
+        ({"task": "chess"}, "--task must be one of pos, ner"),
     ],
 )
 def test_settings_complain(changes: dict[str, object], sentence: str) -> None:
