@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +49,7 @@ def command(
     def work(console: Console) -> None:
         nonlocal code
         from alignfreeze_cli.demo.settings import DemoWorldSettings
-        from alignfreeze_cli.demo.world import make_world
+        from alignfreeze_cli.demo.world import DISTANCES, make_world
         from alignfreeze_cli.runs.graph import expand
         from alignfreeze_cli.runs.recipes import load
         from alignfreeze_cli.settings import from_mapping
@@ -65,6 +66,9 @@ def command(
         source, *targets = made.details["languages"]
         recipe = load("demo", [f"data={world}", f"source={source}", f"targets={','.join(targets)}", *overrides])
         graph = expand([recipe], output / "runs")
+        if made.status != "planned" and (world / DISTANCES).is_file():
+            graph.root.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(world / DISTANCES, graph.root / DISTANCES)  # `report` looks for it beside the runs
         code = run_graph(
             graph,
             console,

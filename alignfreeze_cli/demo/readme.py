@@ -54,19 +54,22 @@ private use (qaa to qtz), so they are no real language's; their alphabetical ord
 | `ner/` | `word TAB tag`, IOB2: PER, ORG, LOC; some names are both a person's and a place's |
 | `nli/` | `premise TAB hypothesis TAB label` |
 | `qa/` | SQuAD 1.1 JSON, one question for each passage |
+| `distances.json` | 1 - shared words; `alignfreeze report` reads it beside the runs, or as `--distances` |
 
 Tasks have {train} training examples in {source} and {test} test examples in every language, the same ones in all.
 """
 
 
+def shared_words(source: Language, other: Language) -> float:
+    """The share of words that are the same in both."""
+    return sum(other.words[concept] == source.words[concept] for concept in UPOS) / len(UPOS)
+
+
 def readme(languages: Sequence[Language], settings: DemoWorldSettings) -> str:
     """What is in the folder, what the languages are like, and one sentence in each."""
     source = languages[0]
-    shared = {
-        language.code: sum(language.words[c] == source.words[c] for c in UPOS) / len(UPOS) for language in languages
-    }
     table = "\n".join(
-        f"| {x.code} | {x.name} | {shared[x.code]:.0%} | {' '.join(_ORDERS[part] for part in x.clause)} "
+        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(_ORDERS[part] for part in x.clause)} "
         f"| {x.adposition} | {x.article} | {', '.join(x.marks)} |"
         for x in languages
     )

@@ -5,6 +5,7 @@
     parallel/{source}-{target}.tsv       sentence pairs, and in links/{source}-{target}.pharaoh their true word links
     dictionaries/{source}-{target}.txt   MUSE format, and the reverse direction
     pos/  ner/  nli/  qa/                {source}-train and {language}-test of each task
+    distances.json                       how far each language is from the source, for `report`
 
 Its README.md says what the languages are like. It is for seeing the whole thing work and for tests, and claims nothing
 about real languages.
@@ -12,6 +13,7 @@ about real languages.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +23,11 @@ from alignfreeze_cli.artifacts import Result, Workspace, produce
 from alignfreeze_cli.demo import tasks, texts
 from alignfreeze_cli.demo.language import Language, make_languages
 from alignfreeze_cli.demo.meaning import Imagination, inference, passage
-from alignfreeze_cli.demo.readme import readme
+from alignfreeze_cli.demo.readme import readme, shared_words
 from alignfreeze_cli.demo.settings import DemoWorldSettings
 from alignfreeze_cli.progress import Console
+
+DISTANCES = "distances.json"
 
 
 def make_world(settings: DemoWorldSettings, console: Console) -> Result:
@@ -53,11 +57,22 @@ def _build(settings: DemoWorldSettings, work: Workspace, console: Console) -> Ma
     _write_tasks(settings, languages, work.path)
     loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
     _write(work.path / "README.md", readme(languages, settings))
+    _write(work.path / DISTANCES, _distances(languages))
     return {
         "source": languages[0].code,
         "languages": {language.code: language.name for language in languages},
         "masked-word-loss": round(loss, 4),
     }
+
+
+def _distances(languages: Sequence[Language]) -> str:
+    """The share of words that a language does not have in common with the source; grammars differ with it."""
+    content = {
+        "source": languages[0].code,
+        "title": "share of words that the demo world's language does not have in common with the source",
+        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
+    }
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _rng(settings: DemoWorldSettings, *purpose: str) -> random.Random:

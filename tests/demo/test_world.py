@@ -43,7 +43,7 @@ def lines(path: Path) -> list[str]:
 
 def test_everything_is_there(world: Path) -> None:
     found = {str(path.relative_to(world)) for path in world.rglob("*") if path.is_file()}
-    expected = {"README.md", "alignfreeze.json", *(f"text/{code}.txt" for code in CODES)}
+    expected = {"README.md", "alignfreeze.json", "distances.json", *(f"text/{code}.txt" for code in CODES)}
     for code in CODES[1:]:
         expected |= {f"parallel/qav-{code}.tsv", f"links/qav-{code}.pharaoh"}
         expected |= {f"dictionaries/qav-{code}.txt", f"dictionaries/{code}-qav.txt"}
@@ -66,7 +66,16 @@ def test_another_seed_gives_another_world(result: Result, tmp_path: Path) -> Non
     assert result.record is not None
     assert other.record is not None
     same = [name for name, digest in other.record.files.items() if result.record.files[name] == digest]
-    assert set(same) <= {"encoder/config.json", "encoder/tokenizer_config.json"}
+    assert set(same) <= {"distances.json", "encoder/config.json", "encoder/tokenizer_config.json"}
+
+
+def test_distances_are_those_the_page_tells(world: Path) -> None:
+    distances = json.loads((world / "distances.json").read_text(encoding="utf-8"))
+    assert distances["source"] == "qav"
+    far = distances["distances"]
+    assert 0 < far["qbe"] < far["qci"] < 1
+    page = (world / "README.md").read_text(encoding="utf-8")
+    assert f"| qbe | Belto | {1 - far['qbe']:.0%} |" in page
 
 
 def test_a_world_is_made_once(result: Result) -> None:
