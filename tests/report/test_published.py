@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from alignfreeze_cli.report.collecting import report_of_published
@@ -176,3 +179,11 @@ def test_other_distances_split_otherwise(report: Report) -> None:
     genetic = section(made(distances="genetic"), XLMR, "pos")
     assert "genetic distance from English" in genetic.distance_title
     assert genetic.close != section(report, XLMR, "pos").close
+
+
+def test_the_examples_of_the_documentation_are_in_the_report(report: Report) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
+    examples = [block for block in blocks if block.startswith(("| strategy ", "| improved by "))]
+    assert len(examples) == 2
+    assert all(block in markdown(report) for block in examples)
