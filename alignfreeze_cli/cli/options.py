@@ -19,6 +19,7 @@ from alignfreeze_cli.settings import Declaration, StepSettings, declarations
 
 S = TypeVar("S", bound=StepSettings)
 _OUTPUT = "Output and manners"
+_WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print only the path of the result.", rich_help_panel=_OUTPUT)
@@ -130,10 +131,15 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
         return inspect.Parameter(
             declaration.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, taken]
         )
+    help, metavar = metadata["help"], metadata["metavar"]
+    if metavar is None and metadata["choices"]:
+        metavar = "|".join(metadata["choices"])
+        if len(metavar) > _WIDEST:
+            help, metavar = f"{help} ({', '.join(metadata['choices'])})", "CHOICE"
     option = typer.Option(
         *names,
-        help=declaration.metadata["help"],
-        metavar=metadata["metavar"] or ("|".join(metadata["choices"]) if metadata["choices"] else None),
+        help=help.replace("[", r"\["),  # or the terminal takes "[default: …]" for its markup
+        metavar=metavar,
         rich_help_panel=_OUTPUT if manner else "Settings",
         show_default=declaration.default not in (None, False, ()),
     )

@@ -144,7 +144,13 @@ def published_cell(record: Record, task: str) -> Published | None:
 
 def _metadata(record: Record, measured: Measured | None) -> dict[str, Any]:
     """The front matter, without scores; keys that nothing is known of are left out."""
-    languages = list(dict.fromkeys(filter(None, (facts.source_language(record), *facts.realigned_languages(record)))))
+    languages = list(
+        dict.fromkeys(
+            filter(
+                None, (facts.task_language(record), *facts.source_languages(record), *facts.realigned_languages(record))
+            )
+        )
+    )
     data = facts.training_data(record)
     datasets = list(dict.fromkeys(each.dataset for each in data if each.dataset))
     tags = ["alignfreeze", "cross-lingual", f"arxiv:{ARXIV}"]

@@ -57,8 +57,8 @@ def _arguments(step: Step, names: Mapping[str, str]) -> Iterator[str]:
         default = None if declaration.required else plain(declaration.default)
         if key == "model":
             yield f"--model {inputs['model']}"
-        elif key == "pairs":
-            yield from (f"--pairs {each}" for each in pairs)
+        elif key in ("pairs", "realign-with"):
+            yield from (f"--{key} {each}" for each in pairs)
         elif key == "corpus" and len(corpora) == 1:
             yield f"--corpus {corpora.pop()}"
         elif value is None or (value == default and key not in _ALWAYS):

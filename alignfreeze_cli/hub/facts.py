@@ -122,8 +122,20 @@ def pairs_steps(record: Record) -> list[Step]:
 
 
 def last_realignment(record: Record) -> Step | None:
-    """The last realign step on the way to this model, None for a baseline."""
-    return next((step for step in reversed(models_of(record)) if step["kind"] == "encoder"), None)
+    """The last realign step on the way to this model, or what a finetune step realigned; None for a baseline."""
+    return next(filter(None, map(_realignment, reversed(models_of(record)))), None)
+
+
+def _realignment(step: Step) -> Step | None:
+    """A step as far as it realigned, in the form of a realign step; `details.schedule` is there if it did so beside a
+    task.
+    """
+    if step["kind"] == "encoder":
+        return step
+    if (schedule := step["details"].get("schedule")) is None:
+        return None
+    details = {**step["details"]["realign"], "schedule": schedule}
+    return {**step, "settings": {**step["settings"], "batch-size": details["batch-size"]}, "details": details}
 
 
 def realigned_languages(record: Record) -> tuple[str, ...]:
@@ -132,24 +144,25 @@ def realigned_languages(record: Record) -> tuple[str, ...]:
     return tuple(step["details"].get("languages", {})) if step else ()
 
 
-def source_language(record: Record) -> str | None:
-    """The language that everything is aligned with, or, without pairs, that the task was learned in."""
-    for step in pairs_steps(record):
-        return str(step["settings"]["source"])
-    for step in models_of(record):
-        if step["kind"] == "task-model":
-            return str(step["details"]["language"])
-    return None
+def source_languages(record: Record) -> tuple[str, ...]:
+    """The languages that the others are aligned with: one, unless pairs folders differ in it; empty for a baseline."""
+    return tuple(dict.fromkeys(str(step["settings"]["source"]) for step in pairs_steps(record)))
+
+
+def task_language(record: Record) -> str | None:
+    """The language that the task was learned in; None for what is no task model."""
+    return str(record.details["language"]) if record.kind == "task-model" else None
 
 
 def strategy(record: Record) -> str | None:
     """The published name of what was done (baseline, full, front, back), None for another plan or several."""
-    realignments = [step for step in models_of(record) if step["kind"] == "encoder"]
+    realignments = [step for step in map(_realignment, models_of(record)) if step is not None]
     if not realignments:
         return "baseline"
     plan = realignments[-1]["settings"]["freeze"]
     known = {"none": "full", "full": "full", "front": "front", "back": "back"}
-    return known.get(plan) if len(realignments) == 1 else None
+    during = "schedule" in realignments[-1]["details"]
+    return known.get(plan) if len(realignments) == 1 and not during else None
 
 
 def training_data(record: Record) -> list[Data]:
@@ -183,14 +196,16 @@ def block_rows(record: Record, blocks: int) -> list[Row]:
     """The strips of the picture: realignment and, for a task model, fine-tuning; the encoder has so many blocks."""
     rows = []
     for step in models_of(record):
-        details = step["details"]
-        if step["kind"] == "encoder":
+        states: list[State]
+        if (realigned := _realignment(step)) is not None:
+            details = realigned["details"]
             frozen, read = set(details["frozen-blocks"]), details["read-block"]
-            states: list[State] = [
+            states = [
                 "untouched" if block > read else "frozen" if block in frozen else "trained" for block in range(blocks)
             ]
             rows.append(Row("realignment", _state(details["embeddings-frozen"]), tuple(states), read))
-        else:
+        if step["kind"] == "task-model":
+            details = step["details"]
             still = set(details["frozen-blocks"])
             states = ["frozen" if block in still else "trained" for block in range(blocks)]
             rows.append(Row("fine-tuning", _state("embeddings" in details["freeze"].split(",")), tuple(states)))

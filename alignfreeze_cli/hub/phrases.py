@@ -11,6 +11,12 @@ def language(code: str) -> str:
     return language_names().get(code, f"`{code}`")
 
 
+def both(codes: Sequence[str], word: str = "and") -> str:
+    """Languages by name, the last one after `word`."""
+    names = [language(code) for code in codes]
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
 def some(codes: Sequence[str], most: int = 8) -> str:
     shown = ", ".join(codes[:most])
     return f"{shown} and {len(codes) - most} more" if len(codes) > most else shown

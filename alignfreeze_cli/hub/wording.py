@@ -9,7 +9,7 @@ from typing import Any
 from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.citations import ALIGNFREEZE, DATA
-from alignfreeze_cli.hub.phrases import count, language, ranges, some
+from alignfreeze_cli.hub.phrases import both, count, language, ranges, some
 from alignfreeze_cli.tasks.registry import TASKS
 
 PAPER = "[AlignFreeze](https://arxiv.org/abs/2502.12959)"
@@ -62,17 +62,26 @@ def summary(record: Record) -> str:
     realigned = facts.last_realignment(record)
     sentences = []
     if realigned is not None:
-        languages, source = facts.realigned_languages(record), facts.source_language(record)
+        languages, sources = facts.realigned_languages(record), facts.source_languages(record)
         sentences.append(
             f"{_base_link(record)}, realigned with {PAPER}: a contrastive loss pulled the vectors of words that "
-            f"translate each other together, between {language(source or '')} and {count(len(languages), 'language')} "
+            f"translate each other together, between {both(sources)} and {count(len(languages), 'language')} "
             f"({some(languages)}), while {_frozen(realigned)}."
         )
-        sentences.append(f"It took {count(realigned['details']['steps'], 'step')} of {_pairs_per_step(realigned)}.")
+        steps, pairs = count(realigned["details"]["steps"], "step"), _pairs_per_step(realigned)
+        if during(realigned):
+            weight = realigned["details"]["weight"]
+            sentences.append(
+                f"This was done during fine-tuning: {pairs} in each of {steps}, with the weight {weight:g}."
+            )
+        else:
+            sentences.append(f"It took {steps} of {pairs}.")
     if record.kind == "task-model":
         details = record.details
         task = TASKS[details["task"]]
-        start = "It was then" if realigned else f"{_base_link(record)}, not realigned (the baseline of {PAPER}),"
+        start = f"{_base_link(record)}, not realigned (the baseline of {PAPER}),"
+        if realigned is not None:
+            start = "It was" if during(realigned) else "It was then"
         sentences.append(
             f"{start} fine-tuned on {details['examples']:,} {language(details['language'])} examples for {task.title}, "
             "to be used in other languages without training in them (zero-shot)."
@@ -85,7 +94,7 @@ def picture_title(record: Record) -> str:
     realigned = facts.last_realignment(record)
     if realigned is None:
         return "All blocks were fine-tuned, none realigned"
-    return f"Freeze plan {_plan(realigned)}: {_frozen(realigned)} while realigning"
+    return f"Freeze plan {_plan(realigned)}: {_frozen(realigned)}" + ("" if during(realigned) else " while realigning")
 
 
 def blocks_note(record: Record) -> str:
@@ -122,7 +131,6 @@ def repository_in(card: str) -> str | None:
 
 def limits(record: Record) -> str:
     """What not to expect, as far as the record tells."""
-    source = language(facts.source_language(record) or "")
     if record.kind == "pairs":
         return (
             "Links were found automatically and were not checked by people. Sentences without links are left out, so "
@@ -136,10 +144,14 @@ def limits(record: Record) -> str:
             "was not measured here."
         )
     if record.kind == "encoder":
-        lines.append(f"An encoder: it has no head and is meant to be fine-tuned, as usual, on a task in {source}.")
+        lines.append(
+            "An encoder: it has no head and is meant to be fine-tuned, as usual, on a task in "
+            f"{both(facts.source_languages(record), 'or')}."
+        )
     else:
         lines.append(
-            f"Fine-tuned in {source} only: to other languages it transfers, as a rule the worse the farther they are."
+            f"Fine-tuned in {language(facts.task_language(record) or '')} only: to other languages it transfers, as a "
+            "rule the worse the farther they are."
         )
     lines.append("Whatever biases the base model has, this one has too; nothing was done about them.")
     return "\n".join(f"- {line}" for line in lines)
@@ -176,6 +188,11 @@ def _plan(step: Mapping[str, Any]) -> str:
     return {"none": "nothing frozen", "full": "nothing frozen"}.get(plan, plan)
 
 
+def during(step: Mapping[str, Any]) -> bool:
+    """Whether a step realigned beside fine-tuning."""
+    return step["details"].get("schedule") == "during"
+
+
 def _frozen(step: Mapping[str, Any]) -> str:
     details = step["details"]
     still, count = details["frozen-blocks"], details["blocks"]
@@ -183,6 +200,9 @@ def _frozen(step: Mapping[str, Any]) -> str:
         [f"blocks {ranges(still)} of {count}" if len(still) > 1 else f"block {still[0]} of {count}"] if still else []
     )
     parts += ["the embeddings"] if details["embeddings-frozen"] else []
+    if during(step):
+        # The task trains them all the same.
+        return f"realignment left {' and '.join(parts) or 'no block'} alone"
     return f"{' and '.join(parts)} stood still" if parts else "no block stood still"
 
 

@@ -16,8 +16,10 @@ from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
 from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
+from alignfreeze_cli.tasks.joint import find_joint
 from alignfreeze_cli.tasks.models import build_model, save_model, window_length
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
@@ -39,8 +41,11 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     encoder = resolve_encoder(settings.model)
     outlined = architecture(skeleton(encoder.path))
     max_length = window_length(settings.max_length, task.train_length, outlined)
+    joint = find_joint(settings, outlined, max_length)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
-    frozen = FreezePlan.parse(settings.freeze).resolve(outlined.n_blocks, outlined.n_blocks - 1)
+    frozen = FreezePlan.parse("none" if joint else settings.freeze).resolve(
+        outlined.n_blocks, outlined.n_blocks - 1, with_head=True
+    )
     rate = settings.learning_rate or published_rate(outlined.family)
     (source,) = find_sources(task, [settings.language], settings.train, "train", "--train", console)
     options = task.chosen_options(settings)
@@ -49,31 +54,32 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         "task": task.title,
         "options": options,
         "labels": list(labels),
-        "freeze": frozen.strip(),
+        **(joint.shown() if joint else {"freeze": frozen.strip()}),
         "learning-rate": rate,
         "max-length": max_length,
     }
 
-    def read() -> tuple[Windows, int, int]:
+    def read() -> tuple[Windows, np.ndarray, int, int]:
         tokenizer = load_tokenizer(encoder.path, words=task.reads_words)
         with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()
             progress.advance(len(examples))
         tell(windows.notes, source, console)
-        steps = settings.steps or math.ceil(
-            (settings.epochs or task.epochs) * math.ceil(len(windows.lengths) / settings.batch_size)
-        )
-        return windows, len(examples), steps
+        usable = learnable(windows)
+        if not len(usable):
+            raise DataError(f"holds no {task.unit} to learn from", source.paths[0])
+        steps = settings.steps or math.ceil((settings.epochs or task.epochs) * per_pass(usable, settings))
+        return windows, usable, len(examples), steps
 
     if settings.dry_run:
-        windows, count, steps = read()
-        plan |= {"examples": count, "windows": len(windows.lengths), "steps": steps}
+        _, usable, count, steps = read()
+        plan |= {"examples": count, "windows": len(usable), "steps": steps}
 
     def build(work: Workspace) -> Mapping[str, Any]:
-        windows, count, steps = read()
-        if frozen.frozen or frozen.embeddings_frozen:
-            console.info(frozen.strip())
+        windows, usable, count, steps = read()
+        if joint or frozen.frozen or frozen.embeddings_frozen:
+            console.info((joint.plan if joint else frozen).strip())
         torch.manual_seed(settings.seed)
         model = build_model(encoder.path, task, labels)
         freeze(model, frozen)
@@ -87,16 +93,23 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             checkpoint_every=settings.checkpoint_every,
             device=settings.device,
             trackers=settings.tracker,
+            **({"parts": joint.parts} if joint else {}),
         )
         output = settings.output or Path(task.name)
         accelerator = open_accelerator(loop, output.parent, output.name)
         micro_batch = settings.micro_batch or (
             CPU_MICRO_BATCH if accelerator.device.type == "cpu" else settings.batch_size
         )
+        process, processes = accelerator.process_index, accelerator.num_processes
+        learning, compute, of_step = model, objective(task), batches(windows, settings, micro_batch, process, processes)
+        if joint:
+            material = joint.gather(console, encoder, steps, per_pass(usable, settings), accelerator)
+            learning, compute = joint.model(model), joint.objective(compute, processes)
+            of_step = joint.batches(of_step, material, architecture(model), process, processes)
         trained = train(
-            model,
-            objective(task),
-            batches(windows, settings, micro_batch, accelerator.process_index, accelerator.num_processes),
+            learning,
+            compute,
+            of_step,
             loop,
             work.checkpoints,
             console,
@@ -117,21 +130,22 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "learning-rate": rate,
             "micro-batch": micro_batch,
             "steps": steps,
-            "epochs": round(steps * settings.batch_size / len(windows.lengths), 3),
+            "epochs": round(steps * settings.batch_size / len(usable), 3),
             "examples": count,
-            "windows": len(windows.lengths),
+            "windows": len(usable),
             **({"notes": dict(windows.notes)} if windows.notes else {}),
             "first-loss": trained.first_loss,
             "last-loss": trained.last_loss,
             "tokens-per-second": round(trained.tokens_per_second, 1),
             "padding": round(trained.padding, 4),
+            **(joint.described(material, trained, architecture(model)) if joint else {}),
         }
 
     return produce(
         kind="task-model",
         settings=settings,
         default_output=task.name,
-        inputs=[encoder, source.input],
+        inputs=[encoder, source.input, *(joint.folders if joint else ())],
         console=console,
         plan=plan,
         build=build,
@@ -159,6 +173,20 @@ def objective(task: Task) -> Callable[[nn.Module, Any], Tensor]:
     return summed
 
 
+def learnable(windows: Windows) -> np.ndarray:
+    """The numbers of the windows that have something to learn from.
+
+    One without any loss term (a sentence of nothing but a zero-width space, say) is left out: it teaches nothing, and
+    a batch of nothing else would have no loss.
+    """
+    return np.flatnonzero(windows.weights > 0)
+
+
+def per_pass(usable: np.ndarray, settings: FinetuneSettings) -> int:
+    """Optimizer steps in one pass over the windows."""
+    return math.ceil(len(usable) / settings.batch_size)
+
+
 def batches(
     windows: Windows, settings: FinetuneSettings, micro_batch: int, process: int, processes: int
 ) -> Callable[[int], list[MicroBatch]]:
@@ -167,12 +195,12 @@ def batches(
     Every pass over the data has its own order, a function of seed and pass; its last batch may be smaller. Within a
     batch the windows are sorted by length, which changes no gradient and saves most of the padding.
     """
-    count = len(windows.lengths)
-    per_pass = math.ceil(count / settings.batch_size)
+    usable = learnable(windows)
+    steps_per_pass = per_pass(usable, settings)
 
     def of_step(step: int) -> list[MicroBatch]:
-        number, place = divmod(step, per_pass)
-        order = np.random.default_rng([settings.seed, number]).permutation(count)
+        number, place = divmod(step, steps_per_pass)
+        order = usable[np.random.default_rng([settings.seed, number]).permutation(len(usable))]
         batch = order[place * settings.batch_size : (place + 1) * settings.batch_size]
         batch = batch[np.argsort(-windows.lengths[batch], kind="stable")]
         own, share = batch[process::processes], 1.0

@@ -8,6 +8,7 @@ from typing import Any
 from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 from alignfreeze_cli.tasks.base import Task
+from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS, JointOptions, joint_complaints
 from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
 from alignfreeze_cli.tasks.qa import QaOptions
@@ -31,8 +32,12 @@ class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSetting
         return self._without_unset(super().recorded())
 
     def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
-        options = {name.replace("_", "-") for task in TASKS.values() for name in task.option_names()}
-        return {key: value for key, value in values.items() if key not in options or value is not None}
+        options = {name.replace("_", "-") for name in self.silent()}
+        return {key: value for key, value in values.items() if key not in options or value not in (None, [])}
+
+    def silent(self) -> set[str]:
+        """Names of the settings that are left out where they are not set."""
+        return {name for task in TASKS.values() for name in task.option_names()}
 
     def foreign_options(self, task: Task) -> list[str]:
         """Complaints about options that were set but belong to other tasks."""
@@ -77,7 +82,12 @@ class _Finetune(StepSettings):
     warmup: float = setting(
         0.1, help="Share of the steps in which the rate rises; then it falls linearly to 0.", minimum=0.0, maximum=1.0
     )
-    freeze: str = setting("none", help="Freeze plan; the paper fine-tunes everything.", check=plan_complaint)
+    freeze: str = setting(
+        "none",
+        help="Freeze plan; the paper fine-tunes everything. With --realign-with: what realignment leaves alone.",
+        check=plan_complaint,
+        metavar="PLAN",
+    )
     max_length: int | None = setting(
         None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
     )
@@ -93,13 +103,17 @@ class _Finetune(StepSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSettings(TaskOptions, _Finetune):
+class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     """The settings of finetune, the options of single tasks last."""
+
+    def silent(self) -> set[str]:
+        return super().silent() | set(JOINT_OPTIONS)
 
     def conflicts(self) -> list[str]:
         found = []
         if self.steps is not None and self.epochs is not None:
             found.append("--steps and --epochs say the same thing; give one of them")
+        found += joint_complaints(self)
         if self.task in TASKS:
             found += self.foreign_options(TASKS[self.task])
         return found

@@ -1,0 +1,190 @@
+"""Realignment during fine-tuning (`finetune --realign-with`): the `during` schedule of the published code.
+
+Every optimizer step learns from one batch of the task and one of pairs, and its loss is
+
+    task + weight x realignment        weight 0.1 (arXiv 2502.12959, section 3; published code, training_loops.py)
+
+The task trains every block; the gradients of realignment reach only what the freeze plan leaves free, as in the
+published `during_partial_freeze_*`. Batches, loss and projection are those of `realign`. The projection is trained
+along, at the rate of fine-tuning, and is not part of the saved model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from alignfreeze_cli.artifacts import Input, resolve_artifact
+from alignfreeze_cli.encoder import realignment
+from alignfreeze_cli.encoder.batches import WordBatch, make_batch
+from alignfreeze_cli.encoder.blocks import Architecture, architecture
+from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined
+from alignfreeze_cli.encoder.loss import Projection
+from alignfreeze_cli.encoder.material import Material, Source, gather, languages, report
+from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.tasks.joint_settings import DEFAULT_WEIGHT, PREFIX, SHARED, unset
+from alignfreeze_cli.tasks.settings import FinetuneSettings
+from alignfreeze_cli.training.loop import MicroBatch, Objective, Training
+
+Batches = Callable[[int], list[MicroBatch]]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """What is realigned on while a task is learned, and how; `settings` are those that `realign` would have."""
+
+    settings: RealignSettings
+    weight: float
+    folders: Sequence[Input]
+    sources: dict[str, list[Source]]
+    plan: ResolvedPlan
+
+    @property
+    def parts(self) -> tuple[tuple[str, float], ...]:
+        """The parts of the loss, as the loop wants them."""
+        return (("task", 1.0), ("realign", self.weight))
+
+    def shown(self) -> dict[str, Any]:
+        """What a dry run says."""
+        rows = {name: sum(source.language.rows for source in some) for name, some in self.sources.items()}
+        pairs = {"pairs": rows, "batch-size": self.settings.batch_size, "weight": self.weight}
+        return {"schedule": "during", "plan of realignment": self.plan.strip(), **pairs}
+
+    def gather(self, console: Console, model: Input, steps: int, per_pass: int, accelerator: Accelerator) -> Material:
+        """The pairs of `steps` steps; `per_pass` of them are one pass over the task's data.
+
+        Under `--realign-sampling published` the stream begins anew with every pass, as it did in the published code,
+        so only the pairs of one pass are planned.
+        """
+        planned = min(steps, per_pass) if self.settings.sampling == "published" else steps
+        settings = dataclasses.replace(self.settings, steps=planned)
+        with accelerator.main_process_first():
+            material = gather(settings, console, model.path, self.sources, accelerator.num_processes)
+        report(console, settings, material.draws.usage())
+        return material
+
+    def model(self, encoder: Any) -> nn.ModuleDict:
+        """The task's model and the projection that realignment looks through, made from the seed."""
+        arch = architecture(encoder)
+        torch.manual_seed(self.settings.seed)
+        projection: nn.Module = nn.Identity()
+        if self.settings.projection:
+            spread = getattr(encoder.config, "initializer_range", 0.02)
+            projection = Projection(arch.hidden_size, self.settings.projection, spread)
+        return nn.ModuleDict({"encoder": encoder, "projection": projection})
+
+    def objective(self, of_task: Objective, processes: int) -> Objective:
+        """Both losses over a micro-batch, (2,): the sum of the task's terms, this process's share of realignment's."""
+
+        def both(model: nn.Module, inputs: tuple[Any, WordBatch | None]) -> Tensor:
+            assert isinstance(model, nn.ModuleDict)
+            task, pairs = inputs
+            summed = of_task(model["encoder"], task)
+            if pairs is None:
+                return torch.stack([summed, summed.new_zeros(())])
+            with confined(model["encoder"], self.plan):
+                share = realignment.objective(
+                    model,
+                    pairs,
+                    block=self.plan.read_block,
+                    pooling=self.settings.pooling,
+                    temperature=self.settings.temperature,
+                    negatives=self.settings.negatives,
+                    processes=processes,
+                )
+            return torch.stack([summed, share.to(summed.dtype)])
+
+        return both
+
+    def batches(
+        self, of_task: Batches, material: Material, arch: Architecture, process: int, processes: int
+    ) -> Batches:
+        """The task's micro-batches, the last one of a step with this process's pairs.
+
+        Computed in one forward pass with the last, not in one of its own, because in a run of several processes every
+        parameter must take part in the pass whose gradients are exchanged.
+        """
+
+        def of_step(step: int) -> list[MicroBatch]:
+            *before, last = of_task(step)
+            drawn = material.drawn(step % material.draws.steps)[process::processes]
+            pairs = make_batch(drawn, arch, material.pad_id)
+            return [
+                *(_joined(micro_batch, None, 0.0) for micro_batch in before),
+                _joined(last, pairs, 1 / processes),
+            ]
+
+        return of_step
+
+    def described(self, material: Material, training: Training, arch: Architecture) -> dict[str, Any]:
+        """What the record says of it; under `realign` the names are those of the record of `realign`."""
+        chosen = {key: value for key, value in self.settings.recorded().items() if key.replace("-", "_") in SHARED}
+        first, last = training.parts["realign"]
+        reopened = material.draws.steps < training.steps
+        realign = {
+            "plan": self.plan.text,
+            "weight": self.weight,
+            **chosen,
+            "family": arch.family,
+            "blocks": arch.n_blocks,
+            "frozen-blocks": list(self.plan.frozen),
+            "embeddings-frozen": self.plan.embeddings_frozen,
+            "trained-blocks": list(self.plan.trained),
+            "read-block": self.plan.read_block,
+            "steps": training.steps,
+            "steps-of-stream": material.draws.steps,
+            "stream": "anew in every epoch" if reopened else "continued",
+            "first-loss": first,
+            "last-loss": last,
+            "languages": material.described(),
+        }
+        return {"schedule": "during", "realign": realign}
+
+
+def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) -> Joint | None:
+    """What `--realign-with` asks for, held against the encoder; None without it.
+
+    Raises SettingsError for a plan that leaves realignment nothing to train, a block or a language that is not there,
+    ArtifactError for folders of another kind, HubError.
+    """
+    if not settings.realign_with:
+        return None
+    given = {name: getattr(settings, PREFIX + name) for name in SHARED}
+    as_realign = RealignSettings(
+        model=settings.model,
+        pairs=settings.realign_with,
+        freeze=settings.freeze,
+        max_length=max_length,
+        seed=settings.seed,
+        probe_pairs=0,
+        **{name: value for name, value in given.items() if not unset(value)},
+    )
+    folders = [
+        resolve_artifact(reference, "pairs", "pairs" if number == 0 else f"pairs-{number + 1}")
+        for number, reference in enumerate(settings.realign_with)
+    ]
+    block = realignment.read_block(as_realign.block, arch.n_blocks)
+    return Joint(
+        as_realign,
+        DEFAULT_WEIGHT if settings.realign_weight is None else settings.realign_weight,
+        folders,
+        languages(folders, as_realign.targets, "--realign-targets"),
+        FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, block),
+    )
+
+
+def _joined(micro_batch: MicroBatch, pairs: WordBatch | None, weight: float) -> MicroBatch:
+    assert isinstance(micro_batch.weight, float)
+    return MicroBatch(
+        inputs=(micro_batch.inputs, pairs),
+        weight=(micro_batch.weight, weight),
+        tokens=micro_batch.tokens + (pairs.layout.tokens if pairs else 0),
+        computed=micro_batch.computed + (pairs.layout.positions if pairs else 0),
+    )
