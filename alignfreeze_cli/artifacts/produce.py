@@ -36,11 +36,27 @@ class Workspace:
 
     path: Path
     main: bool = True
+    seal: Callable[[Path, StepSettings, Mapping[str, Any]], Record] | None = None  # writes a nested folder's record
 
     @property
     def checkpoints(self) -> Path:
         """Folder for training state; removed before the output is finished."""
         return self.path / CHECKPOINTS
+
+    def nested(self, name: str, settings: StepSettings, fill: Callable[[Path], Mapping[str, Any]]) -> None:
+        """Make an artifact inside this one: what `settings` alone would make from the same inputs.
+
+        `fill` writes its files into the folder that it is given, and returns the details for its record. Like every
+        artifact it is whole or not there, so one that a resumed run finds is kept.
+        """
+        folder, draft = self.path / name, self.path / f".{name}.partial"
+        if self.seal is None or not self.main or folder.exists():
+            return
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        self.seal(draft, settings, fill(draft))
+        os.rename(draft, folder)
+        _sync_one(self.path)
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,7 @@ def produce(
     OutputExistsError if the output was made otherwise, SettingsError if an interrupted run would be lost.
     """
     output = settings.output or Path(default_output)
-    identity = {"kind": kind, "settings": settings.identity(), "inputs": {i.name: i.digest for i in inputs}}
+    identity = _identity(kind, settings, inputs)
     main = int(os.environ.get("RANK", "0")) == 0
     partial = output.parent / f".{output.name}.partial"
     if main and not settings.dry_run and _aside(output).exists():
@@ -85,11 +101,18 @@ def produce(
     if not main:
         return Result(output, "made", None, build(Workspace(partial, main=False)))
     started = time.monotonic()
+
+    def seal(folder: Path, made_by: StepSettings, details: Mapping[str, Any]) -> Record:
+        return _seal(folder, kind, made_by, inputs, details, seed, started)
+
     with _locked(partial):
         _prepare(partial, identity, settings, console)
         try:
-            details = build(Workspace(partial))
-            record = _finish(partial, kind, settings, identity, inputs, details, seed, started)
+            details = build(Workspace(partial, seal=seal))
+            record = seal(partial, settings, details)
+            # Only now that the record is on the disk, what a resumed run would need can go.
+            shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
+            (partial / _IDENTITY).unlink()
         except BaseException:
             if not _has_checkpoint(partial):
                 shutil.rmtree(partial, ignore_errors=True)
@@ -98,36 +121,38 @@ def produce(
     return Result(output, "made", record, details)
 
 
-def _finish(
-    partial: Path,
+def _identity(kind: str, settings: StepSettings, inputs: Sequence[Input]) -> dict[str, Any]:
+    """What decides the content of a folder."""
+    return {"kind": kind, "settings": settings.identity(), "inputs": {i.name: i.digest for i in inputs}}
+
+
+def _seal(
+    folder: Path,
     kind: str,
     settings: StepSettings,
-    identity: Mapping[str, Any],
     inputs: Sequence[Input],
     details: Mapping[str, Any],
     seed: int | None,
     started: float,
 ) -> Record:
-    """Write the record, flush everything to the disk, and only then let go of what a resumed run would need."""
-    made = [name for name in folder_files(partial) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
+    """Write the record of a folder whose files are all there, and flush everything to the disk."""
+    made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
     record = Record(
         kind=kind,
         settings=_publishable(settings),
-        identity=dict(identity),
+        identity=_identity(kind, settings, inputs),
         inputs=[i.described() for i in inputs],
         lineage=_lineage(inputs),
         seed=seed,
         details=dict(details),
-        files={name.as_posix(): file_digest(partial / name) for name in made},
+        files={name.as_posix(): file_digest(folder / name) for name in made},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - started, 3),
         versions=current_versions(),
         hardware=current_hardware(),
     )
-    record.write(partial)
-    _sync(partial)
-    shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
-    (partial / _IDENTITY).unlink()
+    record.write(folder)
+    _sync(folder)
     return record
 
 
@@ -232,11 +257,15 @@ def _lineage(inputs: Sequence[Input]) -> list[dict[str, Any]]:
 def _sync(folder: Path) -> None:
     """Flush every file and folder to the disk, so that the rename that follows cannot overtake them."""
     for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _put_in_place(partial: Path, output: Path) -> None:
@@ -246,11 +275,7 @@ def _put_in_place(partial: Path, output: Path) -> None:
         _remove(_aside(output))
     else:
         os.rename(partial, output)
-    handle = os.open(output.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync_one(output.parent)
 
 
 def _recover(output: Path) -> None:

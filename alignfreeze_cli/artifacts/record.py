@@ -36,6 +36,9 @@ KINDS = {
 _ABOUT = ("metrics.jsonl", "statistics.json", "README.md", "blocks.svg", "blocks.png")
 """Files that tell of a folder's making or describe it; what a later step reads is in the others."""
 
+ADAPTER = "adapter"
+"""Folder of LoRA adapters kept beside the weights they were merged into."""
+
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "datasets", "huggingface-hub", "numpy")
 
 
@@ -59,8 +62,13 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """Digest of what later steps read, independent of when, where and how fast it was made."""
-        content = {name: digest for name, digest in self.files.items() if name not in _ABOUT}
+        """Digest of what later steps read, independent of when, where and how fast it was made.
+
+        Artifacts inside this one have digests of their own.
+        """
+        inside = [name.removesuffix(RECORD_NAME) for name in self.files if name.endswith(f"/{RECORD_NAME}")]
+        beside = (*inside, f"{ADAPTER}/")
+        content = {n: digest for n, digest in self.files.items() if n not in _ABOUT and not n.startswith(beside)}
         return content_digest({**content, "kind": self.kind})
 
     def as_parent(self) -> dict[str, Any]:

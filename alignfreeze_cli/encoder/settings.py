@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
@@ -17,6 +19,13 @@ def _block_complaint(block: str) -> str | None:
     if block in BLOCKS or block.isdecimal():
         return None
     return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
+
+
+def _save_at_complaint(values: tuple[str, ...]) -> str | None:
+    steps = [int(value) for value in values if value.isdecimal()]
+    if len(steps) < len(values) or not all(before < after for before, after in pairwise([0, *steps])):
+        return f"must be numbers of steps from 1 on, in ascending order, not {','.join(values)}"
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,13 @@ class RealignSettings(StepSettings):
     )
     epochs: float | None = setting(
         None, minimum=0.0, above=True, help="Length as passes over the pairs, instead of --steps."
+    )
+    save_at: tuple[str, ...] = setting(
+        (),
+        check=_save_at_complaint,
+        metavar="N,N,…",
+        help="Also keep the encoder after so many steps, fewer than the run has: steps-N in the output is what a run "
+        "of N steps would have made.",
     )
     batch_size: int = setting(16, minimum=1, help="Sentence pairs per step, all processes together.")
     learning_rate: float | None = setting(
@@ -109,4 +125,30 @@ class RealignSettings(StepSettings):
         found = []
         if self.steps is not None and self.epochs is not None:
             found.append("--steps and --epochs cannot both be given")
+        if self.epochs is None:
+            found += self.save_at_complaints(self.steps or DEFAULT_STEPS)
         return found
+
+    @property
+    def save_steps(self) -> tuple[int, ...]:
+        """The steps of `save_at` as numbers."""
+        return tuple(int(steps) for steps in self.save_at)
+
+    def save_at_complaints(self, steps: int) -> list[str]:
+        """What is wrong with `save_at` in a run of so many steps."""
+        if _save_at_complaint(self.save_at) or not self.save_at or self.save_steps[-1] < steps:
+            return []
+        return [f"--save-at {self.save_at[-1]} must be below the {steps} steps of the run"]
+
+    def identity(self) -> dict[str, Any]:
+        return self._without_unset(super().identity())
+
+    def recorded(self) -> dict[str, Any]:
+        return self._without_unset(super().recorded())
+
+    def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Additions stay out of records where they are not used, so that what was made without them stays finished."""
+        return {key: value for key, value in values.items() if key not in _ADDITIONS or value}
+
+
+_ADDITIONS = ("save-at",)

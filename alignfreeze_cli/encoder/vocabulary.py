@@ -78,6 +78,18 @@ class ActiveVocabulary:
         self.full.train(small.training)
         arch.set_word_embeddings(self.model, self.full.to(small.weight.device))
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Inside, the model has its full table, with the rows as trained so far; then training can go on."""
+        arch = architecture(self.model)
+        small = arch.word_embeddings(self.model)
+        self.restore()
+        try:
+            yield
+        finally:
+            arch.set_word_embeddings(self.model, small)
+            self.full.to("cpu")
+
 
 @contextmanager
 def active_vocabulary(

@@ -17,7 +17,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -131,6 +131,7 @@ def train(
     console: Console,
     metrics: Metrics,
     accelerator: Accelerator,
+    at: Mapping[int, Callable[[Training], None]] | None = None,
 ) -> Training:
     """Train the parameters of `model` that require gradients, in place, for `settings.steps` optimizer steps.
 
@@ -140,6 +141,9 @@ def train(
     ahead, in a thread.
     Checkpoints go to the folder `store` (`work.checkpoints`); a complete one found there is continued. They are left
     there at the end: `artifacts.produce` removes them once the result is written.
+    `at[n]` is called when n steps are done, in every process, with what a training of n steps gives, and must leave
+    model and random state as they are. It is called before the checkpoint of that step is written, and again by a run
+    that resumes from an earlier one.
 
     Optimizer: Adam as in the published code (betas 0.9 and 0.999, eps 1e-8, no weight decay, no clipping), fused.
 
@@ -167,11 +171,26 @@ def train(
             checkpoints.save(store, step, trained, _optimizer_tensors(trained, optimizer), asdict(progress))
         accelerator.wait_for_everyone()
 
+    at = at or {}
     model.train()
     coefficients = [coefficient for _, coefficient in settings.parts]
     losses: list[Tensor] = []  # (parts,) of the steps since the last look: reading one makes a GPU wait
     tokens_seen, clock, started = 0, time.perf_counter(), time.perf_counter()
     tokens_at_log = progress.tokens
+
+    def ended(steps: int) -> Training:
+        elapsed = max(time.perf_counter() - started, 1e-9)
+        (first, first_parts), (last, last_parts) = _mean(progress.first, settings), _mean(progress.recent, settings)
+        return Training(
+            steps=steps,
+            resumed_from=begin,
+            first_loss=first,
+            last_loss=last,
+            parts={name: (value, last_parts[name]) for name, value in first_parts.items()},
+            tokens_per_second=tokens_seen / elapsed,
+            padding=1 - progress.tokens / max(1, progress.computed),
+        )
+
     with _stop_signals() as stop, console.task("training", settings.steps, "steps") as bar:
         bar.advance(begin)
         for step, micro_batches in _ahead(batches, begin, settings.steps):
@@ -202,7 +221,7 @@ def train(
             # Several processes must stop at the same step, so they go by what they told each other at its beginning.
             stopping = stopping or (accelerator.num_processes == 1 and stop.is_set())
             saving = stopping or (settings.checkpoint_every and done % settings.checkpoint_every == 0)
-            logging = done % LOG_EVERY == 0 or done == settings.steps
+            logging = done % LOG_EVERY == 0 or done == settings.steps or done in at
             if saving or logging:
                 progress.add(_read(accelerator, losses, done))
                 losses = []
@@ -216,21 +235,15 @@ def train(
                 progress.since_log, tokens_at_log, clock = 0, progress.tokens, now
                 bar.advance(0, note=f"loss {mean:.4f}")
             bar.advance()
+            if done in at:
+                paused = time.perf_counter()
+                at[done](ended(done))
+                clock, started = (since + time.perf_counter() - paused for since in (clock, started))
             if saving:
                 save(done)
             if stopping:
                 raise Interrupted(f"Stopped after step {done} of {settings.steps}; --resume goes on from there.")
-    elapsed = max(time.perf_counter() - started, 1e-9)
-    (first, first_parts), (recent, recent_parts) = _mean(progress.first, settings), _mean(progress.recent, settings)
-    return Training(
-        steps=settings.steps,
-        resumed_from=begin,
-        first_loss=first,
-        last_loss=recent,
-        parts={name: (value, recent_parts[name]) for name, value in first_parts.items()},
-        tokens_per_second=tokens_seen / elapsed,
-        padding=1 - progress.tokens / max(1, progress.computed),
-    )
+    return ended(settings.steps)
 
 
 class _Step(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ class Metrics:
         self._accelerator = accelerator
         if path.exists() and not path.read_bytes().endswith(b"\n"):
             self.truncate(None)  # a kill tore the last line; the next row must not be glued to it
+
+    def copied(self, path: Path) -> Metrics:
+        """The same rows in another file, which then goes its own way."""
+        shutil.copyfile(self.path, path)
+        return Metrics(path, self._accelerator)
 
     def log(self, step: int, **values: Any) -> None:
         """Append a row, flushed at once so that a killed run keeps what it knew; numbers go to the trackers too."""

@@ -1,0 +1,183 @@
+"""An encoder under realignment: trained on its material, probed, and written as it is at some step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from alignfreeze_cli.encoder import packing
+from alignfreeze_cli.encoder.batches import WordBatch, make_batch
+from alignfreeze_cli.encoder.blocks import Architecture, architecture
+from alignfreeze_cli.encoder.folders import load_encoder, save_encoder
+from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan
+from alignfreeze_cli.encoder.loss import Projection, contrastive_loss, gather_words
+from alignfreeze_cli.encoder.material import Material
+from alignfreeze_cli.encoder.pooling import pool_words
+from alignfreeze_cli.encoder.probe import retrieval
+from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, train
+from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
+
+
+def objective(
+    model: nn.ModuleDict,
+    batch: WordBatch,
+    *,
+    block: int,
+    pooling: str = "first",
+    temperature: float = 0.1,
+    negatives: str = "all",
+    processes: int = 1,
+) -> Tensor:
+    """This process's share of the realignment loss of the whole batch, a scalar; the shares add up to the loss.
+
+    `model` holds `encoder` and `projection`. One forward pass for both sides, up to the block that is read.
+    """
+    hidden = packing.encode(model["encoder"], batch.layout, block)  # (positions, hidden)
+    words = model["projection"](pool_words(hidden, batch.starts, batch.ends, pooling))  # (words, size)
+    source, target, links = gather_words(words[: batch.n_source], words[batch.n_source :], batch.links)
+    loss = contrastive_loss(source, target, links, temperature, negatives)
+    # Every process computes the loss of the whole batch, but the gradient through its own words only: the gradients
+    # are to be added up over the processes, so of the value each gives a share.
+    return loss - loss.detach() * (1 - 1 / processes)
+
+
+@dataclass
+class Realigner:
+    """One run's encoder, with the projection that the loss looks through, and what it is trained on."""
+
+    settings: RealignSettings
+    console: Console
+    source: Path  # the encoder's folder
+    model: Any
+    missing: list[str]  # names of parameters that the folder lacks; they are not written either
+    plan: ResolvedPlan
+    material: Material
+    accelerator: Accelerator
+    active: ActiveVocabulary | None = None
+
+    @classmethod
+    def open(
+        cls,
+        settings: RealignSettings,
+        console: Console,
+        source: Path,
+        plan: ResolvedPlan,
+        material: Material,
+        accelerator: Accelerator,
+    ) -> Realigner:
+        """Load the encoder of a folder and freeze what the plan freezes. Raises ArtifactError."""
+        model, missing = load_encoder(source)
+        apply_plan(model, plan)
+        console.info(plan.strip())
+        model.to(accelerator.device)
+        return cls(settings, console, source, model, missing, plan, material, accelerator)
+
+    @property
+    def arch(self) -> Architecture:
+        return architecture(self.model)
+
+    def train(
+        self,
+        loop: LoopSettings,
+        store: Path,
+        metrics: Metrics,
+        at: Mapping[int, Callable[[Training], None]],
+    ) -> Training:
+        """Train the encoder in place; its projection is dropped at the end. `at`: see `loop.train`."""
+        arch, settings, accelerator = self.arch, self.settings, self.accelerator
+        if settings.vocabulary == "active":
+            self.active = ActiveVocabulary(self.model, np.append(self.material.token_ids(), self.material.pad_id))
+            count, all_of_them = len(self.active.ids), self.active.full.num_embeddings
+            self.console.info(f"{count:,} of {all_of_them:,} word embeddings occur in the pairs.")
+        torch.manual_seed(settings.seed)
+        projection: nn.Module = nn.Identity()
+        if settings.projection:
+            spread = getattr(self.model.config, "initializer_range", 0.02)
+            projection = Projection(arch.hidden_size, settings.projection, spread).to(accelerator.device)
+
+        def batches(step: int) -> list[MicroBatch]:
+            drawn = self.material.drawn(step)[accelerator.process_index :: accelerator.num_processes]
+            batch = make_batch(drawn, arch, self.material.pad_id, self.active.remap if self.active else None)
+            return [MicroBatch(batch, 1 / accelerator.num_processes, batch.layout.tokens, batch.layout.positions)]
+
+        compute = partial(
+            objective,
+            block=self.plan.read_block,
+            pooling=settings.pooling,
+            temperature=settings.temperature,
+            negatives=settings.negatives,
+            processes=accelerator.num_processes,
+        )
+        both = nn.ModuleDict({"encoder": self.model, "projection": projection})
+        try:
+            return train(both, compute, batches, loop, store, self.console, metrics, accelerator, at)
+        finally:
+            if self.active is not None:
+                self.active.restore()
+                self.active = None
+
+    @contextmanager
+    def as_published(self) -> Iterator[None]:
+        """In the midst of training: inside, the model is what would be written now; afterwards it trains on."""
+        if self.active is None:
+            yield
+        else:
+            with self.active.whole():
+                yield
+
+    def probe(self, metrics: Metrics, step: int) -> None:
+        """Log the retrieval of every language, unless an earlier part of a resumed run has done so.
+
+        For the main process alone.
+        """
+        when = "after" if step else "before"
+        done = {row["language"] for row in metrics.rows() if row.get("probe") == when}
+        held_out, pad_id = self.material.held_out, self.material.pad_id
+        total = sum(len(held) for held in held_out)
+        if not total:
+            return
+        with self.console.task(f"probing {when}", total, "pairs") as bar:
+            for pairs, held in zip(self.material.pairs, held_out, strict=True):
+                if len(held) and pairs.language not in done:
+                    found = retrieval(self.model, pairs, held.tolist(), pad_id, self.settings.pooling)
+                    metrics.log(step, probe=when, **found.row())
+                bar.advance(len(held))
+
+    def finish(self, metrics: Metrics, training: Training, loop: LoopSettings, folder: Path) -> dict[str, Any]:
+        """Probe and write the encoder as it is after `training`, with its metrics; gives the details of its record.
+
+        For the main process alone. `metrics` are those of the run so far; they are copied into a `folder` of its own.
+        """
+        if metrics.path.parent != folder:
+            metrics = metrics.copied(folder / FILE_NAME)
+        self.probe(metrics, training.steps)
+        save_encoder(self.model, self.missing, self.source, folder)
+        return {
+            "family": self.arch.family,
+            "blocks": self.arch.n_blocks,
+            "frozen-blocks": list(self.plan.frozen),
+            "embeddings-frozen": self.plan.embeddings_frozen,
+            "trained-blocks": list(self.plan.trained),
+            "read-block": self.plan.read_block,
+            "learning-rate": loop.learning_rate,
+            "steps": training.steps,
+            "first-loss": training.first_loss,
+            "last-loss": training.last_loss,
+            "tokens-per-second": round(training.tokens_per_second, 1),
+            "padding": round(training.padding, 4),
+            "languages": self.material.first(training.steps).described(),
+            "probe": [row for row in metrics.rows() if "probe" in row],
+            "left-out": self.missing,
+        }
