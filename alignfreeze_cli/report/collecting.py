@@ -83,13 +83,10 @@ def report_of(settings: ReportSettings, collected: Collected, console: Console |
         drawn = resample(group, settings.baseline, settings.resamples, settings.seed, console)
         found = section(group, settings.baseline, yardstick, fitting, drawn.gains)
         notes += remarks(found, settings.baseline, drawn.lost)
-        sections.append(replace(found, published=_published(found, settings)) if settings.published else found)
-    if settings.published:
-        notes += [
-            f"{each.name}: there are no published runs of this model and task with the {settings.aligner} aligner."
-            for each in sections
-            if each.published is None
-        ]
+        if settings.published:
+            found, said = _with_published(found, settings, fitting)
+            notes += [f"{found.name}: {sentence}." for sentence in said]
+        sections.append(found)
     return Report(
         title="What realignment did",
         sections=tuple(sections),
@@ -118,15 +115,29 @@ def report_of_published(settings: ReportSettings) -> Report:
     )
 
 
-def _published(own: Section, settings: ReportSettings) -> Section | None:
-    """The published runs of the same model, task and source, and of the strategies that were run here."""
+def _with_published(
+    own: Section, settings: ReportSettings, distance: distances.Distances | None
+) -> tuple[Section, list[str]]:
+    """The section with the published runs of the same model, task and source beside it, as far as ours go.
+
+    Only languages and strategies that were run here are kept, so that means are over the same ones.
+    """
     table = own.table
     strategies = {row.strategy for row in table.rows}
-    scores = published_scores(settings.aligner, table.model, table.task, strategies)
-    if not scores or table.source != "en":
-        return None
-    known = distances.fitting(distances.candidates(settings.distances, ()), "en")
-    return section(scores, BASELINE, YARDSTICKS[settings.yardstick][0], known)
+    scores = published_scores(settings.aligner, table.model, table.task, strategies) if table.source == "en" else []
+    if not scores:
+        return own, [f"no published runs of this model and task with the {settings.aligner} aligner"]
+    known = set(scores[0].values)
+    common = [code for code in table.columns if code in known]
+    kept = [replace(score, values={code: score.values[code] for code in common}) for score in scores]
+    published = section(kept, BASELINE, YARDSTICKS[settings.yardstick][0], distance)
+    said = []
+    if len(common) < len(known):
+        said.append(f"of the published runs only the {len(common)} languages scored here are shown, of {len(known)}")
+    lacking = [code for code in own.targets if code not in known]
+    if lacking:
+        said.append(f"no published scores in {some(lacking)}, so published means are over fewer languages")
+    return replace(own, published=published), said
 
 
 def _ordered(scores: Sequence[Score]) -> tuple[Score, ...]:

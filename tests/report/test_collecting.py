@@ -367,6 +367,11 @@ def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
     assert f"{front.gains['ar'].mean:.2f}" == "3.75"
     text = markdown(report)
     assert "front, published" in text
+    assert published.table.columns == ("en", "de", "ar", "mean of targets")
+    mean, single = published.cell("front", "mean of targets"), [published.cell("front", code) for code in ("de", "ar")]
+    assert mean
+    assert mean.mean == pytest.approx(sum(cell.mean for cell in single if cell) / 2)
+    assert said(report, "of the published runs only the 3 languages scored here are shown, of 35")
     assert "mine, published" not in text
     assert "66.96 ±" in text  # the published front in Arabic
     assert "the authors' own runs" in text
