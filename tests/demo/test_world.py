@@ -18,6 +18,7 @@ from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.step import align_pairs
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.conllu import read_conllu
+from alignfreeze_cli.tasks.registry import TASKS
 
 CODES = ("qav", "qbe", "qci")
 
@@ -156,6 +157,14 @@ def test_treebanks_are_conllu_with_tags_for_every_word(world: Path) -> None:
     tags = Counter(row[3] for row in rows if "-" not in row[0])
     assert {"NOUN", "VERB", "DET", "ADP", "PUNCT"} <= set(tags)
     assert "_" not in tags
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("pos", "conllu"), ("ner", "tsv"), ("nli", "tsv"), ("qa", "json")])
+def test_tasks_read_their_data(world: Path, name: str, suffix: str) -> None:
+    task = TASKS[name]
+    for file in ("qav-train", *(f"{code}-test" for code in CODES)):
+        examples = task.read([world / name / f"{file}.{suffix}"], file[:3], task.defaults)
+        assert len(examples) >= 20
 
 
 def test_entities_are_iob2(world: Path) -> None:
