@@ -8,8 +8,9 @@ Consecutive windows of a passage overlap, so that an answer cut by the border of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alignfreeze_cli.errors import ArtifactError, DataError
@@ -19,6 +20,8 @@ from alignfreeze_cli.tasks.squad import Question
 if TYPE_CHECKING:
     import numpy as np
 
+CHUNK = 4096  # texts tokenised at once: what the tokenizer returns takes many times the memory of the ids
+_LAST_SPACE = 0x3000
 LONGEST_QUESTION = 64  # subwords, as in BERT's scripts for SQuAD and in the published evaluation
 
 
@@ -141,22 +144,25 @@ def cut_windows(
 
     frame = Frame.of(tokenizer)
     passages = {text: number for number, text in enumerate(dict.fromkeys(e.context for e in examples))}
-    read = tokenizer(list(passages), add_special_tokens=False, verbose=False).encodings
-    starts = np.cumsum([0, *(len(encoding) for encoding in read)]).tolist()
-    spans = [_code_points(encoding.offsets, text) for encoding, text in zip(read, passages, strict=True)]
-    asked = tokenizer([e.text for e in examples], add_special_tokens=False, verbose=False).encodings
-    questions = [encoding.ids[:LONGEST_QUESTION] for encoding in asked]
+    tokens, exact, shown = [], [], []  # of each passage: ids, code points, and those that an answer is made of
+    for encoding, text in zip(_encodings(list(passages), tokenizer), passages, strict=True):
+        tokens.append(np.array(encoding.ids, dtype=np.int32))
+        exact.append(_code_points(encoding.offsets, text))
+        shown.append(_widened(exact[-1], encoding.word_ids) if whole_words else exact[-1])
+    starts = np.cumsum([0, *map(len, tokens)]).tolist()
+    asked = [encoding.ids for encoding in _encodings([e.text for e in examples], tokenizer)]
+    questions = [np.array(ids[:LONGEST_QUESTION], dtype=np.int32) for ids in asked]
 
     rows: list[tuple[int, int, int, int, int]] = []  # question, begin, end, first and last position of the answer
     without = 0
     for number, (example, question) in enumerate(zip(examples, questions, strict=True)):
         passage = passages[example.context]
-        length, offset = len(spans[passage]), starts[passage]
+        length, offset = len(exact[passage]), starts[passage]
         room = max_length - frame.size - len(question)
         if room <= overlap or not length:
             without += 1
             continue
-        low, high = _tokens_of(spans[passage], *example.answers[0])
+        low, high = _tokens_of(exact[passage], *example.answers[0])
         first = len(frame.before) + len(frame.middle) + len(question)
         for begin in range(0, max(length - overlap, 1), room - overlap):
             end = min(begin + room, length)
@@ -169,12 +175,10 @@ def cut_windows(
             f"shares {overlap} with the next one; raise --max-length or lower --qa-stride"
         )
     table = np.array(rows, dtype=np.int64)
-    if whole_words:
-        spans = [_widened(span, encoding.word_ids) for span, encoding in zip(spans, read, strict=True)]
     return QaWindows(
-        passages=np.array([piece for encoding in read for piece in encoding.ids], dtype=np.int32),
-        spans=np.concatenate(spans),
-        questions=np.array([piece for question in questions for piece in question], dtype=np.int32),
+        passages=np.concatenate(tokens),
+        spans=np.concatenate(shown),
+        questions=np.concatenate(questions),
         question_starts=np.cumsum([0, *map(len, questions)]),
         question=table[:, 0],
         begin=table[:, 1],
@@ -194,18 +198,41 @@ def _counted(note: str, count: int) -> dict[str, int]:
     return {note: count} if count else {}
 
 
+def _encodings(texts: list[str], tokenizer: Any) -> Iterator[Any]:
+    """The whole texts as subwords, without special tokens.
+
+    Straight from the tokenizer below: transformers makes lists of all their fields first, which takes longer than the
+    tokenizer itself.
+    """
+    below = tokenizer.backend_tokenizer
+    below.no_truncation()
+    below.no_padding()
+    for begin in range(0, len(texts), CHUNK):
+        yield from below.encode_batch(texts[begin : begin + CHUNK], add_special_tokens=False)
+
+
 def _code_points(offsets: Sequence[tuple[int, int]], text: str) -> np.ndarray:
     """First and last + 1 code point of every token, (tokens, 2), without the spaces that some tokenizers count in."""
     import numpy as np
 
     spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    for token, (begin, end) in enumerate(offsets):
-        piece = text[begin:end]
-        bare = piece.strip()
-        if bare and len(bare) < len(piece):
-            begin += piece.index(bare)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    spaces = np.append(_is_space()[np.minimum(codes, _LAST_SPACE + 1)], False)
+    for token in np.flatnonzero(spaces[spans[:, 0]] | spaces[spans[:, 1] - 1]).tolist():
+        begin, end = offsets[token]
+        bare = text[begin:end].strip()
+        if bare:
+            begin += text[begin:end].index(bare)
             spans[token] = begin, begin + len(bare)
     return spans
+
+
+@cache
+def _is_space() -> np.ndarray:
+    """By code point, up to the one after the last space that Unicode has."""
+    import numpy as np
+
+    return np.array([chr(code).isspace() for code in range(_LAST_SPACE + 2)])
 
 
 def _tokens_of(spans: np.ndarray, start: int, text: str) -> tuple[int, int]:
