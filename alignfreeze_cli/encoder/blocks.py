@@ -27,16 +27,19 @@ class Family:
     after: tuple[str, ...] = ()  # what stands after the last block: it is skipped, and never trained
     positions_after_padding: bool = False  # positions start at pad_token_id + 1
     local_attention: bool = False  # some blocks see only a window, so there is one mask per kind of block
+    alone_from: str | None = None  # module of a block: takes all states that go on, and from it on none see each other
 
+
+_ROBERTA = Family("encoder.layer", after=("pooler",), positions_after_padding=True, alone_from="attention.output")
 
 FAMILIES = {
-    "bert": Family("encoder.layer", after=("pooler",)),
-    "distilbert": Family("transformer.layer"),
-    "roberta": Family("encoder.layer", after=("pooler",), positions_after_padding=True),
-    "xlm-roberta": Family("encoder.layer", after=("pooler",), positions_after_padding=True),
-    "deberta-v2": Family("encoder.layer"),
+    "bert": Family("encoder.layer", after=("pooler",), alone_from="attention.output"),
+    "distilbert": Family("transformer.layer", alone_from="sa_layer_norm"),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "deberta-v2": Family("encoder.layer", alone_from="attention.output"),
     "modernbert": Family("layers", after=("final_norm",), local_attention=True),
-    "electra": Family("encoder.layer"),
+    "electra": Family("encoder.layer", alone_from="attention.output"),
 }
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_artifact
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.encoder.places import few_places
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Scored, Task, Windows
@@ -23,6 +24,11 @@ from alignfreeze_cli.tasks.models import load_model, window_length
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
 from alignfreeze_cli.tasks.sources import Source, find_sources, tell
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Named = TypeVar("Named")
 
 CPU_BATCH_TOKENS = 512
 GPU_BATCH_TOKENS = 65536
@@ -43,7 +49,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         raise SettingsError("; ".join(complaints) + ".")
     max_length = window_length(settings.max_length, task.evaluation_length, architecture(skeleton(resolved.path)))
     options = task.chosen_options(settings, made["options"])
-    languages = settings.languages or (made["language"], *(x for x in task.languages if x != made["language"]))
+    languages = settings.languages or task.scored_languages(made["language"])
     sources = find_sources(task, languages, settings.data, "test", "--data", console)
 
     def build(work: Workspace) -> Mapping[str, Any]:
@@ -57,11 +63,15 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         (work.path / "predictions").mkdir(exist_ok=True)
         scores: dict[str, dict[str, Any]] = {}
         with console.task(f"scoring {task.title}", len(sources), "languages") as progress:
-            for source in sources:
-                examples = task.read(source.paths, source.language, options)
-                windows = task.encode(examples, tokenizer, labels, max_length, options)
-                tell(windows.notes, source, console)
-                answers = run(model, task, windows, budget, device)
+
+            def prepared() -> Iterator[tuple[tuple[Source, list[Any]], Windows]]:
+                for source in sources:
+                    examples = task.read(source.paths, source.language, options)
+                    windows = task.encode(examples, tokenizer, labels, max_length, options)
+                    tell(windows.notes, source, console)
+                    yield (source, examples), windows
+
+            for (source, examples), windows, answers in run(model, task, prepared(), budget, device):
                 scored = task.score(examples, windows, answers, labels, options)
                 if not scored.count:
                     raise DataError(f"holds no {task.unit} to score", source.paths[0])
@@ -125,28 +135,36 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 
 
 def run(
-    model: nn.Module, task: Task, windows: Windows, budget: int, device: torch.device
-) -> list[tuple[np.ndarray, Any]]:
-    """The task's answers to all windows, batch by batch; the model must be in evaluation mode.
+    model: PreTrainedModel, task: Task, prepared: Iterable[tuple[Named, Windows]], budget: int, device: torch.device
+) -> Iterator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]]]:
+    """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
 
-    On a CPU every thread takes whole batches for itself: threads that share a batch wait for each other after every
-    operation, which costs more than half of the time as soon as anything else runs on the machine.
+    The model must be in evaluation mode. The next data set is prepared (read, cut, tokenised) while this one is
+    computed. On a CPU every thread takes whole batches for itself: threads that share a batch wait for each other after
+    every operation, which costs more than half of the time as soon as anything else runs on the machine.
     """
     from accelerate.utils import send_to_device
 
-    def answer(indices: np.ndarray) -> tuple[np.ndarray, Any]:
+    def answer(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, Any]:
         with torch.inference_mode():
             return indices, task.answer(model, send_to_device(windows.collate(indices), device))
 
-    batches = length_batches(windows.lengths, budget)
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    if threads == 1:
-        return [answer(indices) for indices in batches]
-    torch.set_num_threads(1)
+    threads = torch.get_num_threads()
+    workers = threads if device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+    ahead: tuple[Named, Windows, Iterator[tuple[np.ndarray, Any]]] | None = None
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
     try:
-        with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
-            return list(pool.map(answer, batches))
+        with few_places(model):
+            for name, windows in prepared:
+                begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
+                if ahead is not None:
+                    yield *ahead[:2], list(ahead[2])
+                ahead = name, windows, begun
+            if ahead is not None:
+                yield *ahead[:2], list(ahead[2])
     finally:
+        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
 

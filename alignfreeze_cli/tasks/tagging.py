@@ -186,8 +186,9 @@ class TaggingTask(Task):
 
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
         """The best label id of every slot, (slots,)."""
-        rows, positions = batch["slots"].unbind(1)
-        best = model(**batch["inputs"]).logits[rows, positions].argmax(-1)
+        from alignfreeze_cli.encoder.places import logits_at
+
+        best = logits_at(model, batch["inputs"], *batch["slots"].unbind(1)).argmax(-1)
         answers: np.ndarray = best.cpu().numpy()
         return answers
 
