@@ -30,6 +30,8 @@ CARD = "README.md"
 PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
+PUBLISHED_SOURCE = "en"
+"""What every published run was realigned with and fine-tuned in."""
 
 
 def write_card(
@@ -137,7 +139,8 @@ def published_cell(record: Record, task: str) -> Published | None:
     """The published numbers of the same recipe, if this model was made like one of the paper's."""
     bases, plan = facts.bases_of(record), facts.strategy(record)
     aligners = {str(step["settings"]["aligner"]) for step in facts.pairs_steps(record)} or {"dictionary"}
-    if not bases or bases[-1].id is None or plan is None or len(aligners) > 1:
+    languages = {facts.task_language(record), *facts.source_languages(record)}
+    if not bases or bases[-1].id is None or plan is None or len(aligners) > 1 or languages != {PUBLISHED_SOURCE}:
         return None
     return published(bases[-1].id, task, plan, aligners.pop())
 

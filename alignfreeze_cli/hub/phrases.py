@@ -11,10 +11,9 @@ def language(code: str) -> str:
     return language_names().get(code, f"`{code}`")
 
 
-def both(codes: Sequence[str], word: str = "and") -> str:
-    """Languages by name, the last one after `word`."""
-    names = [language(code) for code in codes]
-    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+def either(codes: Sequence[str]) -> str:
+    """Languages by name: A, A or B, A or B or C."""
+    return " or ".join(language(code) for code in codes)
 
 
 def some(codes: Sequence[str], most: int = 8) -> str:

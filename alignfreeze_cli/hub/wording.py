@@ -9,7 +9,7 @@ from typing import Any
 from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.citations import ALIGNFREEZE, DATA
-from alignfreeze_cli.hub.phrases import both, count, language, ranges, some
+from alignfreeze_cli.hub.phrases import count, either, language, ranges, some
 from alignfreeze_cli.tasks.registry import TASKS
 
 PAPER = "[AlignFreeze](https://arxiv.org/abs/2502.12959)"
@@ -65,7 +65,7 @@ def summary(record: Record) -> str:
         languages, sources = facts.realigned_languages(record), facts.source_languages(record)
         sentences.append(
             f"{_base_link(record)}, realigned with {PAPER}: a contrastive loss pulled the vectors of words that "
-            f"translate each other together, between {both(sources)} and {count(len(languages), 'language')} "
+            f"translate each other together, between {either(sources)} and {count(len(languages), 'language')} "
             f"({some(languages)}), while {_frozen(realigned)}."
         )
         steps, pairs = count(realigned["details"]["steps"], "step"), _pairs_per_step(realigned)
@@ -146,7 +146,7 @@ def limits(record: Record) -> str:
     if record.kind == "encoder":
         lines.append(
             "An encoder: it has no head and is meant to be fine-tuned, as usual, on a task in "
-            f"{both(facts.source_languages(record), 'or')}."
+            f"{either(facts.source_languages(record))}."
         )
     else:
         lines.append(

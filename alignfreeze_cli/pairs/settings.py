@@ -144,7 +144,8 @@ class AlignPairsSettings(StepSettings):
     def conflicts(self) -> list[str]:
         found = []
         if self.source in self.target:
-            found.append(f"--target holds the source language {self.source}")
+            whose = ", by default the paper's 34 languages," if self.target == PAPER_LANGUAGES else ""
+            found.append(f"--target{whose} holds the source language {self.source}; name the others")
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
         if self.aligner != "pharaoh" and self.links is not None:

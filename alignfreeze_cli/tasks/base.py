@@ -146,6 +146,10 @@ class Task(ABC):
         0 where nothing was scored. Of all examples together it is the main metric that `score` gives.
         """
 
+    def scored_languages(self, trained_in: str) -> tuple[str, ...]:
+        """What a model is scored in unless asked otherwise: its own language, then the paper's source and targets."""
+        return tuple(dict.fromkeys((trained_in, self.source_language, *self.languages)))
+
     def option_names(self) -> tuple[str, ...]:
         """Fields of the settings that belong to this task."""
         return tuple(field.name for option in self.options for field in dataclasses.fields(option))
