@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alignfreeze_cli.errors import SettingsError
@@ -134,6 +134,10 @@ class ResolvedPlan:
     def trained(self) -> tuple[int, ...]:
         """The blocks that realignment changes: not frozen, and not above the block that the loss reads."""
         return tuple(block for block in range(self.read_block + 1) if block not in self.frozen)
+
+    def without_embeddings(self) -> ResolvedPlan:
+        """The same, and the embeddings frozen."""
+        return replace(self, embeddings_frozen=True)
 
     def strip(self) -> str:
         """The plan as text, one cell per block (■ trained, □ frozen, · above the read block), with its legend."""

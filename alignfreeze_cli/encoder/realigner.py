@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from alignfreeze_cli.artifacts import Input
+from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder import packing
 from alignfreeze_cli.encoder.batches import WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.folders import load_encoder, save_encoder
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan
+from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss, gather_words
 from alignfreeze_cli.encoder.material import Material
 from alignfreeze_cli.encoder.pooling import pool_words
@@ -59,26 +62,27 @@ class Realigner:
 
     settings: RealignSettings
     console: Console
-    source: Path  # the encoder's folder
+    source: Input  # the encoder as it was
     model: Any
     missing: list[str]  # names of parameters that the folder lacks; they are not written either
     plan: ResolvedPlan
     material: Material
     accelerator: Accelerator
     active: ActiveVocabulary | None = None
+    adapters: Adapters | None = None
 
     @classmethod
     def open(
         cls,
         settings: RealignSettings,
         console: Console,
-        source: Path,
+        source: Input,
         plan: ResolvedPlan,
         material: Material,
         accelerator: Accelerator,
     ) -> Realigner:
         """Load the encoder of a folder and freeze what the plan freezes. Raises ArtifactError."""
-        model, missing = load_encoder(source)
+        model, missing = load_encoder(source.path)
         apply_plan(model, plan)
         console.info(plan.strip())
         model.to(accelerator.device)
@@ -107,6 +111,10 @@ class Realigner:
             spread = getattr(self.model.config, "initializer_range", 0.02)
             projection = Projection(arch.hidden_size, settings.projection, spread).to(accelerator.device)
 
+        if settings.lora:
+            self.adapters = Adapters.attach(self.model, self.plan.trained, settings.lora)
+            self.console.info(self.adapters.told())
+
         def batches(step: int) -> list[MicroBatch]:
             drawn = self.material.drawn(step)[accelerator.process_index :: accelerator.num_processes]
             batch = make_batch(drawn, arch, self.material.pad_id, self.active.remap if self.active else None)
@@ -127,15 +135,18 @@ class Realigner:
             if self.active is not None:
                 self.active.restore()
                 self.active = None
+            if self.adapters is not None:
+                self.adapters.merge()
 
     @contextmanager
     def as_published(self) -> Iterator[None]:
         """In the midst of training: inside, the model is what would be written now; afterwards it trains on."""
-        if self.active is None:
+        with ExitStack() as put_back:
+            if self.active is not None:
+                put_back.enter_context(self.active.whole())
+            if self.adapters is not None:
+                put_back.enter_context(self.adapters.merged())
             yield
-        else:
-            with self.active.whole():
-                yield
 
     def probe(self, metrics: Metrics, step: int) -> None:
         """Log the retrieval of every language, unless an earlier part of a resumed run has done so.
@@ -163,7 +174,10 @@ class Realigner:
         if metrics.path.parent != folder:
             metrics = metrics.copied(folder / FILE_NAME)
         self.probe(metrics, training.steps)
-        save_encoder(self.model, self.missing, self.source, folder)
+        save_encoder(self.model, self.missing, self.source.path, folder)
+        keep = self.settings.keep_adapter
+        if self.adapters is not None and keep:
+            self.adapters.save(folder / ADAPTER, self.source)
         return {
             "family": self.arch.family,
             "blocks": self.arch.n_blocks,
@@ -180,4 +194,5 @@ class Realigner:
             "languages": self.material.first(training.steps).described(),
             "probe": [row for row in metrics.rows() if "probe" in row],
             "left-out": self.missing,
+            **({"lora": self.adapters.described(keep)} if self.adapters else {}),
         }

@@ -15,6 +15,7 @@ from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
+from alignfreeze_cli.encoder.lora import with_lora
 from alignfreeze_cli.encoder.material import Source, gather, languages, report
 from alignfreeze_cli.encoder.realigner import Realigner, objective
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
@@ -22,7 +23,7 @@ from alignfreeze_cli.errors import AlignFreezeError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training.loop import LoopSettings, Training, open_accelerator
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-from alignfreeze_cli.training.schedules import published_rate
+from alignfreeze_cli.training.schedules import default_rate
 
 __all__ = ["learning_rate", "objective", "read_block", "realign"]
 
@@ -43,6 +44,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     bare = skeleton(model.path)
     arch = architecture(bare)
     plan = FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, read_block(settings.block, arch.n_blocks))
+    plan = with_lora(plan, settings.lora)
     if settings.max_length > arch.max_length:
         raise SettingsError(f"--max-length {settings.max_length} is more than the encoder takes ({arch.max_length}).")
     sources = languages(folders, settings.targets)
@@ -55,6 +57,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         **({"save-at": list(settings.save_steps)} if settings.save_at else {}),
         "batch-size": settings.batch_size,
         "learning-rate": learning_rate(settings, arch),
+        **({"lora": f"rank {settings.lora} in blocks {', '.join(map(str, plan.trained))}"} if settings.lora else {}),
     }
     return produce(
         kind="encoder",
@@ -69,8 +72,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
 
 
 def learning_rate(settings: RealignSettings, arch: Architecture) -> float:
-    """The rate of a run: as set, or the published one of the encoder's family."""
-    return published_rate(arch.family) if settings.learning_rate is None else settings.learning_rate
+    """The rate of a run: as set, or the published one of the encoder's family, or that of LoRA."""
+    return default_rate(arch.family, settings.lora) if settings.learning_rate is None else settings.learning_rate
 
 
 def _build(
@@ -102,7 +105,7 @@ def _build(
     steps = material.draws.steps
     if complaints := settings.save_at_complaints(steps):
         raise SettingsError(f"{complaints[0]}.")
-    realigner = Realigner.open(settings, console, model.path, plan, material, accelerator)
+    realigner = Realigner.open(settings, console, model, plan, material, accelerator)
     loop = replace(loop, steps=steps, learning_rate=learning_rate(settings, realigner.arch))
     metrics = Metrics(work.path / FILE_NAME, accelerator)
 

@@ -21,6 +21,30 @@ def _block_complaint(block: str) -> str | None:
     return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
 
 
+LORA_OPTIONS = ("lora", "keep-adapter")
+
+
+def lora_setting() -> Any:
+    """The setting `lora` of realign and finetune."""
+    return setting(
+        None,
+        minimum=0,
+        metavar="RANK",
+        help="Train LoRA adapters of this rank in the unfrozen blocks instead of all weights, merged into them at the "
+        "end; the embeddings stand still. 0: none.",
+    )
+
+
+def keep_adapter_setting() -> Any:
+    """The setting `keep_adapter` of realign and finetune."""
+    return setting(False, help="With --lora: also keep the adapters by themselves, in adapter in the output.")
+
+
+def lora_complaints(settings: Any) -> list[str]:
+    """What is wrong with the two settings together."""
+    return ["--keep-adapter goes with --lora"] if settings.keep_adapter and not settings.lora else []
+
+
 def _save_at_complaint(values: tuple[str, ...]) -> str | None:
     steps = [int(value) for value in values if value.isdecimal()]
     if len(steps) < len(values) or not all(before < after for before, after in pairwise([0, *steps])):
@@ -64,8 +88,13 @@ class RealignSettings(StepSettings):
     )
     batch_size: int = setting(16, minimum=1, help="Sentence pairs per step, all processes together.")
     learning_rate: float | None = setting(
-        None, minimum=0.0, above=True, help="Constant rate; by default 7.5e-6 for RoBERTa-like encoders, else 2e-5."
+        None,
+        minimum=0.0,
+        above=True,
+        help="Constant rate; by default 7.5e-6 for RoBERTa-like encoders, else 2e-5; with --lora 3e-4.",
     )
+    lora: int | None = lora_setting()
+    keep_adapter: bool = keep_adapter_setting()
     temperature: float = setting(0.1, minimum=0.0, above=True, help="Temperature of the contrastive loss.")
     projection: int = setting(
         128, minimum=0, help="Width of the projection that the loss looks through, not kept afterwards; 0: none."
@@ -125,6 +154,7 @@ class RealignSettings(StepSettings):
         found = []
         if self.steps is not None and self.epochs is not None:
             found.append("--steps and --epochs cannot both be given")
+        found += lora_complaints(self)
         if self.epochs is None:
             found += self.save_at_complaints(self.steps or DEFAULT_STEPS)
         return found
@@ -151,4 +181,4 @@ class RealignSettings(StepSettings):
         return {key: value for key, value in values.items() if key not in _ADDITIONS or value}
 
 
-_ADDITIONS = ("save-at",)
+_ADDITIONS = ("save-at", *LORA_OPTIONS)

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts import Result, Workspace, produce, resolve_encoder
+from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
 from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.encoder.lora import Adapters, heads_of, with_lora
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
@@ -26,7 +28,7 @@ from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.sources import find_sources, tell
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-from alignfreeze_cli.training.schedules import published_rate
+from alignfreeze_cli.training.schedules import default_rate
 
 CPU_MICRO_BATCH = 4
 
@@ -46,7 +48,8 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     frozen = FreezePlan.parse("none" if joint else settings.freeze).resolve(
         outlined.n_blocks, outlined.n_blocks - 1, with_head=True
     )
-    rate = settings.learning_rate or published_rate(outlined.family)
+    frozen = with_lora(frozen, settings.lora)
+    rate = settings.learning_rate or default_rate(outlined.family, settings.lora)
     (source,) = find_sources(task, [settings.language], settings.train, "train", "--train", console)
     options = task.chosen_options(settings)
     labels = task.labels(options)
@@ -83,6 +86,9 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         torch.manual_seed(settings.seed)
         model = build_model(encoder.path, task, labels)
         freeze(model, frozen)
+        adapters = Adapters.attach(model, frozen.trained, settings.lora) if settings.lora else None
+        if adapters:
+            console.info(adapters.told())
         loop = LoopSettings(
             steps=steps,
             learning_rate=rate,
@@ -117,8 +123,12 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             accelerator,
         )
         accelerator.end_training()
+        if adapters:
+            adapters.merge()
         if work.main:
             save_model(model, encoder.path, work.path)
+            if adapters and settings.keep_adapter:
+                adapters.save(work.path / ADAPTER, encoder, heads_of(model, outlined))
         return {
             "task": task.name,
             "options": options,
@@ -138,6 +148,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "last-loss": trained.last_loss,
             "tokens-per-second": round(trained.tokens_per_second, 1),
             "padding": round(trained.padding, 4),
+            **({"lora": adapters.described(settings.keep_adapter)} if adapters else {}),
             **(joint.described(material, trained, architecture(model)) if joint else {}),
         }
 

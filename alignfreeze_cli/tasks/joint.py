@@ -25,6 +25,7 @@ from alignfreeze_cli.encoder import realignment
 from alignfreeze_cli.encoder.batches import WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined
+from alignfreeze_cli.encoder.lora import with_lora
 from alignfreeze_cli.encoder.loss import Projection
 from alignfreeze_cli.encoder.material import Material, Source, gather, languages, report
 from alignfreeze_cli.encoder.settings import RealignSettings
@@ -176,7 +177,7 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
         DEFAULT_WEIGHT if settings.realign_weight is None else settings.realign_weight,
         folders,
         languages(folders, as_realign.targets, "--realign-targets"),
-        FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, block),
+        with_lora(FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, block), settings.lora),
     )
 
 

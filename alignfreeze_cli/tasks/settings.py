@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignfreeze_cli.encoder.freezing import plan_complaint
+from alignfreeze_cli.encoder.settings import LORA_OPTIONS, keep_adapter_setting, lora_complaints, lora_setting
 from alignfreeze_cli.settings import StepSettings, setting
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS, JointOptions, joint_complaints
@@ -77,8 +78,13 @@ class _Finetune(StepSettings):
         minimum=1,
     )
     learning_rate: float | None = setting(
-        None, help="Peak learning rate. [default: the paper's, by architecture]", minimum=0.0, above=True
+        None,
+        help="Peak learning rate. [default: the paper's, by architecture; 3e-4 with --lora]",
+        minimum=0.0,
+        above=True,
     )
+    lora: int | None = lora_setting()
+    keep_adapter: bool = keep_adapter_setting()
     warmup: float = setting(
         0.1, help="Share of the steps in which the rate rises; then it falls linearly to 0.", minimum=0.0, maximum=1.0
     )
@@ -109,11 +115,14 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     def silent(self) -> set[str]:
         return super().silent() | set(JOINT_OPTIONS)
 
+    def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
+        return super()._without_unset({key: value for key, value in values.items() if key not in LORA_OPTIONS or value})
+
     def conflicts(self) -> list[str]:
         found = []
         if self.steps is not None and self.epochs is not None:
             found.append("--steps and --epochs say the same thing; give one of them")
-        found += joint_complaints(self)
+        found += joint_complaints(self) + lora_complaints(self)
         if self.task in TASKS:
             found += self.foreign_options(TASKS[self.task])
         return found
