@@ -216,6 +216,13 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def as_list(value: Any) -> list[Any]:
+    """A list, also from comma separated text or a single value."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known word that looks most alike, or nothing."""
     match = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)

@@ -13,12 +13,14 @@ from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.settings import as_list
 
 HELP = """Run recipes: all steps of all strategies and seeds, shared ones once, finished ones not again.
 
     alignfreeze run xlm-roberta-base-baseline xlm-roberta-base-front --seeds 31,42 --jobs 2
 
 What was interrupted goes on where it stopped. A step that fails does not stop those that do not need it.
+On a cluster: `--snakefile Snakefile`, then `snakemake -s Snakefile`.
 `alignfreeze recipes list` shows the shipped recipes, `alignfreeze recipes copy` makes one your own.
 """
 WIDE = 10
@@ -53,6 +55,16 @@ Overwrite = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel="Output and manners")
 ]
+Snakefile = Annotated[
+    Path | None,
+    typer.Option(
+        "--snakefile",
+        metavar="FILE",
+        help="Run nothing, but write the same steps as rules for Snakemake, which can run them on a cluster.",
+        show_default=False,
+        rich_help_panel="Output and manners",
+    ),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -70,6 +82,7 @@ def command(
     threads: Threads = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    snakefile: Snakefile = None,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
@@ -88,6 +101,11 @@ def command(
             _listed("--strategies", strategies),
             _listed("--tasks", tasks),
         )
+        for note in expanded.notes:
+            console.info(note)
+        if snakefile is not None:
+            _write_snakefile(snakefile, expanded, jobs, threads, overwrite, dry_run, format)
+            return
         code = run_graph(
             expanded,
             console,
@@ -103,6 +121,27 @@ def command(
     guarded(work, quiet, format, debug)
     if code:
         raise typer.Exit(code)
+
+
+def _write_snakefile(
+    path: Path, graph: Any, jobs: int, threads: int | None, overwrite: bool, dry_run: bool, format: str
+) -> None:
+    """The Snakefile, and the runs' own folders, which no step makes; a dry run prints it instead."""
+    from alignfreeze_cli.runs import runner
+    from alignfreeze_cli.runs.snakefile import snakefile
+
+    text = snakefile(graph, runner.threads_of(graph, jobs, threads), overwrite)
+    if dry_run:
+        print_result(text.rstrip("\n"))
+        return
+    for run in graph.runs:
+        run.write()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if format == "json":
+        print_json({"path": str(path), "steps": len(graph.nodes), "runs": [str(run.folder) for run in graph.runs]})
+    else:
+        print_result(str(path))
 
 
 def run_graph(
@@ -221,9 +260,6 @@ def _json(result: Path, graph: Any, outcomes: Sequence[Any], finished: Sequence[
 
 
 def _listed(option: str, text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    items = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not items:
+    if text is not None and not as_list(text):
         raise SettingsError(f"{option} needs at least one name.")
-    return items
+    return tuple(as_list(text or ()))

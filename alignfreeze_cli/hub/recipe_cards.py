@@ -8,6 +8,7 @@ for measured ones, stays away.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def _summary(recipe: Recipe) -> str:
     targets = some(_targets(recipe), 40)
     realigned = f" Realignment sees {targets};" if _realigned(recipe) else ""
     scored = "these languages" if realigned else targets
+    scored += ", as far as each task's data has them" if len(recipe.tasks) > 1 else ""
     tasks = some([TASKS[name].title for name in recipe.tasks])
     model = f"{'the' if realigned else 'The'} model is fine-tuned in {language(recipe.source)}"
     what_it_is = f"A recipe of {PAPER}: this page says what it does, it is no trained model."
@@ -170,18 +172,25 @@ def _data(recipe: Recipe) -> str:
 
 def _settings(recipe: Recipe) -> str:
     """What the recipe sets, by step; what it leaves to the defaults is not listed."""
-    rows = []
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for task in recipe.tasks:
         variant = recipe.variant(recipe.strategies[0] if len(recipe.strategies) == 1 else None, task)
         for step in STEPS:
             if step in ("align-pairs", "realign") and not _realigned(recipe):
                 continue
             for key, value in variant.sections[step].items():
-                shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-                rows.append([step, f"`{key}`", f"`{shown}`"])
+                shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+                found.setdefault((step, key), {}).setdefault(shown, []).append(task)
+    rows = [[step, f"`{key}`", _by_task(values, recipe.tasks)] for (step, key), values in found.items()]
     seeds = ", ".join(map(str, recipe.seeds))
-    return f"Seeds: {seeds}.\n\n" + table(
-        ["step", "setting", "value"], list(map(list, dict.fromkeys(map(tuple, rows))))
+    return f"Seeds: {seeds}.\n\n" + table(["step", "setting", "value"], rows)
+
+
+def _by_task(values: dict[str, list[str]], tasks: Sequence[str]) -> str:
+    """The value, or each value with the tasks that it is for."""
+    return "; ".join(
+        f"`{value}`" if len(holders) == len(tasks) else f"`{value}` ({', '.join(holders)})"
+        for value, holders in values.items()
     )
 
 

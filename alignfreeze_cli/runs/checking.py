@@ -9,7 +9,7 @@ from typing import Any
 
 from alignfreeze_cli.runs.steps import MANNERS, STEPS
 from alignfreeze_cli.runs.yaml_text import Document, Place
-from alignfreeze_cli.settings import nearest, problems_of
+from alignfreeze_cli.settings import as_list, nearest, problems_of
 from alignfreeze_cli.tasks.registry import TASKS
 
 SHORTCUTS = {
@@ -17,6 +17,7 @@ SHORTCUTS = {
     "source": "language of training; short for align-pairs.source and finetune.language",
     "targets": "target languages; short for align-pairs.target and, with the source before them, evaluate.languages",
     "pairs": "ready-made pairs folders, which stand for the align-pairs step",
+    "schedule": "before: realign, then fine-tune; during: realign while fine-tuning",
 }
 """Keys that stand for settings of several steps; allowed wherever sections are."""
 
@@ -39,6 +40,8 @@ TOP = {
 
 NOT_FROM_OUTSIDE = ("extends", "strategy", "strategies", "controls", "per-task", "per-family")
 """Keys that `--set` does not take: they make a recipe, they do not change one."""
+
+SCHEDULES = ("before", "during")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -165,6 +168,10 @@ class _Check:
     def _shortcut(self, key: str, value: Any, place: Place) -> None:
         if value is None:
             return
+        if key == "schedule":
+            if value not in SCHEDULES:
+                self.add(place, f"must be {' or '.join(SCHEDULES)}, not {value!r}" + nearest(str(value), SCHEDULES))
+            return
         step, setting = {
             "freeze": ("realign", "freeze"),
             "source": ("align-pairs", "source"),
@@ -180,14 +187,8 @@ def _without_data(value: Any) -> Any:
     return [_without_data(item) for item in value] if isinstance(value, list) else value
 
 
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value if isinstance(value, list) else [value]
-
-
 def _seeds(value: Any) -> str | None:
-    seeds = _items(value)
+    seeds = as_list(value)
     for seed in seeds:
         if isinstance(seed, bool) or not re.fullmatch(r"[0-9]+", str(seed)):
             return f"must be whole numbers from 0, not {seed!r}"
@@ -197,7 +198,7 @@ def _seeds(value: Any) -> str | None:
 
 
 def _tasks(value: Any) -> str | None:
-    tasks = _items(value)
+    tasks = as_list(value)
     for task in tasks:
         if task not in TASKS:
             return f"there is no task {task!r}, only {', '.join(TASKS)}" + nearest(str(task), TASKS)
@@ -212,7 +213,7 @@ def _name(value: Any) -> str | None:
 
 
 def _names(value: Any) -> str | None:
-    return next(filter(None, map(_name, _items(value))), None)
+    return next(filter(None, map(_name, as_list(value))), None)
 
 
 def _text(value: Any) -> str | None:

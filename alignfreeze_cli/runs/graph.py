@@ -5,7 +5,8 @@
     <output>/<model>-<strategy>-s<seed>/        one run
         run.json                                what this run is
         pairs -> ../pairs
-        encoder                                 absent in a baseline
+        encoder                                 absent in a baseline and where fine-tuning realigns
+        encoder/steps-N                         the same after N steps, for a task that wants fewer than another
         pos, pos-scores                         one task model and its scores per task
 
 Names follow from a recipe alone, not from the part of it that is run, so that running the rest later finds the folders.
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.sharing import Names
 from alignfreeze_cli.settings import StepSettings, nearest
 
 RUN_NAME = "run.json"
@@ -81,12 +83,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in an order in which they can be worked off, and the runs they make up."""
+    """Nodes in an order in which they can be worked off, and the runs they make up.
+
+    `notes` say what may surprise in a graph that is only a part of its recipes.
+    """
 
     root: Path
     nodes: dict[str, Node]
     runs: tuple[Run, ...]
     threads: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def expand(
@@ -109,7 +115,7 @@ def expand(
                 f"The recipe {recipe.name} names no model, so it is only for others to extend; write `model:` into it, "
                 "or give --set model=org/name."
             )
-        names = _Names(recipe)
+        names = Names(recipe)
         # Seeds outside: after the first one, every strategy has a number to show.
         for seed in recipe.seeds:
             for strategy in recipe.strategies:
@@ -118,7 +124,7 @@ def expand(
     threads = {recipe.threads for recipe in recipes if recipe.threads is not None}
     if len(threads) > 1:
         raise SettingsError("The recipes want different numbers of threads; give --threads.")
-    return Graph(root, builder.nodes, tuple(builder.runs), next(iter(threads), None))
+    return Graph(root, builder.nodes, tuple(builder.runs), next(iter(threads), None), builder.notes())
 
 
 class _Builder:
@@ -126,21 +132,24 @@ class _Builder:
         self.root = root
         self.nodes: dict[str, Node] = {}
         self.runs: list[Run] = []
+        self.read: dict[str, set[str]] = {}  # the parts of each encoder that tasks read
 
-    def add_run(self, recipe: Recipe, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
+    def add_run(self, recipe: Recipe, names: Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
         folder = f"{recipe.model_name}-{strategy}-s{seed}"
         links: dict[str, str] = {}
         for task in recipe.tasks:
             if tasks and task not in tasks:
                 continue
             variant = recipe.variant(strategy, task)
-            model, needs = variant.model, tuple[str, ...]()
-            if variant.realigned:
-                encoder = self._encoder(recipe, names, variant, folder, seed, links)
-                model, needs = str(encoder.output), (encoder.name,)
-            tagger = self._add(
-                recipe, variant, "finetune", f"{folder}/{task}", needs, model=model, task=task, seed=seed
-            )
+            wired: dict[str, Any] = {"model": variant.model}
+            needs: tuple[str, ...] = ()
+            if variant.during:
+                pairs, needs = self._pairs(recipe, names, variant, links)
+                wired["realign-with"] = list(pairs)
+            elif variant.realigned:
+                encoder, part = self._encoder(recipe, names, variant, folder, seed, links)
+                wired["model"], needs = str(encoder.output / part), (encoder.name,)
+            tagger = self._add(recipe, variant, "finetune", f"{folder}/{task}", needs, task=task, seed=seed, **wired)
             self._add(
                 recipe,
                 variant,
@@ -156,24 +165,48 @@ class _Builder:
         if run not in self.runs:
             self.runs.append(run)
 
+    def _pairs(
+        self, recipe: Recipe, names: Names, variant: Variant, links: dict[str, str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The pairs folders that a variant is realigned on, and the nodes that make them."""
+        if variant.pairs:
+            return variant.pairs, ()
+        node = self._add(recipe, variant, "align-pairs", names.pairs(variant), ())
+        links[names.link(variant)] = f"../{node.name}"
+        return (str(node.output),), (node.name,)
+
     def _encoder(
-        self, recipe: Recipe, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
-    ) -> Node:
-        pairs: tuple[str, ...] = variant.pairs
-        needs: tuple[str, ...] = ()
-        if not pairs:
-            node = self._add(recipe, variant, "align-pairs", names.pairs(variant), ())
-            pairs, needs = (str(node.output),), (node.name,)
-            links[names.link(variant)] = f"../{node.name}"
-        return self._add(
+        self, recipe: Recipe, names: Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+    ) -> tuple[Node, str]:
+        """The node that realigns for this variant, and which part of its output is meant ("" for the whole)."""
+        pairs, needs = self._pairs(recipe, names, variant, links)
+        shared = names.realignment(variant)
+        node = self._add(
             recipe,
-            variant,
+            shared.applied(variant),
             "realign",
-            f"{folder}/{names.encoder(variant)}",
+            f"{folder}/{shared.name}",
             needs,
             model=variant.model,
             pairs=list(pairs),
             seed=seed,
+        )
+        part = shared.part(variant)
+        self.read.setdefault(node.name, set()).add(part)
+        return node, part
+
+    def notes(self) -> tuple[str, ...]:
+        """A word on encoders that are realigned for longer than the tasks at hand want."""
+        whole = [name for name, parts in self.read.items() if "" not in parts]
+        if not whole:
+            return ()
+        tasks = list(
+            dict.fromkeys(node.name.rpartition("/")[2] for node in self.nodes.values() if node.step == "finetune")
+        )
+        return (
+            f"{whole[0]} is realigned for as long as the recipe's longest task wants, though {', '.join(tasks)} only "
+            f"need {', '.join(sorted(self.read[whole[0]]))} of it: the other tasks can then be added. To stop there, "
+            f"give --set tasks={','.join(tasks)} instead of --tasks (and an --output of its own).",
         )
 
     def _add(
@@ -189,39 +222,6 @@ class _Builder:
                 "them with an --output each."
             )
         return known
-
-
-class _Names:
-    """Names of the folders that variants of a recipe may share.
-
-    What the first task has without any strategy gets the bare name, others what makes them different. Strategies with
-    the same pairs share the folder that bears the name of the first of them.
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        first = recipe.variant(None, recipe.tasks[0]).sections["align-pairs"]
-        self._pairs: list[tuple[Mapping[str, Any], str]] = [(first, "pairs")]
-        for strategy in recipe.strategies:
-            for task in recipe.tasks:
-                common = recipe.variant(None, task).sections["align-pairs"]
-                own = recipe.variant(strategy, task).sections["align-pairs"]
-                parts = ["pairs"] + [task] * (common != first) + [strategy] * (own != common)
-                if all(own != section for section, _ in self._pairs):
-                    self._pairs.append((own, "-".join(parts)))
-
-    def pairs(self, variant: Variant) -> str:
-        return next(name for section, name in self._pairs if section == variant.sections["align-pairs"])
-
-    def link(self, variant: Variant) -> str:
-        """The name of the pairs inside a run's folder; plain unless the run's tasks have different ones."""
-        first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
-        return "pairs" if self.pairs(first) == self.pairs(variant) else f"pairs-{variant.task}"
-
-    def encoder(self, variant: Variant) -> str:
-        first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
-        same = all(variant.sections[step] == first.sections[step] for step in ("align-pairs", "realign"))
-        return "encoder" if same and variant.pairs == first.pairs else f"encoder-{variant.task}"
 
 
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:

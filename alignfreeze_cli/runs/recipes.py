@@ -20,13 +20,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.checking import NOT_FROM_OUTSIDE, Known, problems_in
 from alignfreeze_cli.runs.steps import STEPS
 from alignfreeze_cli.runs.yaml_text import Document, read_yaml
-from alignfreeze_cli.settings import StepSettings, from_mapping, nearest
+from alignfreeze_cli.settings import StepSettings, as_list, declarations, from_mapping, nearest
+from alignfreeze_cli.tasks.joint_settings import SHARED
+from alignfreeze_cli.tasks.registry import TASKS
 
 BASELINE = "baseline"
+DEFAULT_PLAN = next(each.default for each in declarations(RealignSettings) if each.name == "freeze")
 DATA = "{data}"
 DEFAULT_SEEDS = (31, 42, 66, 23, 17)
 """The first five of the published list, the ones behind every published result (multilingual_eval/seeds.py)."""
@@ -45,15 +49,26 @@ class RecipeError(SettingsError):
 class Variant:
     """The settings of one strategy and task, merged: one mapping of keys per section.
 
-    `pairs` are ready-made pairs folders that stand for the align-pairs step. `realigned` is False for a baseline.
+    `pairs` are ready-made pairs folders that stand for the align-pairs step. `realigned` is False for a baseline;
+    `during` is True if realignment is part of fine-tuning, so that there is no realign step.
     """
 
     strategy: str
     task: str
     model: str
     realigned: bool
+    during: bool
     pairs: tuple[str, ...]
     sections: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps that have to be run, in the order of the work."""
+        left_out = {
+            "align-pairs": not self.realigned or bool(self.pairs),
+            "realign": not self.realigned or self.during,
+        }
+        return tuple(name for name in STEPS if not left_out.get(name, False))
 
     def settings(self, step: str, where: str, **wired: Any) -> StepSettings:
         """The settings of a step; `wired` is what follows from the graph. SettingsError lists what does not fit."""
@@ -127,8 +142,9 @@ class Recipe:
         variant = self.variant(None, self.tasks[0])
         if not variant.realigned:
             return (str(self.top("strategy", BASELINE)),)
-        plan = str(variant.sections["realign"].get("freeze", "front"))
-        return (str(self.top("strategy", slug("full" if plan == "none" else plan))),)
+        plan = str(variant.sections["realign"].get("freeze", DEFAULT_PLAN))
+        name = slug("full" if plan == "none" else plan)
+        return (str(self.top("strategy", f"during-{name}" if variant.during else name)),)
 
     @property
     def source(self) -> str:
@@ -182,12 +198,11 @@ class Recipe:
         for task in self.tasks:
             for strategy in strategies:
                 variant = self.variant(strategy, task)
-                wired = {"model": "model", "task": task, "pairs": "pairs", "seed": 0}
-                for name, step in STEPS.items():
-                    if name in ("align-pairs", "realign") and not variant.realigned:
-                        continue
+                with_pairs = "pairs" if variant.during else ()
+                wired = {"model": "model", "task": task, "pairs": "pairs", "seed": 0, "realign-with": with_pairs}
+                for name in variant.steps:
                     try:
-                        variant.settings(name, "", **{key: wired[key] for key in step.wired})
+                        variant.settings(name, "", **{key: wired[key] for key in STEPS[name].wired})
                     except SettingsError as error:
                         complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
                         problem = f"{where}: {name} of strategy {strategy} (task {task}): {complaint}"
@@ -205,7 +220,7 @@ class _Merged:
 
     def apply(self, overlay: Mapping[str, Any], from_outside: bool = False) -> None:
         """Lay an overlay on top. `from_outside` settings do not make a baseline realign."""
-        self.plain |= {key: overlay[key] for key in ("pairs", "targets") if key in overlay}
+        self.plain |= {key: overlay[key] for key in ("pairs", "targets", "schedule") if key in overlay}
         if "freeze" in overlay:
             self._section("realign", {"freeze": overlay["freeze"]})
         if "source" in overlay:
@@ -213,6 +228,7 @@ class _Merged:
             self._section("finetune", {"language": overlay["source"]})
         if "targets" in overlay:
             self._section("align-pairs", {"target": overlay["targets"]})
+            self.sections["evaluate"].pop("languages", None)  # an earlier layer's; they follow from these again
         for name in STEPS:
             section = overlay.get(name)
             if name == "realign" and name in overlay and not (from_outside and isinstance(section, Mapping)):
@@ -234,11 +250,37 @@ class _Merged:
         pairs = tuple(as_list(self.plain.get("pairs") or ()))
         if targets is not None:
             source = sections["finetune"].get("language", "en")
-            sections["evaluate"].setdefault("languages", [source, *as_list(targets)])
+            languages = [source, *as_list(targets)]
+            if sections["evaluate"].get("data") is None:
+                languages = [code for code in languages if _on_the_hub(task, code)] or languages
+            sections["evaluate"].setdefault("languages", languages)
             if pairs:
                 sections["realign"].setdefault("targets", targets)
+        during = self.realigned and self.plain.get("schedule") == "during"
+        if during:
+            sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
         filled = {name: {k: fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
-        return Variant(strategy, task, model, self.realigned, tuple(fill_data(list(pairs), data)), filled)
+        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(list(pairs), data)), filled)
+
+
+def _on_the_hub(task: str, language: str) -> bool:
+    """Whether the task's usual test data has the language."""
+    try:
+        TASKS[task].hub_files(language, "test")
+    except SettingsError:
+        return False
+    return True
+
+
+def _with_realignment(finetune: Mapping[str, Any], realign: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of fine-tuning that realigns: the plan, and what it shares with the realign step, come from there.
+
+    What the section of finetune itself says about realignment (`realign-temperature`, a plan of its own) wins.
+    """
+    shared = {f"realign-{key}": realign[key] for name in SHARED if (key := name.replace("_", "-")) in realign}
+    own_plan = finetune.get("freeze") not in (None, "none")
+    plan = finetune["freeze"] if own_plan else realign.get("freeze", DEFAULT_PLAN)
+    return {**shared, **finetune, "freeze": plan}
 
 
 def recipes_folder() -> Path:
@@ -322,13 +364,6 @@ def parse_overrides(overrides: Sequence[str]) -> Document:
 def with_seeds(recipe: Recipe, seeds: Sequence[int]) -> Recipe:
     """The recipe with other seeds."""
     return replace(recipe, override=replace(recipe.override, values={**recipe.override.values, "seeds": list(seeds)}))
-
-
-def as_list(value: Any) -> list[Any]:
-    """A list, also from comma separated text or a single value."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def fill_data(value: Any, data: str | None) -> Any:

@@ -95,7 +95,7 @@ def run(
     `threads` for each step: by default what the recipe says, else the cores shared out among the jobs. Results repeat
     bit for bit only at the same number. Raises Interrupted on SIGINT or SIGTERM, after checkpoints are saved.
     """
-    threads = threads or graph.threads or max(1, usable_cores() // jobs)
+    threads = threads_of(graph, jobs, threads)
     for entry in graph.runs:
         entry.write()
     progress = Progress(graph, console)
@@ -169,6 +169,11 @@ def torch_threads(threads: int) -> Iterator[None]:
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         if torch is not None:
             torch.set_num_threads(had)
+
+
+def threads_of(graph: Graph, jobs: int, threads: int | None) -> int:
+    """Threads of each step: as given, as the recipe says, or the cores shared out among the jobs."""
+    return threads or graph.threads or max(1, usable_cores() // jobs)
 
 
 def usable_cores() -> int:

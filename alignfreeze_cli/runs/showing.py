@@ -13,6 +13,8 @@ from alignfreeze_cli.runs.checking import SHORTCUTS, TOP
 from alignfreeze_cli.runs.recipes import Recipe, Variant
 from alignfreeze_cli.runs.steps import MANNERS, STEPS, Step
 from alignfreeze_cli.settings import Declaration, declarations, nearest, plain
+from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS
+from alignfreeze_cli.tasks.registry import TASKS
 
 _WIDTH = 110
 Sections = dict[str, dict[str, Any]]
@@ -35,7 +37,11 @@ def resolved_text(recipe: Recipe) -> str:
     for name in STEPS:
         holders = [sections[name] for sections in cases.values() if name in sections]
         if holders:
-            common[name] = {key: value for key, value in holders[0].items() if all(h[key] == value for h in holders)}
+            common[name] = {
+                key: value
+                for key, value in holders[0].items()
+                if all(key in holder and holder[key] == value for holder in holders)
+            }
     head = {
         "model": recipe.model,
         "seeds": list(recipe.seeds),
@@ -84,17 +90,23 @@ def reference_text(step: str | None = None) -> str:
 
 
 def _sections(variant: Variant, seed: int) -> Sections:
-    wired = {"model": variant.model or "?", "pairs": list(variant.pairs) or "?", "task": variant.task, "seed": seed}
+    pairs = list(variant.pairs) or "?"
+    wired = {"model": variant.model or "?", "pairs": pairs, "task": variant.task, "seed": seed}
+    wired["realign-with"] = pairs if variant.during else []
     sections: Sections = {}
-    for name, step in STEPS.items():
-        if name in ("align-pairs", "realign") and not variant.realigned:
-            continue
-        if name == "align-pairs" and variant.pairs:
-            continue
+    for name in variant.steps:
+        step = STEPS[name]
         settings = variant.settings(name, variant.strategy, **{key: wired[key] for key in step.wired})
         sections[name] = {key: value for key, value in settings.recorded().items() if key not in step.wired}
-    # An option that is not set may stay out of a record; here every strategy shows the same keys.
-    return {name: {key: values.get(key) for key in STEPS[name].keys} for name, values in sections.items()}
+    # An option that is not set may stay out of a record; here it is shown, unless it has no say in this variant.
+    mute = {name for task in TASKS.values() for name in task.option_names()}
+    mute -= set(TASKS[variant.task].option_names())
+    mute |= set() if variant.during else set(JOINT_OPTIONS)
+    muted = {name.replace("_", "-") for name in mute}
+    return {
+        name: {key: values.get(key) for key in STEPS[name].keys if key not in muted or name == "realign"}
+        for name, values in sections.items()
+    }
 
 
 def _chosen(step: str | None) -> Mapping[str, Step]:

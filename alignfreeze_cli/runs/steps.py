@@ -59,7 +59,7 @@ STEPS = {
             "finetune",
             FinetuneSettings,
             "alignfreeze_cli.tasks.finetuning:finetune",
-            {"model": _MODEL, "seed": _SEED, "task": _TASK},
+            {"model": _MODEL, "seed": _SEED, "task": _TASK, "realign-with": "`schedule: during` in a strategy"},
             ("steps", "epochs"),
         ),
         Step(

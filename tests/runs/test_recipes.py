@@ -15,6 +15,7 @@ from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import expand
 from alignfreeze_cli.runs.recipes import Recipe, RecipeError, find, load, recipes_folder, shipped
 from alignfreeze_cli.runs.yaml_text import read_yaml
+from alignfreeze_cli.tasks.registry import TASKS
 
 MODELS = ("xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased")
 
@@ -57,32 +58,88 @@ def test_there_is_a_recipe_of_each_strategy_for_each_model_of_the_paper(model: s
         steps = [
             node.step for node in graph.nodes.values() if node.name.startswith((f"{model}-{strategy}-s31", "pairs"))
         ]
-        whole = ["align-pairs", "realign", "finetune", "evaluate"]
-        assert steps == (whole[2:] if strategy == "baseline" else whole)
+        tasks = ["finetune", "evaluate"] * 4
+        assert steps == (tasks if strategy == "baseline" else ["align-pairs", "realign", *tasks])
+
+
+PUBLISHED_STEPS = {  # reference: optimisation, the lengths behind the published results
+    "xlm-roberta-base": {"pos": 1970, "ner": 3130, "nli": 24544, "qa": 20228},
+    "bert-base-multilingual-cased": {"pos": 1965, "ner": 3130, "nli": 24544, "qa": 18010},
+    "distilbert-base-multilingual-cased": {"pos": 1965, "ner": 3130, "nli": 24544, "qa": 18010},
+}
 
 
 def test_the_paper_s_settings_reach_the_steps(tmp_path: Path) -> None:
     graph = expand([load(f"{model}-front") for model in MODELS], tmp_path)
-    found = {}
-    for model in MODELS:
+    rates = {"xlm-roberta-base": 7.5e-6, "bert-base-multilingual-cased": 2e-5}
+    for model, lengths in PUBLISHED_STEPS.items():
         realign = graph.nodes[f"{model}-front-s31/encoder"].settings.recorded()
-        finetune = graph.nodes[f"{model}-front-s31/pos"].settings.recorded()
-        found[model] = (realign["steps"], realign["learning-rate"], finetune["learning-rate"], finetune["epochs"])
-        assert realign["sampling"] == "published"
-        assert realign["batch-size"] == 16
-        assert (realign["temperature"], realign["seed"], finetune["batch-size"]) == (0.1, 31, 32)
-    assert found == {
-        "xlm-roberta-base": (1970, 7.5e-6, 7.5e-6, 5.0),
-        "bert-base-multilingual-cased": (1965, 2e-5, 2e-5, 5.0),
-        "distilbert-base-multilingual-cased": (1965, 2e-5, 2e-5, 5.0),
-    }
+        assert realign["learning-rate"] == rates.get(model, 2e-5)
+        assert (realign["steps"], realign["sampling"], realign["batch-size"]) == (24544, "published", 16)
+        assert realign["save-at"] == [str(steps) for steps in sorted(lengths.values())[:-1]]
+        assert (realign["temperature"], realign["seed"], realign["lone-pieces"]) == (0.1, 31, "delete")
+        for task, steps in lengths.items():
+            finetune = graph.nodes[f"{model}-front-s31/{task}"].settings.recorded()
+            assert finetune["epochs"] == {"pos": 5, "ner": 5, "nli": 2, "qa": 2}[task]
+            assert (finetune["learning-rate"], finetune["batch-size"]) == (rates.get(model, 2e-5), 32)
+            assert finetune["max-length"] == 96
+            part = "" if task == "nli" else f"/steps-{steps}"
+            assert finetune["model"] == f"{tmp_path}/{model}-front-s31/encoder{part}"
     assert [node.name for node in graph.nodes.values() if node.step == "align-pairs"] == ["pairs"]
     assert graph.nodes["pairs"].settings.recorded()["words"] == "published"
-    languages = graph.nodes["xlm-roberta-base-front-s31/pos-scores"].settings.recorded()["languages"]
-    assert languages[:3] == ["en", "bg", "cs"]
-    assert len(languages) == 35
-    assert "no" in languages
     assert load("xlm-roberta-base-front").seeds == (31, 42, 66, 23, 17)
+
+
+def test_every_task_is_trained_and_scored_as_published(tmp_path: Path) -> None:
+    graph = expand([load("xlm-roberta-base-full")], tmp_path)
+    trained, scored = (
+        {task: graph.nodes[f"xlm-roberta-base-full-s31/{task}{end}"].settings.recorded() for task in TASKS}
+        for end in ("", "-scores")
+    )
+    assert {task: values["max-length"] for task, values in scored.items()} == {
+        "pos": 128,
+        "ner": 128,
+        "nli": 256,
+        "qa": 384,
+    }
+    assert trained["pos"]["multiword-tokens"] == "published"
+    assert trained["ner"]["ner-repair"] == "published"
+    assert {trained[task]["windows"] for task in ("pos", "ner")} == {"published"}
+    assert (trained["qa"]["qa-scoring"], trained["qa"]["max-answer-length"]) == ("published", 15)
+    assert (trained["qa"]["qa-stride"], scored["qa"]["qa-stride"]) == (32, 128)
+    assert (trained["qa"]["answer-borders"], trained["qa"]["empty-windows"]) == ("words", "keep")
+    for task, values in scored.items():
+        assert values["languages"][0] == "en"
+        assert sorted(values["languages"][1:]) == sorted(TASKS[task].languages)
+    assert scored["pos"]["languages"][:3] == ["en", "bg", "cs"]
+    assert "no" in scored["ner"]["languages"]
+    assert [len(values["languages"]) for values in scored.values()] == [35, 35, 13, 12]
+
+
+@pytest.mark.parametrize(("model", "reached"), [(MODELS[0], 11), (MODELS[1], 11), (MODELS[2], 5)])
+def test_granular_recipes_freeze_every_part_that_realignment_reaches(model: str, reached: int, tmp_path: Path) -> None:
+    recipe = load(f"{model}-granular")
+    graph = expand([recipe], tmp_path)
+    plans = {
+        strategy: graph.nodes[f"{model}-{strategy}-s31/encoder"].settings.recorded()["freeze"]
+        for strategy in recipe.strategies
+    }
+    single = {f"block-{number}": str(number) for number in range(reached)}
+    assert plans == {"embeddings": "embeddings", "even": "even", "odd": "odd", **single}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_recipes_that_realign_during_fine_tuning_hand_it_the_pairs_and_the_plan(model: str, tmp_path: Path) -> None:
+    graph = expand([load(f"{model}-during")], tmp_path)
+    assert not any(node.step == "realign" for node in graph.nodes.values())
+    for strategy, plan in (("during-full", "none"), ("during-front", "front"), ("during-back", "back")):
+        node = graph.nodes[f"{model}-{strategy}-s31/pos"]
+        recorded = node.settings.recorded()
+        assert node.needs == ("pairs",)
+        assert (recorded["freeze"], recorded["realign-with"]) == (plan, [str(tmp_path / "pairs")])
+        assert recorded["model"] == load(f"{model}-during").model
+        shared = [recorded[f"realign-{key}"] for key in ("batch-size", "sampling", "lone-pieces", "temperature")]
+        assert shared == [16, "published", "delete", 0.1]
 
 
 def test_a_thin_recipe_repeats_nothing() -> None:
@@ -287,7 +344,7 @@ evaluate: false
         "`realign:`",
         "own.yaml:17: evaluate: must hold `key: value` lines, not False",
         "own.yaml:14: seeds: names 1 twice",
-        "own.yaml:13: tasks: there is no task 'pso', only pos; did you mean 'pos'?",
+        "own.yaml:13: tasks: there is no task 'pso', only pos, ner, nli, qa; did you mean 'pos'?",
         "own.yaml:11: strategies.front.realign.pooling: must be one of first, mean, not 'frist'; did you mean 'first'?",
         "own.yaml:11: strategies.front.seeds: belongs at the top of the recipe",
         "own.yaml:12: strategies.a b: a name may hold letters, digits, dots and hyphens only",
@@ -303,7 +360,7 @@ evaluate: false
         ("per-family: {bert: {realign: {steps: 3}}}", "family: needed to choose from per-family; one of bert"),
         ("family: brt\nper-family: {bert: {}}", "family: there is no per-family.brt; did you mean 'bert'?"),
         ("controls: [shufled]\nstrategies: {shuffled: {}}", "there is no strategy 'shufled'; did you mean 'shuffled'?"),
-        ("per-task: {poss: {realign: {steps: 3}}}", "per-task.poss: there is no such task, only pos"),
+        ("per-task: {poss: {realign: {steps: 3}}}", "per-task.poss: there is no such task, only pos, ner, nli, qa"),
         ("strategies: [front, back]", "strategies: must hold `name: …` lines"),
         ("realign: {temperature: }", "realign.temperature: needs a value"),
         ("realign: {steps: {a: 1}}", "realign.steps: must be a value or a list, not further keys"),

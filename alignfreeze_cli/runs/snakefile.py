@@ -1,0 +1,131 @@
+"""A graph as a Snakefile: one rule per step, each the ordinary command.
+
+Snakemake removes the outputs of a job before it runs it again and after it failed. The folders of steps are not for it
+to remove: each is complete as soon as it has its name, and a command knows by itself whether its work is done. So the
+output that a rule names is an empty file in the step's folder, which Snakemake makes when the command has ended well.
+If that file is lost, the command runs again and finds its work done; if the folder is lost, so is the file.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.runs.graph import Graph, Node
+from alignfreeze_cli.settings import Declaration, StepSettings, declarations, plain
+
+DONE = ".snakemake-done"
+REPORT = "report"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_HEAVY = ("realign", "finetune", "evaluate")
+_RESUMED = ("realign", "finetune")
+
+
+def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
+    """The text of a Snakefile that makes the graph and, of all its runs, a report in `<root>/report`.
+
+    Paths stay as they are, so it has to be run where the graph was made. Raises SettingsError for a setting that a
+    command line can't hold.
+    """
+    rules = {name: _rule_name(name, number) for number, name in enumerate(graph.nodes, 1)}
+    runs = [str(run.folder) for run in graph.runs]
+    report = graph.root / REPORT
+    parts = [_head(threads, report)]
+    for node in graph.nodes.values():
+        inputs = [_done(graph.nodes[name].output) for name in node.needs]
+        command = command_line(node, overwrite)
+        parts.append(_rule(rules[node.name], node.name, inputs, _done(node.output), threads, node.step, command))
+    last = [_done(node.output) for node in graph.nodes.values() if node.step == "evaluate"]
+    made = ["alignfreeze", "report", *runs, "--output", str(report), "--overwrite"]  # of all runs there are
+    parts.append(_rule("report", str(report), last, _done(report), threads, "report", made))
+    return "\n\n\n".join(parts) + "\n"
+
+
+def command_line(node: Node, overwrite: bool = False) -> list[str]:
+    """The command that does what the node says: every setting that is not the default, by name."""
+    arguments = ["alignfreeze", node.step, *options(node.settings)]
+    # An interrupted step goes on; with --overwrite it would rather start anew, as in `alignfreeze run`.
+    if overwrite:
+        return [*arguments, "--overwrite"]
+    return [*arguments, "--resume"] if node.step in _RESUMED else arguments
+
+
+def options(settings: StepSettings) -> list[str]:
+    """The options of a command line that say these settings; SettingsError for one that none can say."""
+    found = []
+    for declaration in declarations(type(settings)):
+        value = getattr(settings, declaration.name)
+        if value != declaration.default:
+            found += _option(declaration, value)
+    return found
+
+
+def _option(declaration: Declaration, value: Any) -> list[str]:
+    name = f"--{declaration.key}"
+    if value is None or value == ():
+        raise SettingsError(f"{name} can't be taken back on a command line; leave it out of the recipe.")
+    if isinstance(value, bool):
+        return [name if value else f"--no-{declaration.key}"]
+    text = ",".join(map(str, value)) if declaration.is_list else str(plain(value))
+    return [f"{name}={text}"] if text.startswith("-") or not text else [name, text]
+
+
+def _done(folder: Path) -> str:
+    return str(folder / DONE)
+
+
+def _rule_name(node: str, number: int) -> str:
+    """An identifier that says which node is meant; the number keeps those apart that differ in signs only."""
+    return f"step_{number}_" + re.sub(r"\W", "_", node, flags=re.ASCII)
+
+
+def _head(threads: int, report: Path) -> str:
+    variables = " ".join(f"{name}={threads}" for name in _THREADS)
+    lines = [
+        "# Written by `alignfreeze run --snakefile`; the recipe is where to change things.",
+        "#",
+        "# Run it in the folder in which it was written, for the paths below are relative to that one:",
+        "#   snakemake -s THIS_FILE --cores 2 --keep-going",
+        "# `--resources gpu=1` lets only one step at a time have the GPU.",
+        "",
+        "# Scores repeat bit for bit only at the same number of threads.",
+        f"shell.prefix({f'export {variables}; '!r})",
+        "",
+        "",
+        "rule all:",
+        "    default_target: True",
+        f"    input: {_escaped(_done(report))}",
+    ]
+    return "\n".join(lines)
+
+
+def _rule(rule: str, node: str, inputs: list[str], output: str, threads: int, step: str, command: list[str]) -> str:
+    lines = [f"rule {rule}:"]
+    if inputs:
+        lines += ["    input:", *(f"        {_escaped(path)}," for path in inputs)]
+    lines += [f"    output: touch({_escaped(output)})", f"    threads: {threads}"]
+    if step in _HEAVY:
+        lines.append("    resources: gpu=1")
+    lines += [f"    message: {_escaped(f'{node}: {step}')}", "    shell:"]
+    lines += [f"        {_escaped(part)}" for part in _lines(command)]
+    return "\n".join(lines)
+
+
+def _lines(command: list[str]) -> Iterator[str]:
+    """The command, quoted for the shell, in pieces that belong on a line each: an option with its value."""
+    piece: list[str] = []
+    for argument in command:
+        if piece and argument.startswith("--"):
+            yield shlex.join(piece) + " "
+            piece = []
+        piece.append(argument)
+    yield shlex.join(piece)
+
+
+def _escaped(text: str) -> str:
+    """A Python string in which Snakemake sees no wildcard."""
+    return repr(text.replace("{", "{{").replace("}", "}}"))
