@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +21,7 @@ from alignfreeze_cli.pairs.lines import Chunk, Lines, parse
 from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.statistics import Counts, FileCounts, starving, summary
 from alignfreeze_cli.pairs.words import segmenter_for
-from alignfreeze_cli.pairs.work import Job, Task, Workers, split_chunk, unpacked
+from alignfreeze_cli.pairs.work import Aligned, Job, Task, Workers, split_chunk, unpacked
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
@@ -104,9 +104,12 @@ def _build(
 ) -> dict[str, Any]:
     """Align every language; without a folder only the files of links are written. Gives the details for the record."""
     with Workers(settings.workers) as workers:
-        for language in languages:
+        # One stream over all languages: at the end of one, nobody waits for the last chunk before the next begins.
+        tasks = chain.from_iterable(_tasks(language, settings.max_lines) for language in languages)
+        outcomes = groupby(workers.align(tasks), key=lambda aligned: aligned.target)
+        for language, (_, aligned) in zip(languages, outcomes, strict=True):
             language.counts, language.files = Counts(), {}
-            _align_language(language, workers, settings, console, folder)
+            _align_language(language, aligned, settings, console, folder)
     kept = {language.job.target: language.counts.kept for language in languages}
     if not any(kept.values()):
         raise DataError(
@@ -139,9 +142,13 @@ def _described(language: LanguagePair) -> dict[str, Any]:
 
 
 def _align_language(
-    language: LanguagePair, workers: Workers, settings: AlignPairsSettings, console: Console, folder: Path | None
+    language: LanguagePair,
+    outcomes: Iterator[Aligned],
+    settings: AlignPairsSettings,
+    console: Console,
+    folder: Path | None,
 ) -> None:
-    """Read, align and write one language pair; raises DataError if more than 1 % of a file's lines are malformed."""
+    """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
     companion = portable(str(language.aligner.companion))
     with ExitStack() as stack:
         writer = pharaoh = None
@@ -152,7 +159,7 @@ def _align_language(
             pharaoh = stack.enter_context(_whole_file(_pharaoh_file(settings.pharaoh, language)))
         progress = stack.enter_context(console.task(f"aligning {language.name}", unit="lines"))
         place = None
-        for aligned in workers.align(_tasks(language, settings.max_lines)):
+        for aligned in outcomes:
             if place not in (None, aligned.place):
                 _demand_well_formed(str(place), language.files[str(place)])
             place = aligned.place

@@ -25,6 +25,9 @@ from alignfreeze_cli.pairs.links import write_pharaoh
 from alignfreeze_cli.pairs.statistics import Counts
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
 
+_AHEAD = 8
+"""Chunks per worker that may be done before the one that is written next: processes take half a second to start."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -41,6 +44,7 @@ class Job:
 class Aligned:
     """The outcome of a chunk: usable pairs as an Arrow stream with `SCHEMA`, and what became of the rest."""
 
+    target: str
     place: str
     lines: int
     table: bytes
@@ -106,6 +110,7 @@ def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: by
     rows = int32_array(np.flatnonzero(kept))
     table = pa.table([column.take(rows) for column in columns], schema=SCHEMA)
     return Aligned(
+        job.target,
         chunk.place,
         len(batch),
         _packed(table),
@@ -134,17 +139,17 @@ Task = tuple[Job, Chunk, int, bytes | None]
 
 
 class Workers:
-    """Processes that align chunks; with one worker the work is done right here. A context manager."""
+    """This process and others that align chunks beside it, `count` together. A context manager."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self._others = count - 1
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
-        if self._count > 1:
+        if self._others:
             # Spawned, not forked: by now Arrow has threads of its own, which a fork would lose in the middle of things.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count, context, initializer=_leave_interrupts_to_the_parent)
+            self._pool = ProcessPoolExecutor(self._others, context, initializer=_leave_interrupts_to_the_parent)
         return self
 
     def __exit__(
@@ -154,7 +159,10 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def align(self, tasks: Iterable[Task]) -> Iterator[Aligned]:
-        """The outcomes in the order of the tasks; only a few chunks per worker are in memory at a time."""
+        """The outcomes in the order of the tasks; only a few chunks per worker are in memory at a time.
+
+        Every other process has a chunk in hand and one to come; what is beyond that is aligned right here.
+        """
         if self._pool is None:
             for task in tasks:
                 yield align_chunk(*task)
@@ -162,8 +170,12 @@ class Workers:
         waiting: deque[Future[Aligned]] = deque()
         try:
             for task in tasks:
-                waiting.append(self._pool.submit(align_chunk, *task))
-                if len(waiting) > 2 * self._count:
+                if sum(not outcome.done() for outcome in waiting) < 2 * self._others:
+                    waiting.append(self._pool.submit(align_chunk, *task))
+                else:
+                    waiting.append(Future())
+                    waiting[-1].set_result(align_chunk(*task))
+                while waiting and (waiting[0].done() or len(waiting) > _AHEAD * (self._others + 1)):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

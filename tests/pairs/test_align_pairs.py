@@ -140,6 +140,22 @@ class TestSame:
         digests.add((result.record.digest, hashlib.sha256(Path("links-small/en-fr.pharaoh").read_bytes()).hexdigest()))
         assert len(digests) == 1
 
+    def test_workers_go_on_from_language_to_language(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Many small chunks: here they are done long before the other process has started."""
+        for target in ("fr", "de"):
+            Path(f"en-{target}.tsv").write_text(tsv(SENTENCES * 700), encoding="utf-8")
+            Path(f"dict.en-{target}.txt").write_text(Path("en-fr.txt").read_text(encoding="utf-8"), encoding="utf-8")
+        monkeypatch.setattr("alignfreeze_cli.pairs.corpora.CHUNK", 50)
+        results = [
+            run(target=("fr", "de"), corpus="en-{target}.tsv", dictionary="dict.en-{target}.txt", **given)
+            for given in ({"output": Path("one")}, {"output": Path("two"), "workers": 2})
+        ]
+        records = [result.record for result in results]
+        assert records[0] is not None and records[1] is not None
+        assert records[0].digest == records[1].digest
+        assert results[0].details == results[1].details
+        assert {language["lines"] for language in results[1].details["languages"].values()} == {700 * len(SENTENCES)}
+
     def test_a_second_run_is_done_already_but_writes_links_that_are_asked_for(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         assert run(corpus="a.tsv").status == "made"
