@@ -186,7 +186,7 @@ def _described(step: Step, given: Mapping[str, Any]) -> Data:
             return Data(known.what, source, known.licence, known.dataset, commit, digest, known.commercial)
     if step["kind"] == "task-model" and commit:
         task = TASKS[step["details"]["task"]]
-        return Data(task.data, source, task.licence, dataset, commit, digest)
+        return Data(task.data, source, task.licence, dataset, commit, digest, "BY-NC" not in task.licence)
     role = {"corpus": "parallel text", "train": "labelled data"}.get(given["name"].split()[0], given["name"].split()[0])
     licence = "see its page" if commit else "not recorded: a file of whoever made this"
     return Data(role, source, licence, dataset, commit, digest)
@@ -208,7 +208,8 @@ def block_rows(record: Record, blocks: int) -> list[Row]:
             details = step["details"]
             still = set(details["frozen-blocks"])
             states = ["frozen" if block in still else "trained" for block in range(blocks)]
-            rows.append(Row("fine-tuning", _state("embeddings" in details["freeze"].split(",")), tuple(states)))
+            without_embeddings = "lora" in details or "embeddings" in details["freeze"].split(",")
+            rows.append(Row("fine-tuning", _state(without_embeddings), tuple(states)))
     return rows
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from alignfreeze_cli.artifacts import read_record
+from alignfreeze_cli.hub import tables
+from alignfreeze_cli.hub.cards import write_card
 from tests.cli.world import alignfreeze
 from tests.runs.world import SOURCE, TARGETS, other, sentences
 
@@ -52,7 +57,11 @@ def test_finetune_and_evaluate(
         "--steps", "3", "--batch-size", "8", "--max-length", "32", "--output", tmp_path / task,
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    assert (tmp_path / task / "README.md").is_file()
+    found = re.search(
+        r"```python\n(.*?)```", write_card(tmp_path / task, repo_id=str(tmp_path / task)).read_text(), re.S
+    )
+    assert found is not None
+    exec(found[1], {})  # as a reader of the card would
     result = alignfreeze(
         "evaluate", "--model", tmp_path / task, "--languages", "en,xx,yy", "--max-length", "32", *options,
         "--data", tmp_path / f"{{language}}.{suffix}", "--output", tmp_path / "scores",
@@ -66,6 +75,21 @@ def test_finetune_and_evaluate(
         assert entry["scored"] == scored or (scored is None and entry["scored"] > 20)
     # The test files are parallel, so they hold the same entities.
     assert len({entry["scored"] for entry in scores["languages"].values()}) == 1
+
+
+def test_a_card_says_that_xnli_is_not_for_commercial_use(world: Path) -> None:
+    record = read_record(world / "front-pos")
+    assert record is not None
+    for task, source, told in (
+        ("nli", "facebook/xnli/en/train-*.parquet", True),
+        ("ner", "unimelb-nlp/wikiann", False),
+    ):
+        inputs = [
+            {**each, "source": source, "commit": "0" * 40} if each["name"].startswith("train") else each
+            for each in record.inputs
+        ]
+        other = dataclasses.replace(record, inputs=inputs, details={**record.details, "task": task})
+        assert ("**XNLI: the licence forbids commercial use.**" in tables.data(other)) is told
 
 
 def test_data_without_labels_is_refused_by_both_commands(world: Path, tmp_path: Path) -> None:
