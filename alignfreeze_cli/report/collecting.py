@@ -194,7 +194,7 @@ def _place(score: Score) -> str:
 
 def _walk(folder: Path) -> Iterable[tuple[str, list[str], list[str]]]:
     """`os.walk` from the top, not below a run, not into hidden folders, and not deeper than `_DEPTH`."""
-    for at, names, files in os.walk(folder):
+    for at, names, files in os.walk(folder, followlinks=True):
         depth = len(Path(at).relative_to(folder).parts)
         deeper = RUN_NAME not in files and depth < _DEPTH
         names[:] = sorted(name for name in names if deeper and not name.startswith("."))

@@ -14,7 +14,7 @@ LEVEL = 0.05
 
 MARKS = (
     "↑ improved, ↓ degraded by more than one standard deviation; * p < 0.05 in the t-test over seeds, † in the "
-    "bootstrap over examples; at single languages both are corrected for their number"
+    "bootstrap over examples; at single target languages both are corrected for their number"
 )
 
 Line = tuple[str, ...]

@@ -89,6 +89,8 @@ def _resample_language(
 
 def _obstacle(runs: Sequence[Score], language: str) -> str | None:
     """Why the examples of these runs can't be paired."""
+    if runs[0].task not in TASKS:
+        return f"this version does not know the task {runs[0].task!r}"
     if len({score.data.get(language) for score in runs}) > 1:
         return "the runs were scored on different data"
     if len({str(sorted(score.scoring.items())) for score in runs}) > 1:

@@ -389,3 +389,23 @@ def test_strategies_stand_in_the_order_of_the_paper(tmp_path: Path) -> None:
     section = only(made(tmp_path))
     names = [row.strategy for row in section.table.rows]
     assert names == ["baseline", "full", "front", "back", "during-front", "block-2", "block-10"]
+
+
+def test_links_to_runs_are_followed(tmp_path: Path) -> None:
+    world(tmp_path / "elsewhere")
+    (tmp_path / "runs").mkdir()
+    for run in (tmp_path / "elsewhere").iterdir():
+        (tmp_path / "runs" / run.name).symlink_to(run)
+    assert len(find_runs([tmp_path / "runs"])) == 6
+    assert len(find_runs([tmp_path / "runs", tmp_path / "elsewhere"])) == 6
+
+
+def test_tasks_of_other_versions_are_reported_without_a_bootstrap(tmp_path: Path) -> None:
+    for run in world(tmp_path).iterdir():
+        described = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps({**described, "tasks": {"parsing": "pos-scores"}}))
+    report = made(tmp_path)
+    assert said(report, "enc, parsing: no bootstrap", "does not know the task 'parsing'")
+    front = only(report).comparison("front")
+    assert front
+    assert front.average.p is not None
