@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.tagging import Tagged
 
 from .test_tagging import LABELS, encode
-from .worlds import make_world, score, train
+from .worlds import conllu, make_world, score, sentences, train
 
 POS = TASKS["pos"]
 
@@ -91,6 +92,19 @@ def test_the_rate_is_the_papers_unless_given(world: Path, model_type: str, rate:
     assert planned.details["learning-rate"] == rate
 
 
+def test_sentences_without_subwords_teach_nothing(world: Path) -> None:
+    spoken, silent = sentences(5, 8), [("\u200b", "X")]
+    (world / "spoken.conllu").write_text(conllu(spoken), encoding="utf-8")
+    (world / "mixed.conllu").write_text(conllu([silent, *spoken[:2], silent, *spoken[2:]]), encoding="utf-8")
+    (world / "silent.conllu").write_text(conllu([silent] * 3), encoding="utf-8")
+    each: dict[str, Any] = {"steps": None, "epochs": 2.0, "batch_size": 1}
+    one, other = (train(world, name, train=str(world / f"{name}.conllu"), **each) for name in ("spoken", "mixed"))
+    assert (other.details["examples"], other.details["windows"], other.details["steps"]) == (7, 5, 10)
+    assert all(torch.equal(tensor, weights(other.path)[name]) for name, tensor in weights(one.path).items())
+    with pytest.raises(DataError, match="holds no words to learn from"):
+        train(world, "nothing", train=str(world / "silent.conllu"))
+
+
 def settings(**changes: object) -> FinetuneSettings:
     return FinetuneSettings(**{"model": "m", "task": "pos", "batch_size": 5, "seed": 3, **changes})  # type: ignore[arg-type]
 
@@ -124,7 +138,8 @@ def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(micro
         expected = POS.loss(model, whole) / len(whole["gold"])
         parts = [m for p in range(processes) for m in batches(windows, settings(), micro_batch, p, processes)(step)]
         assert all(batches(windows, settings(), micro_batch, p, processes)(step) for p in range(processes))
-        loss = sum(objective(POS)(model, m.inputs) for m in parts) / sum(m.weight for m in parts)
+        weight = sum(m.weight for m in parts if isinstance(m.weight, float))
+        loss = sum(objective(POS)(model, m.inputs) for m in parts) / weight
         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
 
 
@@ -146,7 +161,7 @@ def _windows_of(step: int, count: int) -> np.ndarray:
     ],
 )
 def test_what_does_not_fit_is_refused(
-    world: Path, changes: dict[str, object], error: type[AlignFreezeError], sentence: str
+    world: Path, changes: dict[str, Any], error: type[AlignFreezeError], sentence: str
 ) -> None:
     train(world)
     if "model" in changes:
@@ -161,7 +176,7 @@ def test_what_does_not_fit_is_refused(
     ("changes", "sentence"),
     [
         ({"steps": 1, "epochs": 1.0}, "--steps and --epochs say the same thing"),
-        ({"task": "poss"}, "--task must be one of pos, not 'poss'; did you mean 'pos'?"),
+        ({"task": "poss"}, f"--task must be one of {', '.join(TASKS)}, not 'poss'; did you mean 'pos'?"),
         ({"freeze": "fornt"}, "did you mean 'front'?"),
         ({"windows": "half"}, "--windows must be one of whole-words, published"),
     ],

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 from encoder.models import tiny
+from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 from typer.testing import CliRunner
 
 from alignfreeze_cli.artifacts import read_record, resolve_encoder
@@ -249,8 +250,27 @@ def test_the_command_line_says_and_records_what_was_done(inputs: Path, tmp_path:
     assert other.exit_code == 2
     assert "realign-weight was None, now 0.2" in other.stderr
     card = (tmp_path / "pos" / "README.md").read_text()
-    assert "not realigned" not in card
+    assert "# encoder, realigned (front, during fine-tuning), for part-of-speech tagging" in card
+    assert "realignment left blocks 0-1 of 4 alone. This was done during fine-tuning: 6 sentence pairs in each" in card
     assert "--realign-with" in card
+
+
+def test_sentence_pairs_learn_beside_word_pairs(inputs: Path, tmp_path: Path) -> None:
+    # Their head reads the pooler, which realignment leaves out of its computation.
+    rows = [
+        f"the cat sees {word}\tthe dog sees {word}\t{('neutral', 'entailment')[n % 2]}"
+        for n, word in enumerate(LEXICON)
+    ]
+    (tmp_path / "nli.tsv").write_text("\n".join(rows) + "\n")
+    asked = settings(inputs, task="nli", train=str(tmp_path / "nli.tsv"), steps=3, output=tmp_path / "nli")
+    details = finetune(asked, Console()).details
+    assert details["realign"]["languages"]["xx"]["drawn"] == 8
+    model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "nli", output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys"))
+    before = load_file(inputs / "encoder" / "model.safetensors")
+    learned = {name: tensor for name, tensor in model.bert.state_dict().items() if name.endswith("dense.weight")}
+    assert "pooler.dense.weight" in learned
+    assert not any(torch.equal(before[name], tensor) for name, tensor in learned.items())
 
 
 def test_the_published_stream_begins_anew_in_every_epoch(inputs: Path) -> None:
