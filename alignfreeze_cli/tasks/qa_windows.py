@@ -8,20 +8,18 @@ Consecutive windows of a passage overlap, so that an answer cut by the border of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alignfreeze_cli.errors import ArtifactError, DataError
 from alignfreeze_cli.tasks.base import Windows
 from alignfreeze_cli.tasks.squad import Question
+from alignfreeze_cli.tasks.subwords import code_points, encodings, tokens_of, widened
 
 if TYPE_CHECKING:
     import numpy as np
 
-CHUNK = 4096  # texts tokenised at once: what the tokenizer returns takes many times the memory of the ids
-_LAST_SPACE = 0x3000
 LONGEST_QUESTION = 64  # subwords, as in BERT's scripts for SQuAD and in the published evaluation
 
 
@@ -108,7 +106,7 @@ class QaWindows(Windows):
         }
 
     def for_training(self) -> QaWindows:
-        """The windows to learn from, with a note of the answers that none of them holds. DataError if that is all."""
+        """The windows to learn from, with a note of the answers that none holds. DataError if none holds any."""
         import numpy as np
 
         holds = self.gold[:, 1] > 0
@@ -122,7 +120,7 @@ class QaWindows(Windows):
             begin=self.begin[kept],
             end=self.end[kept],
             gold=self.gold[kept],
-            notes={**self.notes, **_counted("questions whose answer is too long for a window", lost)},
+            notes={**self.notes, **_counted("questions whose answer no window holds whole", lost)},
         )
 
 
@@ -145,12 +143,12 @@ def cut_windows(
     frame = Frame.of(tokenizer)
     passages = {text: number for number, text in enumerate(dict.fromkeys(e.context for e in examples))}
     tokens, exact, shown = [], [], []  # of each passage: ids, code points, and those that an answer is made of
-    for encoding, text in zip(_encodings(list(passages), tokenizer), passages, strict=True):
+    for encoding, text in zip(encodings(list(passages), tokenizer), passages, strict=True):
         tokens.append(np.array(encoding.ids, dtype=np.int32))
-        exact.append(_code_points(encoding.offsets, text))
-        shown.append(_widened(exact[-1], encoding.word_ids) if whole_words else exact[-1])
+        exact.append(code_points(encoding.offsets, text))
+        shown.append(widened(exact[-1], encoding.word_ids) if whole_words else exact[-1])
     starts = np.cumsum([0, *map(len, tokens)]).tolist()
-    asked = [encoding.ids for encoding in _encodings([e.text for e in examples], tokenizer)]
+    asked = [encoding.ids for encoding in encodings([e.text for e in examples], tokenizer)]
     questions = [np.array(ids[:LONGEST_QUESTION], dtype=np.int32) for ids in asked]
 
     rows: list[tuple[int, int, int, int, int]] = []  # question, begin, end, first and last position of the answer
@@ -162,7 +160,7 @@ def cut_windows(
         if room <= overlap or not length:
             without += 1
             continue
-        low, high = _tokens_of(exact[passage], *example.answers[0])
+        low, high = tokens_of(exact[passage], *example.answers[0])
         first = len(frame.before) + len(frame.middle) + len(question)
         for begin in range(0, max(length - overlap, 1), room - overlap):
             end = min(begin + room, length)
@@ -196,61 +194,3 @@ def cut_windows(
 
 def _counted(note: str, count: int) -> dict[str, int]:
     return {note: count} if count else {}
-
-
-def _encodings(texts: list[str], tokenizer: Any) -> Iterator[Any]:
-    """The whole texts as subwords, without special tokens.
-
-    Straight from the tokenizer below: transformers makes lists of all their fields first, which takes longer than the
-    tokenizer itself.
-    """
-    below = tokenizer.backend_tokenizer
-    below.no_truncation()
-    below.no_padding()
-    for begin in range(0, len(texts), CHUNK):
-        yield from below.encode_batch(texts[begin : begin + CHUNK], add_special_tokens=False)
-
-
-def _code_points(offsets: Sequence[tuple[int, int]], text: str) -> np.ndarray:
-    """First and last + 1 code point of every token, (tokens, 2), without the spaces that some tokenizers count in."""
-    import numpy as np
-
-    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    spaces = np.append(_is_space()[np.minimum(codes, _LAST_SPACE + 1)], False)
-    for token in np.flatnonzero(spaces[spans[:, 0]] | spaces[spans[:, 1] - 1]).tolist():
-        begin, end = offsets[token]
-        bare = text[begin:end].strip()
-        if bare:
-            begin += text[begin:end].index(bare)
-            spans[token] = begin, begin + len(bare)
-    return spans
-
-
-@cache
-def _is_space() -> np.ndarray:
-    """By code point, up to the one after the last space that Unicode has."""
-    import numpy as np
-
-    return np.array([chr(code).isspace() for code in range(_LAST_SPACE + 2)])
-
-
-def _tokens_of(spans: np.ndarray, start: int, text: str) -> tuple[int, int]:
-    """First and last token of an answer, spaces around it aside; the first is greater if it has no token at all."""
-    import numpy as np
-
-    begin, end = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
-    return int(np.searchsorted(spans[:, 1], begin, "right")), int(np.searchsorted(spans[:, 0], end, "left")) - 1
-
-
-def _widened(spans: np.ndarray, words: Sequence[int | None]) -> np.ndarray:
-    """Every token's span widened to that of its word; `words` has the number of each token's word."""
-    import numpy as np
-
-    if not len(spans):
-        return spans
-    numbers = np.array([-1 if word is None else word for word in words])
-    heads = np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]]))
-    sizes = np.diff([*heads, len(spans)])
-    low, high = np.minimum.reduceat(spans[:, 0], heads), np.maximum.reduceat(spans[:, 1], heads)
-    return np.stack([np.repeat(low, sizes), np.repeat(high, sizes)], axis=1)

@@ -116,6 +116,11 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path
         names = {list: "a list", str: "a text", int: "a whole number"}
         wanted = names[kind if isinstance(kind, type) else kind[0]]
         raise DataError(f"{where} has no {key!r} that is {wanted}; SQuAD 1.1 JSON is needed", path)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{key!r} of {where} holds half of a surrogate pair, which is no character", path) from None
     return value
 
 

@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_noted() -> None:
     assert set(windows.question.tolist()) == {0, 2}
     assert dict(windows.for_training().notes) == {
         too_long: 1,
-        "questions whose answer is too long for a window": 1,
+        "questions whose answer no window holds whole": 1,
     }
     with pytest.raises(DataError, match="no window holds the whole answer"):
         cut_windows(examples[2:], wordpiece(), 8, 1).for_training()

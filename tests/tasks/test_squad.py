@@ -80,6 +80,7 @@ def test_what_is_no_squad_is_refused_with_its_question(tmp_path: Path, items: li
     [
         (b'{"data":\n [1,}', "squad.json, line 2: is not JSON"),
         (b'{"data": "\xff"}', "is not UTF-8 text (byte 0xff)"),
+        (b'{"data": [{"paragraphs": [{"context": "\\ud83d", "qas": []}]}]}', "holds half of a surrogate pair"),
         (b"[]", "the file has no 'data' that is a list; SQuAD 1.1 JSON is needed"),
         (b'{"data": [{}]}', "article 1 has no 'paragraphs'"),
         (b'{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraph 1 of article 1 has no 'context'"),
