@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.digests import content_digest, file_digest
-from alignfreeze_cli.artifacts.pulling import pull
+from alignfreeze_cli.artifacts.pulling import pull, split_reference
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 
@@ -91,7 +91,8 @@ def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Pat
         return folder, None
     if folder.is_file():
         raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
-    if folder.is_absolute() or reference.startswith((".", "~")) or reference.count("/") > 1:
+    deep = reference.count("/") > 1 and split_reference(reference) is None
+    if folder.is_absolute() or reference.startswith((".", "~")) or deep:
         raise ArtifactError("no such folder", folder)
     try:
         return pull(reference, patterns, repo_type)

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts.inputs import Input
-from alignfreeze_cli.artifacts.pulling import split_reference
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.freezing import ResolvedPlan
 from alignfreeze_cli.errors import SettingsError
@@ -101,23 +100,23 @@ class Adapters:
         """
         from peft import LoraConfig
 
-        repository = split_reference(base.source) if base.commit else None
+        name = base.source.partition("@")[0] if base.commit else base.path.resolve().name
         config = LoraConfig(
             r=self.rank,
             lora_alpha=2 * self.rank,
             target_modules=self.targets,
             modules_to_save=list(heads) or None,
-            base_model_name_or_path=repository[0] if repository else base.path.resolve().name,
+            base_model_name_or_path=name,
             revision=base.commit,
             inference_mode=True,
         )
         tensors: dict[str, Tensor] = {}
-        for name, layer in zip(self.targets, self.layers.values(), strict=True):
-            tensors[f"{name}.lora_A.weight"] = layer.lora_A[_NAME].weight
-            tensors[f"{name}.lora_B.weight"] = layer.lora_B[_NAME].weight
+        for target, layer in zip(self.targets, self.layers.values(), strict=True):
+            tensors[f"{target}.lora_A.weight"] = layer.lora_A[_NAME].weight
+            tensors[f"{target}.lora_B.weight"] = layer.lora_B[_NAME].weight
         for head in heads:
             state = self.model.get_submodule(head).state_dict()
-            tensors |= {f"{head}.{name}": tensor for name, tensor in state.items()}
+            tensors |= {f"{head}.{part}": tensor for part, tensor in state.items()}
         folder.mkdir()
         write_tensors({f"base_model.model.{n}": t for n, t in tensors.items()}, folder / "adapter_model.safetensors")
         described = {key: sorted(v) if isinstance(v, set | list) else v for key, v in config.to_dict().items()}

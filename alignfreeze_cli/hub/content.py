@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
 from alignfreeze_cli.artifacts.digests import file_digest, folder_files
+from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card
 from alignfreeze_cli.hub.merging import sections
@@ -23,9 +24,12 @@ _MODEL = (
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
     *("*.model", "metrics.jsonl", RECORD_NAME, CARD, "LICENSE", *PICTURES, f"scores/{SCORES}", f"scores/{RECORD_NAME}"),
 )
+_ADAPTER = (f"{ADAPTER}/adapter_config.json", f"{ADAPTER}/adapter_model.safetensors")
+# Encoders after fewer steps, inside the one of the last step.
+_INSIDE = tuple(f"steps-*/{name}" for name in (*(each for each in _MODEL if "/" not in each), *_ADAPTER))
 ALLOWED = {
-    "encoder": _MODEL,
-    "task-model": _MODEL,
+    "encoder": (*_MODEL, *_ADAPTER, *_INSIDE),
+    "task-model": (*_MODEL, *_ADAPTER),
     "pairs": ("data/*.parquet", "statistics.json", RECORD_NAME, CARD, "LICENSE"),
 }
 """Files that may go to the Hub, by kind of folder; a pattern does not reach into folders below."""

@@ -31,6 +31,9 @@ for i, j in row["links"]:
 tag = pipeline("token-classification", model="{name}")
 for piece in tag("She reads a book."):
     print(piece["word"], piece["entity"])""",
+    "AutoModelForSequenceClassification": """from transformers import pipeline
+infer = pipeline("text-classification", model="{name}")
+print(infer({{"text": "She reads a book.", "text_pair": "Somebody reads."}}))""",
 }
 _USE_ANY = """from transformers import AutoTokenizer, {auto_class}
 tokenizer = AutoTokenizer.from_pretrained("{name}")
@@ -79,6 +82,7 @@ def summary(record: Record) -> str:
             )
         else:
             sentences.append(f"It took {steps} of {pairs}.")
+            sentences += _by_lora(realigned)
     if record.kind == "task-model":
         details = record.details
         task = TASKS[details["task"]]
@@ -89,6 +93,7 @@ def summary(record: Record) -> str:
             f"{start} fine-tuned on {details['examples']:,} {language(details['language'])} examples for {task.title}, "
             "to be used in other languages without training in them (zero-shot)."
         )
+        sentences += _by_lora(record.as_parent())
     return " ".join(sentences)
 
 
@@ -123,7 +128,11 @@ def use(record: Record, repo_id: str | None) -> str:
         auto_class = TASKS[record.details["task"]].auto_class
         return _USE.get(auto_class, _USE_ANY).format(name=name, auto_class=auto_class)
     configuration = f"{record.settings.get('source')}-{next(iter(facts.realigned_languages(record)), '')}"
-    return _USE[record.kind].format(name=name, configuration=configuration)
+    shorter = [
+        f'# after {steps} steps: AutoModel.from_pretrained("{name}", subfolder="steps-{steps}")'
+        for steps in record.settings.get("save-at", ())
+    ]
+    return "\n".join([_USE[record.kind].format(name=name, configuration=configuration), *shorter])
 
 
 def repository_in(card: str) -> str | None:
@@ -207,6 +216,13 @@ def _frozen(step: Mapping[str, Any]) -> str:
         # The task trains them all the same.
         return f"realignment left {' and '.join(parts) or 'no block'} alone"
     return f"{' and '.join(parts)} stood still" if parts else "no block stood still"
+
+
+def _by_lora(step: Mapping[str, Any]) -> list[str]:
+    """A sentence on the adapters of a step, if it had any."""
+    lora = step["details"].get("lora")
+    merged = "which are merged into the weights"
+    return [f"Only adapters of rank {lora['rank']} were trained (LoRA), {merged}."] if lora else []
 
 
 def _pairs_per_step(step: Mapping[str, Any]) -> str:
