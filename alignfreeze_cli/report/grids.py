@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Report, Section
@@ -61,21 +61,28 @@ def overview(report: Report) -> list[Grid]:
             for each in sections
         ]
         names = dict.fromkeys((row.strategy, row.control) for each in sections for row in each.table.rows)
-        blocks = []
-        for control in (False, True):
-            lines = []
-            for name, is_control in names:
-                if is_control is control:
-                    label = f"{name} (control)" if control else name
-                    lines.append((label, *(_mean(each, name, report.of_published) for each in sections)))
-                    if any(_like(each.published, name) for each in sections):
-                        lines.append((f"{name}, published", *(_published(each, name) for each in sections)))
-            blocks += [tuple(lines)] if lines else []
+        blocks = [
+            tuple(
+                line
+                for name, is_control in names
+                if is_control is control
+                for line in _strategy(name, control, sections, report.of_published)
+            )
+            for control in (False, True)
+        ]
         which = "population standard deviation (ddof 0, as in the paper's tables)"
         spread = which if report.of_published else "sample standard deviation"
         caption = f"{model}: mean of targets in percent, mean over seeds ± {spread}; in brackets the gain"
-        grids.append(Grid(caption, ("strategy", *heads), tuple(blocks)))
+        grids.append(Grid(caption, ("strategy", *heads), tuple(block for block in blocks if block)))
     return grids
+
+
+def _strategy(name: str, control: bool, sections: Sequence[Section], population: bool) -> list[Line]:
+    """A strategy's line of the overview, and that of the published runs if there are any."""
+    lines = [(f"{name} (control)" if control else name, *(_mean(each, name, population) for each in sections))]
+    if any(_like(each.published, name) for each in sections):
+        lines.append((f"{name}, published", *(_published(each, name) for each in sections)))
+    return lines
 
 
 def scores(section: Section) -> Grid:

@@ -19,6 +19,7 @@ _CHARACTERS = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "|": r"$|$",
     "<": r"$<$",
     ">": r"$>$",
     "±": r"$\pm$",
