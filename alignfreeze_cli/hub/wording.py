@@ -34,6 +34,13 @@ for piece in tag("She reads a book."):
     "AutoModelForSequenceClassification": """from transformers import pipeline
 infer = pipeline("text-classification", model="{name}")
 print(infer({{"text": "She reads a book.", "text_pair": "Somebody reads."}}))""",
+    "AutoModelForQuestionAnswering": """from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+model = AutoModelForQuestionAnswering.from_pretrained("{name}")
+read = tokenizer("What does she read?", "She reads a book.", return_tensors="pt")
+scores = model(**read)
+first, last = scores.start_logits.argmax(), scores.end_logits.argmax()
+print(tokenizer.decode(read["input_ids"][0, first : last + 1]))""",
 }
 _USE_ANY = """from transformers import AutoTokenizer, {auto_class}
 tokenizer = AutoTokenizer.from_pretrained("{name}")
