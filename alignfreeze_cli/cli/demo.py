@@ -9,19 +9,25 @@ from typing import Annotated, Any
 import typer
 
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
-from alignfreeze_cli.cli.run import DryRun, Overwrite, run_graph
+from alignfreeze_cli.cli.run import DryRun, Overwrite, listed, run_graph
 from alignfreeze_cli.progress import Console
 
-HELP = """The whole pipeline on a small made-up world: pairs, encoders, taggers, zero-shot scores in one table.
+HELP = """The whole pipeline on a small made-up world: pairs, encoders, task models, zero-shot scores, a report.
 
     alignfreeze demo
+
+    alignfreeze demo --tasks all
 
 Makes the world, then runs the recipe `demo` on it: the four strategies of the paper over three seeds, and two
 controls. No network; a few minutes on two cores. Started again, it goes on where it stopped.
 """
+ALL = "all"
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of it all.", rich_help_panel="Output and manners")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, comma separated. [default: 0,1,2]")]
+Tasks = Annotated[
+    str, typer.Option("--tasks", help="pos, ner, nli, qa, several with commas, or all. Tasks can be added later.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Steps at a time.")]
 Set = Annotated[
     list[str] | None,
@@ -36,6 +42,7 @@ def add(app: typer.Typer) -> None:
 def command(
     output: Output = Path("demo"),
     seeds: Seeds = None,
+    tasks: Tasks = "pos",
     jobs: Jobs = 2,
     set_: Set = None,
     overwrite: Overwrite = False,
@@ -61,11 +68,12 @@ def command(
         wanted = from_mapping(DemoWorldSettings, wishes, "--set world")
         overrides = [text for text in set_ or () if not text.startswith("world.")]
         overrides += [f"seeds={seeds}"] if seeds is not None else []
-        load("demo", overrides)  # mistakes show before the work begins
+        chosen = () if tasks == ALL else listed("--tasks", tasks)
+        expand([load("demo", overrides)], output, tasks=chosen)  # mistakes show before the work begins
         made = make_world(wanted, console)
         source, *targets = made.details["languages"]
         recipe = load("demo", [f"data={world}", f"source={source}", f"targets={','.join(targets)}", *overrides])
-        graph = expand([recipe], output / "runs")
+        graph = expand([recipe], output / "runs", tasks=chosen)
         if made.status != "planned" and (world / DISTANCES).is_file():
             graph.root.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(world / DISTANCES, graph.root / DISTANCES)  # `report` looks for it beside the runs
@@ -82,8 +90,23 @@ def command(
             shown=output,
             table_file=output / "table.md",
             inputs_there=made.status != "planned",
+            report=lambda: _report(output, world / DISTANCES, console),
         )
 
     guarded(work, quiet, format, debug)
     if code:
         raise typer.Exit(code)
+
+
+def _report(output: Path, distances: Path, console: Console) -> Path:
+    """The report on all runs of the demo, with the distances that its world was made with."""
+    from alignfreeze_cli.report.settings import ReportSettings
+    from alignfreeze_cli.report.step import report
+
+    wanted = ReportSettings(
+        runs=(str(output / "runs"),),
+        distances=str(distances) if distances.is_file() else None,  # older worlds have none
+        output=output / "report",
+        overwrite=True,
+    )
+    return report(wanted, console).path

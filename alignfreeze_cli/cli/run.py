@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,8 +98,8 @@ def command(
         expanded = graph.expand(
             [reading.load(name, overrides) for name in recipes],
             output,
-            _listed("--strategies", strategies),
-            _listed("--tasks", tasks),
+            listed("--strategies", strategies),
+            listed("--tasks", tasks),
         )
         for note in expanded.notes:
             console.info(note)
@@ -158,11 +158,12 @@ def run_graph(
     shown: Path | None = None,
     table_file: Path | None = None,
     inputs_there: bool = True,
+    report: Callable[[], Path] | None = None,
 ) -> int:
     """Run or plan a graph, print what came of it, save the table; gives the exit code.
 
     `shown` is the folder that stands for the result, the graph's root if it is None; `inputs_there` is False if a dry
-    run comes before the data.
+    run comes before the data. `report` makes a report once there are scores, and says where.
     """
     from alignfreeze_cli.runs import runner, table
     from alignfreeze_cli.runs.graph import RUN_NAME
@@ -177,8 +178,9 @@ def run_graph(
     result = shown or graph.root
     if finished and not dry_run:
         (table_file or graph.root / "table.md").write_text(_file_text(finished), encoding="utf-8")
+    reported = report() if report is not None and finished and not dry_run else None
     if format == "json":
-        print_json(_json(result, graph, outcomes, finished))
+        print_json(_json(result, graph, outcomes, finished) | ({"report": str(reported)} if reported else {}))
     elif quiet and not failed:
         print_result(str(result))
     elif dry_run:
@@ -191,6 +193,7 @@ def run_graph(
         for run in graph.runs:
             print_result(f"  {run.folder}")
         print_result(f"Table: {table_file or graph.root / 'table.md'}" if finished else "")
+        print_result(f"Report: {reported / 'report.md'}" if reported else "")
     if not failed:
         return 0
     _complain(console, outcomes, debug)
@@ -259,7 +262,8 @@ def _json(result: Path, graph: Any, outcomes: Sequence[Any], finished: Sequence[
     }
 
 
-def _listed(option: str, text: str | None) -> tuple[str, ...]:
+def listed(option: str, text: str | None) -> tuple[str, ...]:
+    """The names in a comma separated option; SettingsError if it is given but holds none."""
     if text is not None and not as_list(text):
         raise SettingsError(f"{option} needs at least one name.")
     return tuple(as_list(text or ()))

@@ -128,10 +128,11 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _batches(tokenizer: BertTokenizer, texts: Sequence[str], steps: int, batch: int) -> Iterator[torch.Tensor]:
-    """Random sentences of about the same length, (batch, positions), padded."""
+    """Random sentences of about the same length, (batch, positions), padded; fewer if there are not as many texts."""
     import torch
 
     sentences = [torch.tensor(ids) for ids in tokenizer(list(texts))["input_ids"]]
+    batch = min(batch, len(sentences))
     order: list[list[int]] = []
     for _ in range(steps):
         if not order:
