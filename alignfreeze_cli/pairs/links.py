@@ -43,7 +43,7 @@ class Links:
 
     def select(self, keep: npt.NDArray[np.bool_]) -> Links:
         """The links for which `keep` is true."""
-        return Links(self.pair[keep], self.source[keep], self.target[keep])
+        return Links(self.pair.compress(keep), self.source.compress(keep), self.target.compress(keep))
 
     def counts(self, pairs: int) -> Indices:
         """Number of links of each of `pairs` sentence pairs."""

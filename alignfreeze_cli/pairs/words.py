@@ -125,9 +125,10 @@ def _split_by_class(sentences: Texts, rule: str) -> Words:
     changes[1:-1] = kinds[1:] != kinds[:-1]
     changes[borders] = True  # no word crosses from one sentence to the next
     edges = np.flatnonzero(changes)
+    # `compress` picks what indexing with booleans does, in a third of the time.
     worded = kinds[edges[:-1]] != BLANK
-    starts, ends = edges[:-1][worded], edges[1:][worded]
-    values = string_array(data[kinds != BLANK], np.concatenate(([0], np.cumsum(ends - starts))))
+    starts, ends = edges[:-1].compress(worded), edges[1:].compress(worded)
+    values = string_array(data.compress(kinds != BLANK), np.concatenate(([0], np.cumsum(ends - starts))))
     return Words(values, np.searchsorted(starts, borders).astype(np.int32))
 
 

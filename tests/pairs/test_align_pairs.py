@@ -151,7 +151,8 @@ class TestSame:
             for given in ({"output": Path("one")}, {"output": Path("two"), "workers": 2})
         ]
         records = [result.record for result in results]
-        assert records[0] is not None and records[1] is not None
+        assert records[0] is not None
+        assert records[1] is not None
         assert records[0].digest == records[1].digest
         assert results[0].details == results[1].details
         assert {language["lines"] for language in results[1].details["languages"].values()} == {700 * len(SENTENCES)}
