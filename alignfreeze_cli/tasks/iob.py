@@ -11,7 +11,8 @@ A blank line ends a sentence. Which columns hold what is decided once per file:
    gave it out), these go.
 
 Tags are read as IOB1 and IOB2 alike: an I-X that continues no X becomes B-X. In IOB1 that is what it means, in IOB2 it
-does not occur, and seqeval counts it as the beginning of an entity; so no scheme has to be guessed.
+should not occur (it does, rarely, in WikiANN), and seqeval counts it as the beginning of an entity; so no scheme has to
+be guessed.
 """
 
 from __future__ import annotations

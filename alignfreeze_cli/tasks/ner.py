@@ -109,8 +109,7 @@ class NerTask(TaggingTask):
         return sentences
 
     def labels(self, options: Options) -> tuple[str, ...]:
-        """O, then B and I of each type; by default the seven labels of the Hub's data set in its order."""
-        return (OUTSIDE, *(f"{begin}-{name}" for name in options["entity_types"] for begin in "BI"))
+        return tags_of(options["entity_types"])
 
     def finish(self, predicted: list[str | None], options: Options) -> list[str | None]:
         return repaired(predicted) if options["ner_repair"] == "published" else predicted
@@ -158,6 +157,11 @@ class NerTask(TaggingTask):
 
     def from_tallies(self, sums: np.ndarray) -> np.ndarray:
         return share(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+
+def tags_of(types: Sequence[str]) -> tuple[str, ...]:
+    """O, then B and I of each type; of WikiANN's types the seven labels of the Hub's data set in its order."""
+    return (OUTSIDE, *(f"{begin}-{name}" for name in types for begin in "BI"))
 
 
 def repaired(predicted: Sequence[str | None]) -> list[str | None]:
@@ -214,8 +218,7 @@ def _entities(tags: Sequence[Sequence[str | None]], sequence: np.ndarray, types:
 def _read_parquet(path: Path, tags: Sequence[str]) -> list[Tagged]:
     """The Hub's data set: lists `tokens` and `ner_tags` (label ids, or the tags themselves) per sentence."""
     table = read_columns(path, ["tokens", "ner_tags"], "sentence")
-    default = (OUTSIDE, *(f"{begin}-{name}" for name in ENTITY_TYPES for begin in "BI"))
-    names = label_names(table, "ner_tags", default)
+    names = label_names(table, "ner_tags", tags_of(ENTITY_TYPES))
     sentences = []
     for number, row in enumerate(table.to_pylist(), start=1):
         words, labels = row["tokens"] or [], row["ner_tags"] or []

@@ -75,7 +75,7 @@ def read_pairs(path: Path, language: str) -> list[Pair]:
         texts = values["premise"], values["hypothesis"]
         if not all(isinstance(text, str) for text in texts):
             raise DataError("premise and hypothesis must be text", path, number)
-        label = _label(values["label"], LABELS, path, number)
+        label = _label(values["label"], LABELS, f"{path}, line {number}")
         pairs.append(Pair(str(row.get("pairID", number)), *texts, label))
     if not pairs:
         only = f" in {language!r}, only in {', '.join(sorted(others))}" if others else ""
@@ -141,7 +141,7 @@ def _from_parquet(path: Path) -> list[Pair]:
     names = label_names(table, "label", LABELS)
     columns = (table.column(part).to_pylist() for part in NAMES)
     return [
-        Pair(str(number), premise or "", hypothesis or "", _label(value, names, path, number))
+        Pair(str(number), premise or "", hypothesis or "", _label(value, names, f"{path}, row {number}"))
         for number, (premise, hypothesis, value) in enumerate(zip(*columns, strict=True), start=1)
     ]
 
@@ -157,7 +157,7 @@ def _lacking(part: str, names: Collection[str], language: str) -> str:
     return f"there is no {part} ({known}), only {', '.join(names)}{needed}"
 
 
-def _label(value: Any, names: Sequence[str], path: Path, line: int) -> str | None:
+def _label(value: Any, names: Sequence[str], place: str) -> str | None:
     """The label that a word or an id stands for (`names` are those of the ids)."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if text in _NO_AGREEMENT:
@@ -166,9 +166,7 @@ def _label(value: Any, names: Sequence[str], path: Path, line: int) -> str | Non
         text = names[int(text)]
     text = _SPELLINGS.get(text, text)
     if not text.strip():
-        raise DataError("the pair has no label; labelled data is needed", path, line)
+        raise DataError("the pair has no label; labelled data is needed", place)
     if text not in LABELS:
-        raise DataError(
-            f"{text[:40]!r} is no known label, only {', '.join(LABELS)} are" + nearest(text, LABELS), path, line
-        )
+        raise DataError(f"{text[:40]!r} is no known label, only {', '.join(LABELS)} are" + nearest(text, LABELS), place)
     return text

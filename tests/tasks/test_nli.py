@@ -105,7 +105,7 @@ def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
 
 
 def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 2: '3' is no known label"):
+    with pytest.raises(DataError, match="row 2: '3' is no known label"):
         NLI.read([hub_table(tmp_path / "a.parquet", [0, 3])], "de", {})
     with pytest.raises(DataError, match="no pair has a label"):
         NLI.read([hub_table(tmp_path / "b.parquet", [-1, -1])], "de", {})
