@@ -1,0 +1,147 @@
+"""The Snakefile: its commands say exactly what the graph says, and Snakemake itself ends where a run ends."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.cli.options import add_step
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.step import report
+from alignfreeze_cli.runs.graph import Graph, expand
+from alignfreeze_cli.runs.recipes import load, shipped
+from alignfreeze_cli.runs.runner import run
+from alignfreeze_cli.runs.snakefile import command_line, options, snakefile
+from alignfreeze_cli.runs.steps import STEPS
+from alignfreeze_cli.settings import StepSettings
+from alignfreeze_cli.tasks.settings import FinetuneSettings
+
+from . import world
+
+NAMED = [name for name in shipped() if load(name).model is not None]
+
+
+def understood(step: str, arguments: list[str]) -> StepSettings:
+    """What the command of a step makes of its arguments."""
+    heard: list[StepSettings] = []
+
+    def keep(given: StepSettings, console: Console) -> Result:
+        heard.append(given)
+        return Result(Path("x"), "planned")
+
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    add_step(app, step, STEPS[step].settings, keep, lambda result: "", "help")
+    told = CliRunner().invoke(app, [step, *arguments])
+    assert told.exit_code == 0, told.output
+    return heard[0]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_command_of_every_shipped_recipe_says_what_the_graph_says(name: str) -> None:
+    graph = expand([load(name, ["seeds=31"])], Path("runs"))
+    for node in graph.nodes.values():
+        program, step, *arguments = command_line(node)
+        assert (program, step) == ("alignfreeze", node.step)
+        heard = understood(step, [argument for argument in arguments if argument != "--resume"])
+        assert heard == node.settings
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="{},"), min_size=1))
+def test_any_value_survives_the_shell(text: str) -> None:
+    value = text.strip() or "x"
+    wanted = FinetuneSettings(
+        model="--" + value, task="ner", train=value, output=Path("out"), entity_types=(value[:1],)
+    )
+    arguments = options(wanted)
+    assert understood("finetune", shlex.split(shlex.join(arguments))) == wanted
+
+
+def test_what_a_command_line_cannot_say_is_refused() -> None:
+    from dataclasses import dataclass
+
+    from alignfreeze_cli.settings import setting
+
+    @dataclass(frozen=True, kw_only=True)
+    class Listed(StepSettings):
+        names: tuple[str, ...] = setting(("a",), help="names")
+
+    with pytest.raises(SettingsError, match="--names can't be taken back on a command line"):
+        options(Listed(names=()))
+
+
+def rules(text: str) -> dict[str, list[str]]:
+    """Rule → its command as the shell takes it apart."""
+    found = {}
+    for block in text.split("\n\n\n"):
+        if "    shell:\n" in block:
+            pieces = block.partition("    shell:\n")[2].split("\n")
+            whole = "".join(ast.literal_eval(piece.strip()) for piece in pieces if piece.strip())
+            found[block.partition(":")[0].removeprefix("rule ")] = shlex.split(whole.format())
+    return found
+
+
+def test_rules_are_the_graph_s_commands_and_the_report(tmp_path: Path) -> None:
+    graph = expand([load(world.recipe(tmp_path, Path("it's here")), ["seeds=0"])], Path("runs"))
+    found = rules(snakefile(graph, 1))
+    *steps, last = found.values()
+    assert steps == [command_line(node) for node in graph.nodes.values()]
+    assert last[:2] == ["alignfreeze", "report"]
+    assert [run.folder.name in " ".join(last) for run in graph.runs] == [True] * 3
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return world.make(tmp_path_factory.mktemp("world"))
+
+
+def small(folder: Path, data: Path) -> Graph:
+    """One strategy and seed, from the folder itself as people do it."""
+    recipe = load(world.recipe(folder, data), ["seeds=0"])
+    return expand([recipe], Path("runs"), ["front"])
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """The bytes that must not depend on who has run the steps."""
+    kept = ("model.safetensors", "scores.json", "*.parquet", "report.md", "*.csv", "*.tex", "run.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for name in kept for path in sorted(folder.rglob(name))}
+
+
+def test_snakemake_ends_where_a_run_ends(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snakemake")
+    here, there = tmp_path / "here", tmp_path / "there it's"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(there)
+    graph = small(there, data)
+    for entry in graph.runs:
+        entry.write()
+    (there / "Snakefile").write_text(snakefile(graph, 1), encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    made = [shutil.which("snakemake") or "", "-s", "Snakefile", "--cores", "1", "--quiet"]
+    told = subprocess.run(made, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    again = run(graph, Console())
+    assert {outcome.status for outcome in again} == {"already done"}
+
+    monkeypatch.chdir(here)
+    assert {outcome.status for outcome in run(small(here, data), Console(), threads=1)} == {"made"}
+    folders = tuple(str(entry.folder) for entry in graph.runs)
+    report(ReportSettings(runs=folders, output=Path("runs/report")), Console())
+    assert results(there / "runs") == results(here / "runs")
+    assert os.readlink(there / "runs" / "tiny-front-s0" / "pairs") == "../pairs"
