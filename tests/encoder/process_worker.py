@@ -75,11 +75,12 @@ def realignment(folder: Path, inputs: Path) -> None:
 
 
 def whole_step(folder: Path, inputs: Path) -> None:
-    """The command's step itself, checkpoints and probe included."""
+    """The command's step itself, with checkpoints, the probe, and an encoder of fewer steps inside."""
     settings = RealignSettings(
         model=str(inputs / "encoder"),
         pairs=(str(inputs / "pairs"),),
         steps=4,
+        save_at=("3",),
         batch_size=5,
         max_length=32,
         probe_pairs=2,

@@ -18,6 +18,7 @@ def run(folder: Path, resume: bool) -> None:
         pairs=(str(inputs / "pairs"),),
         freeze="front",
         steps=12,
+        save_at=("5",),
         batch_size=4,
         max_length=32,
         learning_rate=1e-3,

@@ -125,7 +125,9 @@ def test_embeddings_are_what_lies_below_the_blocks(family: str) -> None:
 
 def test_other_families_are_refused_by_name() -> None:
     model = GPT2Model(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=9))
-    with pytest.raises(SettingsError, match=r"'gpt2' are not supported: the supported ones are bert, distilbert, .*, electra"):
+    with pytest.raises(
+        SettingsError, match=r"'gpt2' are not supported: the supported ones are bert, distilbert, .*, electra"
+    ):
         architecture(model)
 
 

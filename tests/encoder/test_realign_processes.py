@@ -66,4 +66,13 @@ def test_the_whole_step_runs_in_two_processes_and_one_of_them_writes(results: tu
         assert record.details["languages"]["de"]["drawn"] == 20
         AutoModel.from_pretrained(folder / "encoder")
         rows = [json.loads(line) for line in (folder / "encoder" / "metrics.jsonl").read_text().splitlines()]
-        assert [row.get("probe", "loss") for row in rows] == ["before", "loss", "after"]
+        assert [(row["step"], row.get("probe", "loss")) for row in rows] == [
+            (0, "before"),
+            (3, "loss"),
+            (4, "loss"),
+            (4, "after"),
+        ]
+        inner = read_record(folder / "encoder" / "steps-3")
+        assert inner is not None
+        verify(folder / "encoder" / "steps-3", inner)
+        assert (inner.details["steps"], inner.details["languages"]["de"]["drawn"]) == (3, 15)
