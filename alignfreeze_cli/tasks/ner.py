@@ -148,7 +148,7 @@ class NerTask(TaggingTask):
         """Entities found rightly, entities predicted, entities there are."""
         import numpy as np
 
-        types = {tag[2:] for tag in chain(*gold, *predicted) if tag}
+        types = {tag[2:] for tag in chain.from_iterable(chain(gold, predicted)) if tag}
         numbers = {name: number for number, name in enumerate(sorted({"", *types}))}  # "" is that of O
         sequence = np.repeat(np.arange(len(gold)), [len(tags) for tags in gold])
         there, said = (_entities(tags, sequence, numbers) for tags in (gold, predicted))
