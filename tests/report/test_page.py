@@ -1,0 +1,193 @@
+"""The page of a report: one file, whole in itself, readable by everybody, and harmless whatever things are called."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from alignfreeze_cli.report.page import page
+from alignfreeze_cli.report.plots import draw
+
+from .samples import HEADLINE, published_report, small_report
+
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Tags, ids, headings and table parts in order, and whether every tag is closed in turn."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def said(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    report = small_report(tasks=("pos", "ner"), full=EVIL)
+    own = report.sections[0]
+    report = dataclasses.replace(report, sections=(dataclasses.replace(own, published=own), report.sections[1]))
+    return page(report, draw(report, tmp_path_factory.mktemp("small")))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> str:
+    report = published_report(tasks=("pos",))
+    return page(report, draw(report, tmp_path_factory.mktemp("published")))
+
+
+@pytest.mark.parametrize("which", ["small", "published"])
+def test_ids_tables_headings_and_references(which: str, request: pytest.FixtureRequest) -> None:
+    read = Reader(request.getfixturevalue(which))
+    assert not read.open
+    ids = Counter(attributes["id"] for _, attributes in read.tags if "id" in attributes)
+    assert ids
+    assert max(ids.values()) == 1
+    tags = [tag for tag, _ in read.tags]
+    assert tags.count("table") == tags.count("caption") == tags.count("thead") > 0
+    assert not {"script", "iframe", "object", "img"} & set(tags)
+    levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    for tag, attributes in read.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("href", "src", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or target == "data:," or (target.startswith("#") and target[1:] in ids), target
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            assert attributes["aria-label"]
+        if tag == "th":
+            assert attributes["scope"]
+
+
+def test_names_are_text(small: str) -> None:
+    assert "<script" not in small
+    assert EVIL in Reader(small).said()
+
+
+def test_numbers_that_the_published_runs_are_known_for(published: str) -> None:
+    said = Reader(published).said()
+    for number in ("80.90", "81.35", "81.69", "80.94"):
+        assert number in said
+    assert HEADLINE in said
+    assert "of 34 languages 12 improved, none degraded beyond the yardstick" in said
+    assert "81.69 ± 0.15 ★ best" in said
+
+
+def test_controls_are_named_and_never_best(small: str) -> None:
+    said = Reader(small).said()
+    assert "true-links (control)" in said
+    for line in small.splitlines():
+        if "★</span>" in line or "★<span" in line:
+            assert 'class="control"><b>' not in line
+
+
+def test_published_stand_beside_ours(small: str) -> None:
+    read = Reader(small).said()
+    assert read.count("beside the published runs") == 1
+    assert "gain published" in read
+
+
+def test_nothing_significant_is_said() -> None:
+    report = published_report(tasks=("pos",), languages=3)
+    (section,) = report.sections
+    unsure = tuple(
+        dataclasses.replace(
+            each, gains={name: dataclasses.replace(gain, p_corrected=0.05) for name, gain in each.gains.items()}
+        )
+        for each in section.comparisons
+    )
+    report = dataclasses.replace(report, sections=(dataclasses.replace(section, comparisons=unsure),))
+    said = "After correction no strategy differs significantly from it in any single language."
+    assert said in Reader(page(report, [])).said()
+    assert said not in Reader(page(published_report(tasks=("pos",)), [])).said()
+
+
+def test_a_report_without_comparisons_or_notes_has_a_page() -> None:
+    report = small_report(tasks=("pos",), seeds=1)
+    section = dataclasses.replace(report.sections[0], baseline=None, comparisons=(), distances={}, close=(), distant=())
+    bare = dataclasses.replace(report, sections=(section,), notes=())
+    text = page(bare, [])
+    assert text == page(bare, [])
+    read = Reader(text)
+    assert not read.open
+    assert "There is no run of the baseline" in read.said()
+
+
+def test_a_browser_shows_it_without_errors_requests_or_overflow(small: str, published: str, tmp_path: Path) -> None:
+    browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    executable = next(browsers, None)
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium here; install the package chromium")
+        pytest.skip("no Chromium here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        for name, text in (("small", small), ("published", published)):
+            path = tmp_path / f"{name}.html"
+            path.write_text(text, encoding="utf-8")
+            for scheme in ("light", "dark"):
+                for width in (390, 1280):
+                    context = browser.new_context(
+                        viewport={"width": width, "height": 900},
+                        color_scheme=scheme,  # type: ignore[arg-type]
+                    )
+                    shown = context.new_page()
+                    said: list[str] = []
+                    asked: list[str] = []
+                    shown.on("console", lambda message, said=said: said.append(f"{message.type}: {message.text}"))
+                    shown.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
+                    shown.on("request", lambda request, asked=asked: asked.append(request.url))
+                    shown.on("dialog", lambda dialog, said=said: said.append(f"dialog: {dialog.message}"))
+                    shown.goto(path.as_uri())
+                    where = f"{name}, {scheme}, {width}"
+                    assert said == [], where
+                    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()], where
+                    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                    assert shown.evaluate(overflow) <= 0, where
+                    sizes = shown.evaluate(
+                        "[...document.querySelectorAll('figure svg')].map(e => e.getBoundingClientRect())"
+                        ".map(r => [r.width, r.height])"
+                    )
+                    assert len(sizes) >= 3, where
+                    assert all(wide > 200 and high > 100 for wide, high in sizes), where
+                    ground, ink = shown.evaluate(
+                        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+                    )
+                    assert (sum(map(int, ground[4:-1].split(","))) < 200) == (scheme == "dark"), where
+                    assert ground != ink
+                    context.close()
+        browser.close()
