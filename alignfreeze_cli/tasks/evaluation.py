@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,16 +63,19 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
         (work.path / "predictions").mkdir(exist_ok=True)
         scores: dict[str, dict[str, Any]] = {}
-        with console.task(f"scoring {task.title}", len(sources), "languages") as progress:
 
-            def prepared() -> Iterator[tuple[tuple[Source, list[Any]], Windows]]:
-                for source in sources:
-                    examples = task.read(source.paths, source.language, options)
-                    windows = task.encode(examples, tokenizer, labels, max_length, options)
-                    tell(windows.notes, source, console)
-                    yield (source, examples), windows
+        def prepared() -> Iterator[tuple[tuple[Source, list[Any]], Windows]]:
+            for source in sources:
+                examples = task.read(source.paths, source.language, options)
+                windows = task.encode(examples, tokenizer, labels, max_length, options)
+                tell(windows.notes, source, console)
+                yield (source, examples), windows
 
-            for (source, examples), windows, answers in run(model, task, prepared(), budget, device):
+        with (
+            console.task(f"scoring {task.title}", len(sources), "languages") as progress,
+            closing(run(model, task, prepared(), budget, device)) as answered,  # ends the threads if scoring fails
+        ):
+            for (source, examples), windows, answers in answered:
                 scored = task.score(examples, windows, answers, labels, options)
                 if not scored.count:
                     raise DataError(f"holds no {task.unit} to score", source.paths[0])
@@ -136,7 +140,7 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 
 def run(
     model: PreTrainedModel, task: Task, prepared: Iterable[tuple[Named, Windows]], budget: int, device: torch.device
-) -> Iterator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]]]:
+) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
     """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
 
     The model must be in evaluation mode. The next data set is prepared (read, cut, tokenised) while this one is
