@@ -13,8 +13,8 @@ HELP = """What realignment did: means over seeds, gains over the baseline with t
 
     alignfreeze report runs --published
 
-DIR is a run folder or holds some, as `run` makes them. Tables come as Markdown, CSV and LaTeX. docs/report.md explains
-every number. `--published-only` gives the tables of the paper from its published runs.
+DIR is a run folder or holds some, as `run` makes them. It all comes as one HTML page, Markdown, CSV, LaTeX and plots.
+docs/report.md explains every number. `--published-only` gives the tables of the paper from its published runs.
 """
 
 

@@ -36,6 +36,7 @@ class ReportSettings(StepSettings):
     seed: int = setting(0, help="Seed of the bootstrap.", minimum=0)
     published: bool = setting(False, help="Put the published numbers of the same model, task and strategy beside ours.")
     published_only: bool = setting(False, help="Report the published runs alone: the tables of the paper.")
+    plots: bool = setting(True, help="Draw plots, which takes longer than all the rest.")
     aligner: str = setting("dictionary", help="Aligner of the published runs.", choices=ALIGNERS)
 
     def conflicts(self) -> list[str]:

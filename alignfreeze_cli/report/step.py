@@ -8,7 +8,7 @@ tables/*.tex                                 the tables for a paper
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.report import distances, latex, tidy
 from alignfreeze_cli.report.collecting import Collected, collect, report_of, report_of_published
 from alignfreeze_cli.report.facts import Comparison, Report, Section
-from alignfreeze_cli.report.markdown import markdown, overview
+from alignfreeze_cli.report.markdown import Pictures, markdown, overview
+from alignfreeze_cli.report.page import page
+from alignfreeze_cli.report.plots import Plot, draw
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.runs.table import MEAN, Score
 
@@ -33,7 +35,7 @@ def report(settings: ReportSettings, console: Console) -> Result:
 
     def build(work: Workspace) -> Mapping[str, Any]:
         made = report_of_published(settings) if settings.published_only else report_of(settings, collected, console)
-        _write(made, work.path)
+        _write(made, work.path, console, settings.plots)
         return _details(made)
 
     return produce(
@@ -96,11 +98,29 @@ def _scores_digest(score: Score) -> str:
     return record.digest
 
 
-def _write(made: Report, folder: Path) -> None:
+def _write(made: Report, folder: Path, console: Console, with_plots: bool) -> None:
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in {**tidy.files(made), **latex.tables(made)}.items():
-        (folder / "tables" / name).write_text(text, encoding="utf-8", newline="\n")
-    (folder / "report.md").write_text(markdown(made), encoding="utf-8", newline="\n")
+        _put(folder / "tables" / name, text)
+    plots: Sequence[Plot] = ()
+    if with_plots:
+        console.info("Drawing plots.")
+        plots = draw(made, folder / "plots")
+    _put(folder / "report.md", markdown(made, _pictures(plots)))
+    _put(folder / "report.html", page(made, plots))
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _pictures(plots: Sequence[Plot]) -> Pictures:
+    """The plots as the Markdown text links them; brackets would end an alternative text."""
+    found: dict[int | None, list[tuple[str, str, str]]] = {}
+    for plot in plots:
+        alt = plot.alt.replace("[", "(").replace("]", ")")
+        found.setdefault(plot.section, []).append((f"plots/{plot.name}.svg", alt, plot.caption))
+    return found
 
 
 def _details(made: Report) -> dict[str, Any]:

@@ -156,6 +156,6 @@ def test_the_demo_in_small_ends_in_one_table(here: Path) -> None:
     assert "demo/runs/small-front-s0" in result.stdout
     assert (here / "demo" / "runs" / "small-true-links-s0" / "pairs").resolve().name == "pairs-true-links"
     assert alignfreeze(*arguments, "-q").stdout == "demo\n"
-    reported = alignfreeze("report", "demo/runs", "--resamples", "100")
+    reported = alignfreeze("report", "demo/runs", "--resamples", "100", "--no-plots")
     assert reported.exit_code == 0, reported.stderr
     assert "share of words that the demo world's language does not have" in (here / "report" / "report.md").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_folder_holds_every_form(made: Path) -> None:
     names = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     tables = {"overview.tex", "tiny-pos.tex", "tiny-pos-gains.tex", "scores.csv", "summary.csv", "seeds.csv"}
-    assert {"alignfreeze.json", "report.md", *(f"tables/{name}" for name in tables)} <= names
+    assert {"alignfreeze.json", "report.md", "report.html", *(f"tables/{name}" for name in tables)} <= names
+    plots = {name for name in names if name.startswith("plots/")}
+    assert {Path(name).suffix for name in plots} == {".svg", ".png"}
+    linked = set(re.findall(r"!\[[^\]]*\]\((plots/[^)]*)\)", (made / "report.md").read_text(encoding="utf-8")))
+    assert linked == {name for name in plots if name.endswith(".svg")}
     record = read_record(made)
     assert record is not None
     assert record.kind == "report"
@@ -110,8 +115,10 @@ def test_what_changes_it_is_noticed(runs: Path, made: Path, tmp_path: Path) -> N
     assert "resamples was 200, now 300" in other.stderr
     fewer = alignfreeze("report", runs / "tiny-front-s0", "--output", copied, "--resamples", "200")
     assert fewer.exit_code == 2
-    renewed = alignfreeze("report", runs, "--output", copied, "--resamples", "300", "--overwrite", "-q")
+    renewed = alignfreeze("report", runs, "--output", copied, "--no-plots", "--overwrite", "-q")
     assert (renewed.exit_code, renewed.stdout) == (0, f"{copied}\n")
+    assert not (copied / "plots").exists()
+    assert "![" not in (copied / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_same_runs_give_the_same_bytes(runs: Path, made: Path, tmp_path: Path) -> None:
@@ -177,7 +184,7 @@ def test_wrong_usage_is_one_sentence(
 
 
 def test_the_published_runs_alone(tmp_path: Path) -> None:
-    done = alignfreeze("report", "--published-only", "--output", tmp_path / "paper")
+    done = alignfreeze("report", "--published-only", "--no-plots", "--output", tmp_path / "paper")
     assert done.exit_code == 0, done.stderr
     for shown in ("73.94 ± 0.21", "73.21 ± 0.18", "73.57 ± 0.17", "72.95 ± 0.29"):
         assert shown in done.stdout
