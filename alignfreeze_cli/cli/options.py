@@ -124,7 +124,7 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
     manner = declaration.name in {d.name for d in declarations(StepSettings)}
     names = [f"--{declaration.key}"] + ([metadata["short"]] if metadata["short"] else [])
     kind: Any = list[str] if declaration.is_list else str if declaration.type is Path else declaration.type
-    if kind is bool and not manner:
+    if kind is bool and declaration.default:
         names[0] += f"/--no-{declaration.key}"
     if metadata["argument"]:
         taken = typer.Argument(help=metadata["help"], metavar=metadata["metavar"], show_default=False)
