@@ -49,7 +49,7 @@ def gains(section: Section, looks: Mapping[str, Look]) -> Figure:
         panel.set_ylabel("gain, points")
     figure.supxlabel(_order(section), fontsize=SIZE)
     _legend(figure, section.comparisons, looks)
-    return figure
+    return _settle(figure)
 
 
 def distance(section: Section, looks: Mapping[str, Look]) -> Figure:
@@ -84,7 +84,7 @@ def distance(section: Section, looks: Mapping[str, Look]) -> Figure:
         if number_ + across >= len(shown):
             panel.xaxis.set_tick_params(labelbottom=True)
     figure.supxlabel(f"distance from {readable(section.table.source)}", fontsize=SIZE)
-    figure.draw_without_rendering()  # fixes the layout, so that the names can be placed in it
+    _settle(figure)  # names are placed in what is settled
     for panel, comparison in zip(panels, shown, strict=False):
         _name_points(panel, {n: (section.distances[n], g.mean) for n, g in comparison.gains.items()
                              if n in section.distances})  # fmt: skip
@@ -121,12 +121,19 @@ def tasks(sections: Sequence[Section], looks: Mapping[str, Look]) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         panel.set_title(readable(section.table.task), loc="left", fontweight="bold")
         panel.set_xlabel(f"{readable(metric(section))}, %")
-    return figure
+    return _settle(figure)
 
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _settle(figure: Figure) -> Figure:
+    """Lay the figure out, once for all files that are made of it."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return figure
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from alignfreeze_cli.report import figures, words
@@ -45,11 +47,10 @@ def draw(report: Report, folder: Path) -> list[Plot]:
         while own in taken:
             again += 1
             own = f"{_slug(name)}-{again}"
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once for both files
+        # First: drawing an SVG sets the figure's resolution to its own.
+        FigureCanvasAgg(figure).print_png(folder / f"{own}.png", metadata={"Software": None})
         svg = _svg(figure, own)
         (folder / f"{own}.svg").write_text(svg, encoding="utf-8", newline="\n")
-        figure.savefig(folder / f"{own}.png", metadata={"Software": None})
         plots.append(Plot(own, section, caption, alt, svg, model))
 
     with matplotlib.rc_context():
@@ -83,7 +84,7 @@ def _by_model(report: Report) -> dict[str, list[Section]]:
 def _svg(figure: Figure, name: str) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
