@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.merging import Variant
+from alignfreeze_cli.runs.recipes import Recipe
 from alignfreeze_cli.runs.sharing import Names
 from alignfreeze_cli.settings import StepSettings, nearest
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS
-from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.merging import Variant
+from alignfreeze_cli.runs.recipes import Recipe
 from alignfreeze_cli.settings import as_list
 
 

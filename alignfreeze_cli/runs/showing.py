@@ -10,7 +10,8 @@ import yaml
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.checking import SHORTCUTS, TOP
-from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.merging import Variant
+from alignfreeze_cli.runs.recipes import Recipe
 from alignfreeze_cli.runs.steps import MANNERS, STEPS, Step
 from alignfreeze_cli.settings import Declaration, declarations, nearest, plain
 from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS
