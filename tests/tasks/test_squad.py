@@ -116,7 +116,7 @@ def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
 
 
 def test_passages_that_lost_their_first_spaces_on_the_hub(tmp_path: Path) -> None:
-    """Google's XQuAD begins some passages with a space, the Hub's has stripped it: 169 answers start a place or two too late."""
+    """Some passages of XQuAD begin with a space that the Hub has stripped: 169 answers start too late there."""
     path = hub_table(tmp_path / "a.parquet", ("q1", "Nairobi, Nairobi", [2, 11], ["Nairobi", "Nairobi"]))
     assert read_squad(path, "en")[0].answers == (Answer(0, "Nairobi"), Answer(9, "Nairobi"))
     path = hub_table(tmp_path / "b.parquet", ("q1", "Nairobi", [0], ["Mombasa"]))
