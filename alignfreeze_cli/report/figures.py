@@ -34,11 +34,12 @@ def gains(section: Section, looks: Mapping[str, Look]) -> Figure:
     each = math.ceil(len(languages) / count)
     rows = [languages[start : start + each] for start in range(0, len(languages), each)]
     figure = _figure(WIDTH, 0.55 + 1.75 * len(rows) + (0.4 if len(rows) == 1 else 0))
+    wide = max(each - 0.5, len(rows[-1]) + 1.0)  # the mean stands half a place behind the last language
     axes = figure.subplots(len(rows), 1, sharey=True, squeeze=False)[:, 0]
     kind = bars(section)
     for row, panel in zip(rows, axes, strict=True):
         last = row is rows[-1]
-        _slots(panel, section, row, each, last)
+        _slots(panel, section, row, wide, last)
         for place, comparison in enumerate(section.comparisons):
             shift = (place - (len(section.comparisons) - 1) / 2) * 0.8 / len(section.comparisons)
             names = [(float(x), name) for x, name in enumerate(row) if name in comparison.gains]
@@ -137,7 +138,7 @@ def _settle(figure: Figure) -> Figure:
     return figure
 
 
-def _slots(panel: Axes, section: Section, row: Sequence[str], each: int, last: bool) -> None:
+def _slots(panel: Axes, section: Section, row: Sequence[str], end: float, last: bool) -> None:
     """The ground of a row: a band behind every other language, the zero line, names, and which half is which."""
     ticks = [*range(len(row))] + ([len(row) + 0.5] if last else [])
     labels = [readable(name, 12) for name in row] + (["mean"] if last else [])
@@ -146,8 +147,8 @@ def _slots(panel: Axes, section: Section, row: Sequence[str], each: int, last: b
     if last:
         panel.axvline(len(row), color=MUTED, linewidth=0.6)
     panel.axhline(0, color=INK, linewidth=0.8, zorder=1)
-    panel.set_xlim(-0.5, each + 1)
-    wide = (WIDTH * 72 - _AXIS) / (each + 1.5)
+    panel.set_xlim(-0.5, end)
+    wide = (WIDTH * 72 - _AXIS) / (end + 0.5)
     turned = any(len(label) * 5.2 > wide for label in labels)
     panel.set_xticks(ticks, labels, rotation=90 if turned else 0)
     panel.tick_params(axis="x", length=0)
