@@ -22,6 +22,9 @@ recipes = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+WIDE = 6
+"""More strategies than this are not listed; `recipes show` has them all."""
+
 Name = Annotated[str, typer.Argument(help="A shipped recipe by name, or a file.", show_default=False)]
 
 
@@ -45,7 +48,7 @@ def list_(quiet: Quiet = False, format: Format = "text", debug: Debug = False) -
         elif quiet:
             print_result("\n".join(entry["name"] for entry in found))
         else:
-            rows = [[e["name"], e["model"] or "–", ",".join(e["strategies"]) or "–", e["about"]] for e in found]
+            rows = [[e["name"], e["model"] or "–", _short(e["strategies"]) or "–", e["about"]] for e in found]
             print_result(_columns([["recipe", "model", "strategies", "what it is"], *rows]))
 
     guarded(work, quiet, format, debug)
@@ -183,6 +186,10 @@ def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
         "seeds": list(recipe.seeds),
         "path": str(recipe.files[-1].path),
     }
+
+
+def _short(names: list[str]) -> str:
+    return ",".join(names) if len(names) <= WIDE else f"{','.join(names[: WIDE // 2])}, … {len(names)} in all"
 
 
 def _columns(rows: list[list[str]]) -> str:
