@@ -72,7 +72,9 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         usable = learnable(windows)
         if not len(usable):
             raise DataError(f"holds no {task.unit} to learn from", source.paths[0])
-        steps = settings.steps or math.ceil((settings.epochs or task.epochs) * per_pass(usable, settings))
+        # 1.1 passes of 10 steps are 11 steps, though 1.1 * 10 is a little more.
+        length = round((settings.epochs or task.epochs) * per_pass(usable, settings), 9)
+        steps = settings.steps or max(1, math.ceil(length))
         return windows, usable, len(examples), steps
 
     if settings.dry_run:

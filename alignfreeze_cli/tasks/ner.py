@@ -148,7 +148,7 @@ class NerTask(TaggingTask):
         """Entities found rightly, entities predicted, entities there are."""
         import numpy as np
 
-        types = {tag[2:] for tag in chain.from_iterable(chain(gold, predicted)) if tag}
+        types = {tag[2:] for tag in chain(chain.from_iterable(gold), chain.from_iterable(predicted)) if tag}
         numbers = {name: number for number, name in enumerate(sorted({"", *types}))}  # "" is that of O
         sequence = np.repeat(np.arange(len(gold)), [len(tags) for tags in gold])
         there, said = (_entities(tags, sequence, numbers) for tags in (gold, predicted))
@@ -224,9 +224,11 @@ def _read_parquet(path: Path, tags: Sequence[str]) -> list[Tagged]:
         words, labels = row["tokens"] or [], row["ner_tags"] or []
         if len(words) != len(labels):
             raise DataError(f"row {number} has {len(words)} tokens but {len(labels)} tags", path)
+        if not all(isinstance(word, str) for word in words):
+            raise DataError(f"row {number} has a token that is no text", path)
         found = []
         for label in labels:
-            tag = label if isinstance(label, str) else names[label] if 0 <= label < len(names) else str(label)
+            tag = names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)
             if tag not in tags:
                 raise DataError(
                     f"row {number} has the tag {tag!r}, known are only {', '.join(tags)} (--entity-types says which)"

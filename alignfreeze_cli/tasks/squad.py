@@ -127,6 +127,8 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path
 def _read_parquet(path: Path, language: str) -> Iterator[Question]:
     rows = read_columns(path, ("id", "question", "context", "answers"), "question").to_pylist()
     for number, row in enumerate(rows, 1):
+        if not (isinstance(row["question"], str) and isinstance(row["context"], str)):
+            raise DataError(f"row {number} lacks its question or its context", path)
         try:
             given = zip(row["answers"]["answer_start"], row["answers"]["text"], strict=True)
             answers = tuple(Answer(int(start), str(text)) for start, text in given)

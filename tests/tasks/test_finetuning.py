@@ -83,6 +83,14 @@ def test_a_dry_run_tells_the_steps_and_makes_nothing(world: Path) -> None:
     assert not result.path.exists()
 
 
+def test_parts_of_a_pass_are_rounded_up_to_a_step(world: Path) -> None:
+    (world / "fifty.conllu").write_text(conllu(sentences(50, 8)), encoding="utf-8")
+    part: dict[str, Any] = {"train": str(world / "fifty.conllu"), "steps": None, "batch_size": 1, "dry_run": True}
+    # As floats, 1.1 * 50 is a little more than 55.
+    found = [train(world, "part", epochs=epochs, **part).details["steps"] for epochs in (1.1, 1.11, 1e-12)]
+    assert found == [55, 56, 1]
+
+
 @pytest.mark.parametrize(("model_type", "rate"), [("bert", 2e-5), ("xlm-roberta", 7.5e-6), ("roberta", 7.5e-6)])
 def test_the_rate_is_the_papers_unless_given(world: Path, model_type: str, rate: float, tmp_path: Path) -> None:
     shutil.copytree(world / "encoder", tmp_path / "encoder")

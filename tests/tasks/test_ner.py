@@ -207,6 +207,12 @@ def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1]]}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match="row 1 has 2 tokens but 1 tags"):
         NER.read([tmp_path / "d.parquet"], "en", OPTIONS)
+    pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1, None]]}), tmp_path / "e.parquet")
+    with pytest.raises(DataError, match="row 1 has the tag 'None'"):
+        NER.read([tmp_path / "e.parquet"], "en", OPTIONS)
+    pq.write_table(pa.table({"tokens": [["a", None]], "ner_tags": [[1, 0]]}), tmp_path / "f.parquet")
+    with pytest.raises(DataError, match="row 1 has a token that is no text"):
+        NER.read([tmp_path / "f.parquet"], "en", OPTIONS)
 
 
 def test_data_without_entities_is_refused(tmp_path: Path) -> None:

@@ -129,6 +129,11 @@ def test_parquet_of_other_things_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"], "context": [CONTEXT], "question": ["What?"], "answers": ["Nairobi"]}), path)
     with pytest.raises(DataError, match=r"row 1 has no answers with the lists answer_start and text"):
         read_squad(path, "en")
+    for lacking in ("question", "context"):
+        row = {"id": "1", "question": "What?", "context": "Nairobi", "answers": {"text": ["N"], "answer_start": [0]}}
+        pq.write_table(pa.Table.from_pylist([row, {**row, lacking: None}]), path)
+        with pytest.raises(DataError, match="row 2 lacks its question or its context"):
+            read_squad(path, "en")
     pq.write_table(pa.table({"id": ["1"]}), path)
     with pytest.raises(DataError, match="is no Parquet file with the columns id, question, context, answers"):
         read_squad(path, "en")
