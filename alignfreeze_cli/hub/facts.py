@@ -155,8 +155,16 @@ def task_language(record: Record) -> str | None:
 
 
 def strategy(record: Record) -> str | None:
-    """The published name of what was done (baseline, full, front, back), None for another plan or several."""
-    realignments = [step for step in map(_realignment, models_of(record)) if step is not None]
+    """The published name of what was done (baseline, full, front, back).
+
+    None for another plan or several, and where less was trained than in the published runs: by adapters, or with blocks
+    frozen in fine-tuning.
+    """
+    models = models_of(record)
+    partly = (step["kind"] == "task-model" and step["details"]["freeze"] not in ("none", "full") for step in models)
+    if any("lora" in step["details"] for step in models) or any(partly):
+        return None
+    realignments = [step for step in map(_realignment, models) if step is not None]
     if not realignments:
         return "baseline"
     plan = realignments[-1]["settings"]["freeze"]

@@ -228,8 +228,9 @@ def _frozen(step: Mapping[str, Any]) -> str:
 def _by_lora(step: Mapping[str, Any]) -> list[str]:
     """A sentence on the adapters of a step, if it had any."""
     lora = step["details"].get("lora")
-    merged = "which are merged into the weights"
-    return [f"Only adapters of rank {lora['rank']} were trained (LoRA), {merged}."] if lora else []
+    head = " and the head" if step["kind"] == "task-model" else ""
+    merged = "the adapters are merged into the weights"
+    return [f"Only adapters of rank {lora['rank']}{head} were trained (LoRA); {merged}."] if lora else []
 
 
 def _pairs_per_step(step: Mapping[str, Any]) -> str:

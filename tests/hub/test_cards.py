@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from alignfreeze_cli.artifacts import Result, read_record
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.cards import card_after, write_card
 from alignfreeze_cli.progress import Console
 
@@ -86,6 +88,14 @@ def test_other_folders_have_cards_of_their_kind(made: Made, run: Path, tmp_path:
     assert [each["config_name"] for each in card.data.configs] == ["en-de", "en-fr"]
     assert list(metadata_errors(str(card))) == []
     assert not (pairs / "blocks.png").exists()
+
+
+def test_no_published_numbers_beside_what_was_trained_in_part(made: Made) -> None:
+    record = read_record(made.run("baseline") / "pos")
+    assert record is not None
+    assert facts.strategy(record) == "baseline"
+    for detail in ({"lora": {"rank": 2}}, {"freeze": "front"}):
+        assert facts.strategy(replace(record, details={**record.details, **detail})) is None
 
 
 def test_the_lines_of_use_run_as_they_stand(made: Made, run: Path, tmp_path: Path) -> None:
