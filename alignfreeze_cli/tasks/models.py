@@ -27,7 +27,8 @@ def build_model(folder: Path, task: Task, labels: Sequence[str]) -> Any:
         "id2label": dict(enumerate(labels)),
         "label2id": {label: number for number, label in enumerate(labels)},
     }
-    model, missing = _from_pretrained(folder, task, **(named if labels else {}))
+    # Without labels a head has two outputs, first and last position, whatever the encoder was published for.
+    model, missing = _from_pretrained(folder, task, **(named if labels else {"num_labels": 2}))
     encoder = f"{model.base_model_prefix}."
     _demand_none([n for n in missing if n.startswith(encoder) and not n.startswith(f"{encoder}pooler.")], folder)
     return model
