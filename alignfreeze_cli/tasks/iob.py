@@ -73,7 +73,8 @@ def read_iob(path: Path, tags: Sequence[str]) -> list[Sentence]:
             width = width or len(line.columns)
             _check_columns(line, width, path)
             word, tag = line.columns[word_column], line.columns[tag_column]
-            if not word.strip():
+            # An ideographic space is a word where a language is split into characters.
+            if not word.strip(" "):
                 raise DataError("the word is empty", path, line.number)
             if tag not in tags:
                 raise DataError(_unknown(tag, word, tags), path, line.number)

@@ -109,6 +109,11 @@ def test_reads_the_same_whatever_the_ends_of_lines(tmp_path: Path, text: str, ch
     assert read(tmp_path, change(text)) == plain
 
 
+def test_a_space_of_another_script_is_a_word(tmp_path: Path) -> None:
+    (sentence,) = read(tmp_path, "東\tB-LOC\n\u3000\tO\n京\tO\n")
+    assert sentence.words == ["東", "\u3000", "京"]
+
+
 WORDS = st.text(st.characters(exclude_characters="\t\n\r\0", codec="utf-8"), min_size=1).map(lambda word: f"x{word}")
 
 
@@ -164,6 +169,7 @@ def test_iob2_is_a_fixed_point(tags: list[str]) -> None:
         ("Ada\tB-PRE\n", "did you mean 'B-PER'?"),
         ("Ada\tS-PER\n", "'S-PER' is no known tag"),
         ("\tO\n", "line 1: the word is empty"),
+        (" \tO\n", "line 1: the word is empty"),
         (b"Ada\tB-PER\n\xff\tO\n", "line 2: is not UTF-8 text"),
         (b"Ada\tB-PER\n\0\tO\n", "line 2: is a binary file"),
     ],
