@@ -19,8 +19,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLINGS = ("round-robin", "published", "proportional")
-
 
 def random(seed: int, purpose: str, *more: int) -> np.random.Generator:
     """A generator of its own for every purpose, so that one more use of chance does not move the others."""

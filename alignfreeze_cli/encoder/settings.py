@@ -13,6 +13,7 @@ DEFAULT_STEPS = 1965
 """Realignment steps behind the published part-of-speech results (mBERT and DistilMBERT; reference, section 6)."""
 
 BLOCKS = ("last-but-one", "last")
+SAMPLINGS = ("round-robin", "published", "proportional")
 
 
 def _block_complaint(block: str) -> str | None:
@@ -115,7 +116,7 @@ class RealignSettings(StepSettings):
     )
     sampling: str = setting(
         "round-robin",
-        choices=("round-robin", "published", "proportional"),
+        choices=SAMPLINGS,
         help="Turns of the languages: each starting again for itself in a new order; the published stream, which ends "
         "with the poorest language and repeats; or in proportion to their pairs.",
     )

@@ -89,16 +89,3 @@ class ActiveVocabulary:
         finally:
             arch.set_word_embeddings(self.model, small)
             self.full.to("cpu")
-
-
-@contextmanager
-def active_vocabulary(
-    model: PreTrainedModel,
-    ids: Tensor | npt.NDArray[np.integer],
-) -> Iterator[ActiveVocabulary]:
-    """`ActiveVocabulary` for the time of a with-block; the rows are put back however it ends."""
-    active = ActiveVocabulary(model, ids)
-    try:
-        yield active
-    finally:
-        active.restore()

@@ -16,6 +16,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
 from alignfreeze_cli.tasks.nli_files import LABELS, Pair, read_pairs
+from alignfreeze_cli.tasks.subwords import CHUNK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 XNLI = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 """The languages of XNLI."""
-
-CHUNK = 4096
-"""Pairs tokenized at once: the tokenizer's Python lists take many times the memory of the arrays made of them."""
 
 
 class PairWindows(Windows):

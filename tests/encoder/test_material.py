@@ -12,13 +12,12 @@ import pytest
 from alignfreeze_cli.artifacts import resolve_artifact
 from alignfreeze_cli.encoder import material
 from alignfreeze_cli.encoder.material import Material, gather, languages
-from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.settings import SAMPLINGS, RealignSettings
 from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
 
 from .worlds import make_encoder, make_pairs, sentence_pairs
 
-SAMPLINGS = ("round-robin", "published", "proportional")
 UNUSABLE = Pair(["en1"] * 40, ["de1"], [(39, 0)])  # cut to 32 subwords it has no link
 
 

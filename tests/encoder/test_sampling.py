@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.encoder.sampling import SAMPLINGS, Schedule, draws_of, pass_length, schedule, steps_for
+from alignfreeze_cli.encoder.sampling import Schedule, draws_of, pass_length, schedule, steps_for
+from alignfreeze_cli.encoder.settings import SAMPLINGS
 
 sizes_of_languages = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 
