@@ -13,7 +13,7 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report import distances, method
 from alignfreeze_cli.report.comparing import section
 from alignfreeze_cli.report.facts import Report, Section
-from alignfreeze_cli.report.published import BASELINE, place, published_scores
+from alignfreeze_cli.report.published import place, published_name, published_scores
 from alignfreeze_cli.report.remarks import remarks, some
 from alignfreeze_cli.report.resampling import resample
 from alignfreeze_cli.report.settings import ReportSettings
@@ -44,7 +44,8 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
     for given in map(Path, folders):
         folder = given.expanduser()
         if not folder.is_dir():
-            raise SettingsError(f"{given}: no such folder; name a run folder or a folder that holds runs.")
+            what = "not a folder" if folder.exists() else "no such folder"
+            raise SettingsError(f"{given}: {what}; name a run folder or a folder that holds runs.")
         below = [Path(at) for at, _, _ in _walk(folder)]
         runs = sorted((path for path in below if (path / RUN_NAME).is_file()), key=_natural)
         if not runs:
@@ -102,8 +103,9 @@ def report_of_published(settings: ReportSettings) -> Report:
     yardstick, _ = YARDSTICKS[settings.yardstick]
     sections, notes = [], []
     for group in groups(published_scores(settings.aligner)):
-        found = section(group, BASELINE, yardstick, distances.fitting(known, "en"))
-        notes += remarks(found, BASELINE, {})
+        baseline = published_name(settings.baseline)
+        found = section(group, baseline, yardstick, distances.fitting(known, "en"))
+        notes += remarks(found, baseline, {})
         sections.append(found)
     return Report(
         title="The published runs of AlignFreeze",
@@ -130,8 +132,12 @@ def _with_published(
     known = set(scores[0].values)
     common = [code for code in table.columns if code in known]
     kept = [replace(score, values={code: score.values[code] for code in common}) for score in scores]
-    published = section(kept, BASELINE, YARDSTICKS[settings.yardstick][0], distance)
+    # Gains stand beside ours, so they have to be gains over the same strategy.
+    baseline = published_name(settings.baseline)
+    published = section(kept, baseline, YARDSTICKS[settings.yardstick][0], distance)
     said = []
+    if own.baseline is not None and published.baseline is None:
+        said.append(f"no published runs of {settings.baseline}, so there are no published gains over it")
     if len(common) < len(known):
         said.append(f"of the published runs only the {len(common)} languages scored here are shown, of {len(known)}")
     lacking = [code for code in own.targets if code not in known]

@@ -84,6 +84,11 @@ class Section:
         return f"{self.table.model}, {self.table.task}"
 
     @property
+    def heading(self) -> str:
+        """The name, and the source language where it is not English, which tells sections of one task apart."""
+        return self.name if self.table.source == "en" else f"{self.name}, from {self.table.source}"
+
+    @property
     def targets(self) -> tuple[str, ...]:
         return tuple(each for each in self.table.columns if each not in (self.table.source, MEAN))
 

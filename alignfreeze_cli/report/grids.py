@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Report, Section
+from alignfreeze_cli.report.published import published_name
+from alignfreeze_cli.report.words import LEVEL
+from alignfreeze_cli.report.words import number as signed
 from alignfreeze_cli.runs.table import MEAN, Cell, Row
 
 NONE = "–"
-LEVEL = 0.05
-"""Corrected p values below this get a mark."""
-
 MARKS = (
     "↑ improved, ↓ degraded by more than one standard deviation; * p < 0.05 in the t-test over seeds, † in the "
     "bootstrap over examples; at single target languages both are corrected for their number"
@@ -80,7 +80,7 @@ def overview(report: Report) -> list[Grid]:
 def _strategy(name: str, control: bool, sections: Sequence[Section], population: bool) -> list[Line]:
     """A strategy's line of the overview, and that of the published runs if there are any."""
     lines = [(f"{name} (control)" if control else name, *(_mean(each, name, population) for each in sections))]
-    if any(_like(each.published, name) for each in sections):
+    if any(like(each.published, name) for each in sections):
         lines.append((f"{name}, published", *(_published(each, name) for each in sections)))
     return lines
 
@@ -173,6 +173,12 @@ def contrasts(section: Section) -> Grid | None:
     return Grid(caption, ("improved by", *(f"not by {each.strategy}" for each in compared)), (rows,))
 
 
+def like(section: Section | None, strategy: str) -> str | None:
+    """What the published runs in this section call a strategy; None if it is not among them."""
+    known = {row.strategy for row in section.table.rows} if section else set()
+    return name if (name := published_name(strategy)) in known else None
+
+
 def score(cell: Cell | None, places: int = 2) -> str:
     if cell is None:
         return NONE
@@ -194,25 +200,19 @@ def gain(found: Gain | None, places: int = 2) -> str:
     return f"{signed(found.mean, places)}{spread} {''.join(marks)}".rstrip()
 
 
-def signed(value: float, places: int = 2) -> str:
-    """With a sign, a real minus; what rounds to zero has none."""
-    shown = f"{value:+.{places}f}"
-    return f"{0:.{places}f}" if float(shown) == 0 else shown.replace("-", "−")
-
-
 def p_value(p: float | None) -> str:
     return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def interval(found: Gain) -> str:
-    return NONE if found.interval is None else " to ".join(signed(end) for end in found.interval)
+    return NONE if found.interval is None else " to ".join(signed(end, 2) for end in found.interval)
 
 
 def _columns(section: Section) -> list[_Column]:
     columns = []
     for row in section.table.rows:
         columns.append(_Column(_title(row, section), section, row.strategy))
-        named = _like(section.published, row.strategy)
+        named = like(section.published, row.strategy)
         if section.published and named:
             columns.append(_Column(f"{row.strategy}, published", section.published, named))
     return columns
@@ -222,12 +222,6 @@ def _title(row: Row, section: Section) -> str:
     seeds = section.table.seeds
     parts = ["control"] * row.control + [f"{row.seeds} of {seeds} seeds"] * (row.seeds < seeds)
     return f"{row.strategy} ({', '.join(parts)})" if parts else row.strategy
-
-
-def _like(section: Section | None, strategy: str) -> str | None:
-    """The published name of a strategy: recipes write during-front, the published runs during_front."""
-    known = {row.strategy for row in section.table.rows} if section else set()
-    return next((name for name in (strategy, strategy.replace("-", "_")) if name in known), None)
 
 
 def _lead(section: Section) -> Line:
@@ -247,14 +241,14 @@ def _mean(section: Section, strategy: str, population: bool) -> str:
     deviation = cell.population if population else cell.deviation
     compared = section.comparison(strategy)
     spread = "" if deviation is None else f" ± {deviation:.2f}"
-    return f"{cell.mean:.2f}{spread}" + (f" ({signed(compared.average.mean)})" if compared else "")
+    return f"{cell.mean:.2f}{spread}" + (f" ({signed(compared.average.mean, 2)})" if compared else "")
 
 
 def _published(section: Section, strategy: str) -> str:
-    named = _like(section.published, strategy)
+    named = like(section.published, strategy)
     return _mean(section.published, named, False) if section.published and named else NONE
 
 
 def _correlation(each: Comparison) -> str:
     found = each.correlation
-    return f"{signed(found.rho)} ({p_value(found.p)})" if found else NONE
+    return f"{signed(found.rho, 2)} ({p_value(found.p)})" if found else NONE

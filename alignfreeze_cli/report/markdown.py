@@ -39,8 +39,7 @@ def overview(report: Report) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    from_source = f", from {section.table.source}" if section.table.source != "en" else ""
-    parts = [f"## {section.name}{from_source}", _table(grids.scores(section))]
+    parts = [f"## {section.heading}", _table(grids.scores(section))]
     gains = grids.gains(section)
     if gains:
         parts += [_table(gains), f"{grids.MARKS}."]

@@ -17,6 +17,7 @@ import alignfreeze_cli
 from alignfreeze_cli.published import language_names
 from alignfreeze_cli.report import words
 from alignfreeze_cli.report.facts import Comparison, Report, Section
+from alignfreeze_cli.report.grids import like
 from alignfreeze_cli.report.inline import VARIABLES, inline
 from alignfreeze_cli.report.plots import Plot
 from alignfreeze_cli.runs.table import MEAN, Cell, Row
@@ -127,15 +128,14 @@ def _beside(section: Section) -> list[Beside]:
     other = section.published
     if other is None:
         return []
-    there = {row.strategy for row in other.table.rows}
     return [
         Beside(
             row.strategy,
             section.cell(row.strategy, MEAN),
-            other.cell(row.strategy, MEAN),
+            other.cell(there, MEAN),
             section.comparison(row.strategy),
-            other.comparison(row.strategy),
+            other.comparison(there),
         )
         for row in section.table.rows
-        if row.strategy in there
+        if (there := like(other, row.strategy)) is not None
     ]

@@ -42,8 +42,13 @@ def published_scores(
 
 def place(strategy: str) -> int:
     """Where a strategy stands among those of the paper; after them if it is none of them."""
-    name = strategy.replace("-", "_")
+    name = published_name(strategy)
     return STRATEGIES.index(name) if name in STRATEGIES else len(STRATEGIES)
+
+
+def published_name(strategy: str) -> str:
+    """A strategy as the published runs would call it: recipes write during-front, those during_front."""
+    return strategy.replace("-", "_")
 
 
 def _names(strategy: str) -> tuple[str, str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.report.collecting import collect, find_runs, report_of
+from alignfreeze_cli.report.collecting import collect, find_runs, report_of, report_of_published
 from alignfreeze_cli.report.facts import Report, Section
 from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.settings import ReportSettings
 from tests.report.runs import write
 
@@ -122,6 +123,9 @@ def test_runs_are_found_by_their_file_each_once(tmp_path: Path) -> None:
 def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no such folder"):
         find_runs([tmp_path / "nowhere"])
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="file: not a folder"):
+        find_runs([tmp_path / "file"])
     with pytest.raises(DataError, match=r"holds no run \(no run\.json"):
         find_runs([tmp_path])
     run = write(tmp_path, "baseline", 0, BASELINE[0])
@@ -375,6 +379,33 @@ def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
     assert "mine, published" not in text
     assert "66.96 ±" in text  # the published front in Arabic
     assert "the authors' own runs" in text
+
+
+@pytest.mark.parametrize(("baseline", "published_too"), [("full", True), ("during-full", True), ("mine", False)])
+def test_published_gains_are_over_the_same_strategy_as_ours(baseline: str, published_too: bool, tmp_path: Path) -> None:
+    for strategy in ("front", baseline):
+        for seed in (31, 42):
+            write(tmp_path, strategy, seed, {"en": [9] * 4, "ar": [6] * 4}, model="bert-base-multilingual-cased")
+    report = made(tmp_path, published=True, baseline=baseline)
+    published = only(report).published
+    assert published
+    assert published.baseline == (baseline.replace("-", "_") if published_too else None)
+    assert bool(published.comparisons) is published_too
+    assert said(report, "no published runs of mine, so there are no published gains over it") is not published_too
+
+
+def test_published_runs_may_be_compared_with_another_of_them() -> None:
+    report = report_of_published(ReportSettings(published_only=True, baseline="full"))
+    assert {section.baseline for section in report.sections} == {"full"}
+
+
+def test_strategies_of_both_schedules_stand_beside_the_published_on_the_page(tmp_path: Path) -> None:
+    for strategy in ("baseline", "during-front"):
+        write(tmp_path, strategy, 31, {"en": [9] * 4, "ar": [6] * 4}, model="bert-base-multilingual-cased")
+    report = made(tmp_path, published=True)
+    assert "during-front, published" in markdown(report)
+    beside = page(report, []).partition("beside the published runs")[2]
+    assert '<th scope="row">during-front</th>' in beside
 
 
 def test_a_model_that_was_not_published_is_named(tmp_path: Path) -> None:

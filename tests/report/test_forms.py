@@ -140,5 +140,5 @@ def test_equal_names_get_different_files(tmp_path: Path) -> None:
 
 
 def test_numbers_have_their_sign_and_zero_has_none() -> None:
-    assert [grids.signed(value) for value in (1.234, -1.236, 0.004, -0.004)] == ["+1.23", "−1.24", "0.00", "0.00"]
+    assert [grids.signed(value, 2) for value in (1.234, -1.236, 0.004, -0.004)] == ["+1.23", "−1.24", "0.00", "0.00"]
     assert [grids.p_value(p) for p in (None, 0.0001, 0.0416, 1.0)] == ["–", "< 0.001", "0.042", "1.000"]
