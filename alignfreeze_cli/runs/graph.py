@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,10 @@ class Run:
     links: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> None:
-        """Make the folder, its links and `run.json`; what is there already and right stays untouched."""
+        """Make the folder, its links and `run.json`; what is there already and right stays untouched.
+
+        Tasks that an earlier recipe gave the same run stay its tasks, so that a report still finds their scores.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, target in self.links.items():
             link = self.folder / name
@@ -69,8 +72,10 @@ class Run:
                 link.unlink()
             if not link.is_symlink() and not link.exists():
                 link.symlink_to(target)
-        text = json.dumps(self.described(), indent=2, ensure_ascii=False) + "\n"
         path = self.folder / RUN_NAME
+        described = self.described()
+        described["tasks"] = _earlier_tasks(path, described) | self.tasks
+        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             partial = self.folder / f".{RUN_NAME}.partial"
             partial.write_text(text, encoding="utf-8")
@@ -163,8 +168,11 @@ class _Builder:
         scores = {task: f"{task}-scores" for task in recipe.tasks}
         control = strategy in recipe.controls
         run = Run(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
-        if run not in self.runs:
-            self.runs.append(run)
+        for number, other in enumerate(self.runs):
+            if other.folder == run.folder:  # two recipes with a strategy in common and tasks of their own: one run
+                self.runs[number] = replace(run, tasks=other.tasks | scores, links=other.links | links)
+                return
+        self.runs.append(run)
 
     def _pairs(
         self, recipe: Recipe, names: Names, variant: Variant, links: dict[str, str]
@@ -223,6 +231,16 @@ class _Builder:
                 "them with an --output each."
             )
         return known
+
+
+def _earlier_tasks(path: Path, described: dict[str, Any]) -> dict[str, str]:
+    """The tasks in a `run.json` that is there, if it is of the same run."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        same = all(there[key] == value for key, value in described.items() if key != "tasks")
+        return dict(there["tasks"]) if same else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:

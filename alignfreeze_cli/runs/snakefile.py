@@ -88,7 +88,7 @@ def _head(threads: int, report: Path) -> str:
     lines = [
         "# Written by `alignfreeze run --snakefile`; the recipe is where to change things.",
         "#",
-        "# Run it in the folder in which it was written, for the paths below are relative to that one:",
+        "# Run it where `alignfreeze run` was run, for the paths below are relative to that folder:",
         "#   snakemake -s THIS_FILE --cores 2 --keep-going",
         "# `--resources gpu=1` lets only one step at a time have the GPU.",
         "",

@@ -10,6 +10,7 @@ from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import RecipeError, load
 from alignfreeze_cli.runs.showing import resolved
+from alignfreeze_cli.runs.table import read_run
 
 BASE = """
 model: org/enc
@@ -178,6 +179,20 @@ def test_later_targets_win_over_earlier_languages_and_languages_over_targets(tmp
     assert languages(graph(tmp_path, "extends: below.yaml\ntargets: [it]\n"), "pos") == ["en", "it"]
     own = "extends: below.yaml\ntargets: [it]\nevaluate: {languages: [it, es]}\n"
     assert languages(graph(tmp_path, own), "pos") == ["it", "es"]
+
+
+def test_a_run_keeps_the_tasks_that_another_recipe_gave_it(tmp_path: Path) -> None:
+    for name in ("pos", "nli"):
+        text = BASE.replace("[pos, ner, nli, qa]", f"[{name}]").replace("{steps: 10}", "{steps: 30}")
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    recipes = [load(tmp_path / "pos.yaml"), load(tmp_path / "nli.yaml")]
+    both = {"pos": "pos-scores", "nli": "nli-scores"}
+    (together,) = expand(recipes, tmp_path / "together").runs  # one run, or its scores would count twice
+    assert together.tasks == both
+    for recipe in (*recipes, recipes[0]):
+        (run,) = expand([recipe], tmp_path / "apart").runs
+        run.write()
+    assert read_run(run.folder)["tasks"] == both
 
 
 def test_two_recipes_with_other_tasks_may_not_write_one_encoder(tmp_path: Path) -> None:
