@@ -8,6 +8,7 @@ import typer
 
 from alignfreeze_cli import __version__
 from alignfreeze_cli.cli import align_pairs, card, demo, evaluate, finetune, push, realign, recipes, report, run
+from alignfreeze_cli.cli.options import flowing
 
 app = typer.Typer(
     name="alignfreeze",
@@ -20,6 +21,8 @@ app = typer.Typer(
 )
 for module in (align_pairs, realign, finetune, evaluate, run, report, recipes, demo, card, push):
     module.add(app)
+for entry in app.registered_commands:
+    entry.help = flowing(entry.help or "")
 
 
 def _version(wanted: bool) -> None:

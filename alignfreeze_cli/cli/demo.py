@@ -15,7 +15,6 @@ from alignfreeze_cli.progress import Console
 HELP = """The whole pipeline on a small made-up world: pairs, encoders, task models, zero-shot scores, a report.
 
     alignfreeze demo
-
     alignfreeze demo --tasks all
 
 Makes the world, then runs the recipe `demo` on it: the four strategies of the paper over three seeds, and two
@@ -24,7 +23,7 @@ controls. No network; a few minutes on two cores. Started again, it goes on wher
 ALL = "all"
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of it all.", rich_help_panel="Output and manners")]
-Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, comma separated. [default: 0,1,2]")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help=r"Seeds, comma separated. \[default: 0,1,2]")]
 Tasks = Annotated[
     str, typer.Option("--tasks", help="pos, ner, nli, qa, several with commas, or all. Tasks can be added later.")
 ]

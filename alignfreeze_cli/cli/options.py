@@ -63,6 +63,18 @@ def add_step(
     app.command(name, help=help)(command)
 
 
+def flowing(help: str) -> str:
+    """A help text whose paragraphs fill any terminal: Typer keeps line ends, and the indentation of some lines only.
+
+    Lines of code, which are indented, stay lines.
+    """
+    paragraphs = []
+    for paragraph in help.strip().split("\n\n"):
+        lines = [line.strip() for line in paragraph.splitlines()]
+        paragraphs.append(("\n" if paragraph.startswith("    ") else " ").join(lines))
+    return "\n\n".join(paragraphs)
+
+
 def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bool) -> None:
     """Run the work of a command; an exception becomes one sentence on stderr and an exit code."""
     console = TerminalConsole(quiet=quiet or format == "json")
