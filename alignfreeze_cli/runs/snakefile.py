@@ -29,8 +29,10 @@ def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
     """The text of a Snakefile that makes the graph and, of all its runs, a report in `<root>/report`.
 
     Paths stay as they are, so it has to be run where the graph was made. Raises SettingsError for a setting that a
-    command line can't hold.
+    command line can't hold, and for a folder that Snakemake would take for a pattern.
     """
+    if set("{}") & set(str(graph.root)):
+        raise SettingsError(f"{graph.root}: Snakemake takes braces for wildcards; give an --output without them.")
     rules = {name: _rule_name(name, number) for number, name in enumerate(graph.nodes, 1)}
     runs = [str(run.folder) for run in graph.runs]
     report = graph.root / REPORT
@@ -68,6 +70,8 @@ def _option(declaration: Declaration, value: Any) -> list[str]:
     name = f"--{declaration.key}"
     if value is None or value == ():
         raise SettingsError(f"{name} can't be taken back on a command line; leave it out of the recipe.")
+    if declaration.is_list and any("," in str(item) for item in value):
+        raise SettingsError(f"{name}: a command line takes the comma in {plain(value)} for the end of a value; rename.")
     if isinstance(value, bool):
         return [name if value else f"--no-{declaration.key}"]
     text = ",".join(map(str, value)) if declaration.is_list else str(plain(value))
@@ -127,5 +131,5 @@ def _lines(command: list[str]) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """A Python string in which Snakemake sees no wildcard."""
+    """A Python string in which Snakemake finds nothing to fill in."""
     return repr(text.replace("{", "{{").replace("}", "}}"))

@@ -83,6 +83,14 @@ def test_what_a_command_line_cannot_say_is_refused() -> None:
 
     with pytest.raises(SettingsError, match="--names can't be taken back on a command line"):
         options(Listed(names=()))
+    with pytest.raises(SettingsError, match="--names: a command line takes the comma"):
+        options(Listed(names=("a,b",)))
+
+
+def test_a_folder_that_snakemake_takes_for_a_pattern_is_refused(tmp_path: Path) -> None:
+    recipe = load("xlm-roberta-base-baseline", ["seeds=31", "tasks=pos"])
+    with pytest.raises(SettingsError, match=r"runs\{a\}: Snakemake takes braces for wildcards"):
+        snakefile(expand([recipe], tmp_path / "runs{a}"), 1)
 
 
 def rules(text: str) -> dict[str, list[str]]:
