@@ -18,16 +18,16 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import Declaration, StepSettings, declarations
 
 S = TypeVar("S", bound=StepSettings)
-_OUTPUT = "Output and manners"
+OUTPUT = "Output and manners"
 _WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print only the path of the result.", rich_help_panel=_OUTPUT)
+    bool, typer.Option("--quiet", "-q", help="Print only the path of the result.", rich_help_panel=OUTPUT)
 ]
 Format = Annotated[
-    str, typer.Option("--format", help="text, or json for one JSON object on stdout.", rich_help_panel=_OUTPUT)
+    str, typer.Option("--format", help="text, or json for one JSON object on stdout.", rich_help_panel=OUTPUT)
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_OUTPUT)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
 
 
 def add_step(
@@ -152,7 +152,7 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
         *names,
         help=help.replace("[", r"\["),  # or the terminal takes "[default: …]" for its markup
         metavar=metavar,
-        rich_help_panel=_OUTPUT if manner else "Settings",
+        rich_help_panel=OUTPUT if manner else "Settings",
         show_default=declaration.default not in (None, False, ()),
     )
     default: Any = inspect.Parameter.empty if declaration.required else declaration.default

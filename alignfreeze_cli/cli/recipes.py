@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alignfreeze_cli.cli.console import print_json, print_result
-from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
+from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, guarded
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
 from alignfreeze_cli.progress import Console
 
@@ -25,6 +25,8 @@ recipes = typer.Typer(
 WIDE = 6
 """More strategies than this are not listed; `recipes show` has them all."""
 
+OnlyNames = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the names.", rich_help_panel=OUTPUT)]
+OnlyMistakes = Annotated[bool, typer.Option("--quiet", "-q", help="Print only mistakes.", rich_help_panel=OUTPUT)]
 Name = Annotated[str, typer.Argument(help="A shipped recipe by name, or a file.", show_default=False)]
 
 
@@ -33,7 +35,7 @@ def add(app: typer.Typer) -> None:
 
 
 @recipes.command("list")
-def list_(quiet: Quiet = False, format: Format = "text", debug: Debug = False) -> None:
+def list_(quiet: OnlyNames = False, format: Format = "text", debug: Debug = False) -> None:
     """Every shipped recipe: name, model, strategies, and what it is.
 
     alignfreeze recipes list
@@ -88,7 +90,7 @@ def show(
 @recipes.command("validate")
 def validate(
     paths: Annotated[list[str], typer.Argument(help="Recipe files, or shipped names.", show_default=False)],
-    quiet: Quiet = False,
+    quiet: OnlyMistakes = False,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:

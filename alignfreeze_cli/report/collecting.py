@@ -86,7 +86,7 @@ def report_of(settings: ReportSettings, collected: Collected, console: Console |
         notes += remarks(found, settings.baseline, drawn.lost)
         if settings.published:
             found, said = _with_published(found, settings, fitting)
-            notes += [f"{found.name}: {sentence}." for sentence in said]
+            notes += [f"{found.heading}: {sentence}." for sentence in said]
         sections.append(found)
     return Report(
         title="What realignment did",

@@ -12,7 +12,7 @@ MOST = 8
 
 
 def remarks(section: Section, baseline: str, lost: Mapping[str, Sequence[str]]) -> list[str]:
-    """Sentences, each beginning with the section's name. `lost`: why there is no bootstrap, with the languages."""
+    """Sentences, each beginning with the section's heading. `lost`: why there is no bootstrap, with the languages."""
     found = [
         *_comparability(section),
         *_missing_seeds(section, baseline),
@@ -21,7 +21,7 @@ def remarks(section: Section, baseline: str, lost: Mapping[str, Sequence[str]]) 
         *(f"no bootstrap for {some(languages)}: {reason}" for reason, languages in lost.items()),
         *_distances(section),
     ]
-    return [f"{section.name}: {sentence}." for sentence in found]
+    return [f"{section.heading}: {sentence}." for sentence in found]
 
 
 def _comparability(section: Section) -> list[str]:
