@@ -130,6 +130,8 @@ def _write_snakefile(
     from alignfreeze_cli.runs import runner
     from alignfreeze_cli.runs.snakefile import snakefile
 
+    if path.is_dir():
+        raise SettingsError(f"--snakefile {path}: is a folder; name a file.")
     text = snakefile(graph, runner.threads_of(graph, jobs, threads), overwrite)
     if dry_run:
         print_result(text.rstrip("\n"))

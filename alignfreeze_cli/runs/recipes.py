@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -251,11 +251,6 @@ def parse_overrides(overrides: Sequence[str]) -> Document:
         else:
             problems.append(f"--set {text}: {section} was set to {values[section]} before")
     return Document(Path("--set"), values, "", {}, tuple(problems))
-
-
-def with_seeds(recipe: Recipe, seeds: Sequence[int]) -> Recipe:
-    """The recipe with other seeds."""
-    return replace(recipe, override=replace(recipe.override, values={**recipe.override.values, "seeds": list(seeds)}))
 
 
 def slug(text: str) -> str:

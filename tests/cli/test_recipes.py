@@ -159,3 +159,10 @@ def test_the_demo_in_small_ends_in_one_table(here: Path) -> None:
     reported = alignfreeze("report", "demo/runs", "--resamples", "100", "--no-plots")
     assert reported.exit_code == 0, reported.stderr
     assert "share of words that the demo world's language does not have" in (here / "report" / "report.md").read_text()
+
+
+def test_a_folder_is_no_snakefile(here: Path) -> None:
+    result = alignfreeze("run", "own.yaml", "--snakefile", str(here), "--output", "runs")
+    assert result.exit_code == 2
+    assert "is a folder; name a file." in result.stderr
+    assert not (here / "runs").exists()
