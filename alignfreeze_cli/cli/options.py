@@ -52,7 +52,8 @@ def add_step(
 
         guarded(work, quiet, format, debug)
 
-    parameters = [_parameter(declaration) for declaration in declarations(settings)]
+    resumes = "checkpoint_every" in {declaration.name for declaration in declarations(settings)}
+    parameters = [_parameter(d, hidden=d.name == "resume" and not resumes) for d in declarations(settings)]
     parameters += [
         inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for key, default, annotation in (("quiet", False, Quiet), ("format", "text", Format), ("debug", False, Debug))
@@ -130,8 +131,8 @@ def _tree(value: Any, depth: int) -> list[str]:
     return lines
 
 
-def _parameter(declaration: Declaration) -> inspect.Parameter:
-    """One keyword parameter with Typer's annotation for one setting."""
+def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parameter:
+    """One keyword parameter with Typer's annotation for one setting; a hidden one is accepted but not in the help."""
     metadata = declaration.metadata
     manner = declaration.name in {d.name for d in declarations(StepSettings)}
     names = [f"--{declaration.key}"] + ([metadata["short"]] if metadata["short"] else [])
@@ -154,6 +155,7 @@ def _parameter(declaration: Declaration) -> inspect.Parameter:
         metavar=metavar,
         rich_help_panel=OUTPUT if manner else "Settings",
         show_default=declaration.default not in (None, False, ()),
+        hidden=hidden,
     )
     default: Any = inspect.Parameter.empty if declaration.required else declaration.default
     if isinstance(default, tuple):

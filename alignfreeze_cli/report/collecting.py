@@ -19,7 +19,9 @@ from alignfreeze_cli.report.resampling import resample
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.report.yardsticks import YARDSTICKS
 from alignfreeze_cli.runs.graph import RUN_NAME
+from alignfreeze_cli.runs.recipes import BASELINE
 from alignfreeze_cli.runs.table import Score, groups, read_run, read_scores
+from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.registry import TASKS
 
 _DEPTH = 3
@@ -74,7 +76,11 @@ def collect(folders: Iterable[str | Path]) -> Collected:
 
 
 def report_of(settings: ReportSettings, collected: Collected, console: Console | None = None) -> Report:
-    """Everything a report says: sections in the order of the tasks' registry, controls last in each."""
+    """Everything a report says: sections in the order of the tasks' registry, controls last in each.
+
+    Raises SettingsError if a strategy was named to compare with that no run has.
+    """
+    _check_baseline(settings, [score.strategy for score in collected.scores])
     known = distances.candidates(settings.distances, collected.roots)
     yardstick, _ = YARDSTICKS[settings.yardstick]
     notes = [*collected.notes, *_mixed(collected.scores)]
@@ -98,11 +104,13 @@ def report_of(settings: ReportSettings, collected: Collected, console: Console |
 
 
 def report_of_published(settings: ReportSettings) -> Report:
-    """The published runs through the same code: the tables of the paper."""
+    """The published runs through the same code: the tables of the paper. Raises SettingsError as `report_of`."""
     known = distances.candidates(settings.distances, ())
     yardstick, _ = YARDSTICKS[settings.yardstick]
+    scores = published_scores(settings.aligner)
+    _check_baseline(settings, [score.strategy for score in scores])
     sections, notes = [], []
-    for group in groups(published_scores(settings.aligner)):
+    for group in groups(scores):
         baseline = published_name(settings.baseline)
         found = section(group, baseline, yardstick, distances.fitting(known, "en"))
         notes += remarks(found, baseline, {})
@@ -115,6 +123,17 @@ def report_of_published(settings: ReportSettings) -> Report:
         notes=tuple(notes),
         of_published=True,
     )
+
+
+def _check_baseline(settings: ReportSettings, strategies: Sequence[str]) -> None:
+    """Without a run of the usual baseline a report has scores alone; another name that nothing has is a slip."""
+    known = {published_name(name): name for name in strategies}
+    if settings.baseline != BASELINE and published_name(settings.baseline) not in known:
+        listed = list(known.values())
+        raise SettingsError(
+            f"--baseline: no run has the strategy {settings.baseline!r}, only {', '.join(listed)}"
+            + (nearest(settings.baseline, listed) or ".")
+        )
 
 
 def _with_published(

@@ -178,6 +178,8 @@ def test_without_a_baseline_there_are_scores_alone(tmp_path: Path) -> None:
     assert said(report, "no run of 'baseline'")
     other = made(tmp_path, baseline="back")
     assert [each.strategy for each in only(other).comparisons] == ["front"]
+    with pytest.raises(SettingsError, match="no run has the strategy 'bakc', only front, back; did you mean 'back'?"):
+        made(tmp_path, baseline="bakc")
 
 
 def test_one_seed_has_no_deviation_and_no_test_over_seeds(tmp_path: Path) -> None:
