@@ -13,7 +13,7 @@ from alignfreeze_cli.encoder.folders import load_encoder
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
 from alignfreeze_cli.encoder.loss import Projection
 from alignfreeze_cli.encoder.material import Material
-from alignfreeze_cli.encoder.realignment import objective
+from alignfreeze_cli.encoder.realigner import objective
 from benchmarks.clock import Laps, comparison
 from benchmarks.inputs import Inputs, describe
 from benchmarks.plain.realign import Pair, PlainRealigner, batch_loss, computed_positions, read_pair

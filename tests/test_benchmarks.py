@@ -10,7 +10,7 @@ import torch
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.loss import contrastive_loss
-from alignfreeze_cli.encoder.realignment import objective
+from alignfreeze_cli.encoder.realigner import objective
 from benchmarks import align, realign
 from benchmarks import evaluate as evaluating
 from benchmarks.inputs import Inputs, Options

@@ -1,9 +1,10 @@
-"""SHA-256 digests of files and folders."""
+"""What makes a file certain: its SHA-256 digest, and that it is on the disk."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,3 +26,12 @@ def content_digest(files: Mapping[str, str]) -> str:
     It does not depend on when or where the files were made, so two runs with the same result agree.
     """
     return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

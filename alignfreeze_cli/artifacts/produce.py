@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from alignfreeze_cli.artifacts.digests import file_digest, folder_files
+from alignfreeze_cli.artifacts.digests import file_digest, folder_files, sync
 from alignfreeze_cli.artifacts.inputs import Input
 from alignfreeze_cli.artifacts.record import Record, current_hardware, current_versions, portable, read_record
 from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, SettingsError
@@ -56,7 +56,7 @@ class Workspace:
         draft.mkdir()
         self.seal(draft, settings, fill(draft))
         os.rename(draft, folder)
-        _sync_one(self.path)
+        sync(self.path)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _seal(
         hardware=current_hardware(),
     )
     record.write(folder)
-    _sync(folder)
+    _sync_all(folder)
     return record
 
 
@@ -254,18 +254,10 @@ def _lineage(inputs: Sequence[Input]) -> list[dict[str, Any]]:
     return list(chain.values())
 
 
-def _sync(folder: Path) -> None:
+def _sync_all(folder: Path) -> None:
     """Flush every file and folder to the disk, so that the rename that follows cannot overtake them."""
     for path in [*folder.rglob("*"), folder]:
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
 
 
 def _put_in_place(partial: Path, output: Path) -> None:
@@ -275,7 +267,7 @@ def _put_in_place(partial: Path, output: Path) -> None:
         _remove(_aside(output))
     else:
         os.rename(partial, output)
-    _sync_one(output.parent)
+    sync(output.parent)
 
 
 def _recover(output: Path) -> None:

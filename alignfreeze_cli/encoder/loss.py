@@ -12,6 +12,8 @@ Source: arXiv 2502.12959, section 3, and the published code, realignment_loss.py
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -36,6 +38,13 @@ class Projection(nn.Module):
         """(words, hidden) → (words, size)."""
         projected: Tensor = self.outer(F.relu(self.inner(words)))
         return projected
+
+
+def new_projection(size: int, hidden: int, config: Any) -> nn.Module:
+    """A new head of that size for an encoder with this configuration; size 0: words are compared as they are."""
+    if not size:
+        return nn.Identity()
+    return Projection(hidden, size, getattr(config, "initializer_range", 0.02))
 
 
 def contrastive_loss(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignfreeze_cli.artifacts import Input
+from alignfreeze_cli.artifacts import Input, resolve_artifact
 from alignfreeze_cli.artifacts.digests import file_digest
 from alignfreeze_cli.encoder.batches import Drawn
 from alignfreeze_cli.encoder.encoded import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
@@ -79,6 +79,12 @@ class Material:
                 more[: len(counts)] += counts
                 counts = more
         return np.flatnonzero(counts)
+
+
+def pairs_folders(references: Sequence[str]) -> list[Input]:
+    """The pairs folders that are meant, named as inputs of a step. Raises ArtifactError for another kind, HubError."""
+    names = ["pairs", *(f"pairs-{number}" for number in range(2, len(references) + 1))]
+    return [resolve_artifact(reference, "pairs", name) for reference, name in zip(references, names, strict=False)]
 
 
 def languages(folders: Sequence[Input], targets: Sequence[str], option: str = "--targets") -> dict[str, list[Source]]:

@@ -22,7 +22,7 @@ from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.folders import load_encoder, save_encoder
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan
 from alignfreeze_cli.encoder.lora import Adapters
-from alignfreeze_cli.encoder.loss import Projection, contrastive_loss, gather_words
+from alignfreeze_cli.encoder.loss import contrastive_loss, gather_words, new_projection
 from alignfreeze_cli.encoder.material import Material
 from alignfreeze_cli.encoder.pooling import pool_words
 from alignfreeze_cli.encoder.probe import retrieval
@@ -106,11 +106,7 @@ class Realigner:
             count, all_of_them = len(self.active.ids), self.active.full.num_embeddings
             self.console.info(f"{count:,} of {all_of_them:,} word embeddings occur in the pairs.")
         torch.manual_seed(settings.seed)
-        projection: nn.Module = nn.Identity()
-        if settings.projection:
-            spread = getattr(self.model.config, "initializer_range", 0.02)
-            projection = Projection(arch.hidden_size, settings.projection, spread).to(accelerator.device)
-
+        projection = new_projection(settings.projection, arch.hidden_size, self.model.config).to(accelerator.device)
         if settings.lora:
             self.adapters = Adapters.attach(self.model, self.plan.trained, settings.lora)
             self.console.info(self.adapters.told())

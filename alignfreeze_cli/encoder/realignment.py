@@ -11,21 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_artifact, resolve_encoder
+from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_encoder
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
 from alignfreeze_cli.encoder.lora import with_lora
-from alignfreeze_cli.encoder.material import Source, gather, languages, report
-from alignfreeze_cli.encoder.realigner import Realigner, objective
+from alignfreeze_cli.encoder.material import Source, gather, languages, pairs_folders, report
+from alignfreeze_cli.encoder.realigner import Realigner
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.errors import AlignFreezeError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training.loop import LoopSettings, Training, open_accelerator
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 from alignfreeze_cli.training.schedules import default_rate
-
-__all__ = ["learning_rate", "objective", "read_block", "realign"]
 
 
 def realign(settings: RealignSettings, console: Console) -> Result:
@@ -37,10 +35,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     if not settings.pairs:
         raise SettingsError("--pairs: name the pairs folders to realign on, as `align-pairs` makes them.")
     model = resolve_encoder(settings.model)
-    folders = [
-        resolve_artifact(reference, "pairs", "pairs" if number == 0 else f"pairs-{number + 1}")
-        for number, reference in enumerate(settings.pairs)
-    ]
+    folders = pairs_folders(settings.pairs)
     bare = skeleton(model.path)
     arch = architecture(bare)
     plan = FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, read_block(settings.block, arch.n_blocks))

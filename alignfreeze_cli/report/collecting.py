@@ -94,13 +94,7 @@ def report_of(settings: ReportSettings, collected: Collected, console: Console |
             found, said = _with_published(found, settings, fitting)
             notes += [f"{found.heading}: {sentence}." for sentence in said]
         sections.append(found)
-    return Report(
-        title="What realignment did",
-        sections=tuple(sections),
-        yardstick=method.yardstick(settings),
-        method=method.method(settings, sections),
-        notes=tuple(notes),
-    )
+    return _report("What realignment did", settings, sections, notes)
 
 
 def report_of_published(settings: ReportSettings) -> Report:
@@ -115,13 +109,17 @@ def report_of_published(settings: ReportSettings) -> Report:
         found = section(group, baseline, yardstick, distances.fitting(known, "en"))
         notes += remarks(found, baseline, {})
         sections.append(found)
+    return _report("The published runs of AlignFreeze", settings, sections, notes)
+
+
+def _report(title: str, settings: ReportSettings, sections: Sequence[Section], notes: Sequence[str]) -> Report:
     return Report(
-        title="The published runs of AlignFreeze",
+        title=title,
         sections=tuple(sections),
         yardstick=method.yardstick(settings),
         method=method.method(settings, sections),
         notes=tuple(notes),
-        of_published=True,
+        of_published=settings.published_only,
     )
 
 

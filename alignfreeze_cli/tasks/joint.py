@@ -20,14 +20,15 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from alignfreeze_cli.artifacts import Input, resolve_artifact
-from alignfreeze_cli.encoder import realignment
+from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.encoder.batches import WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined
 from alignfreeze_cli.encoder.lora import with_lora
-from alignfreeze_cli.encoder.loss import Projection
-from alignfreeze_cli.encoder.material import Material, Source, gather, languages, report
+from alignfreeze_cli.encoder.loss import new_projection
+from alignfreeze_cli.encoder.material import Material, Source, gather, languages, pairs_folders, report
+from alignfreeze_cli.encoder.realigner import objective
+from alignfreeze_cli.encoder.realignment import read_block
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.joint_settings import DEFAULT_WEIGHT, PREFIX, SHARED, unset
@@ -73,12 +74,8 @@ class Joint:
 
     def model(self, encoder: Any) -> nn.ModuleDict:
         """The task's model and the projection that realignment looks through, made from the seed."""
-        arch = architecture(encoder)
         torch.manual_seed(self.settings.seed)
-        projection: nn.Module = nn.Identity()
-        if self.settings.projection:
-            spread = getattr(encoder.config, "initializer_range", 0.02)
-            projection = Projection(arch.hidden_size, self.settings.projection, spread)
+        projection = new_projection(self.settings.projection, architecture(encoder).hidden_size, encoder.config)
         return nn.ModuleDict({"encoder": encoder, "projection": projection})
 
     def objective(self, of_task: Objective, processes: int) -> Objective:
@@ -91,7 +88,7 @@ class Joint:
             if pairs is None:
                 return torch.stack([summed, summed.new_zeros(())])
             with confined(model["encoder"], self.plan):
-                share = realignment.objective(
+                share = objective(
                     model,
                     pairs,
                     block=self.plan.read_block,
@@ -167,11 +164,8 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
         probe_pairs=0,
         **{name: value for name, value in given.items() if not unset(value)},
     )
-    folders = [
-        resolve_artifact(reference, "pairs", "pairs" if number == 0 else f"pairs-{number + 1}")
-        for number, reference in enumerate(settings.realign_with)
-    ]
-    block = realignment.read_block(as_realign.block, arch.n_blocks)
+    folders = pairs_folders(settings.realign_with)
+    block = read_block(as_realign.block, arch.n_blocks)
     return Joint(
         as_realign,
         DEFAULT_WEIGHT if settings.realign_weight is None else settings.realign_weight,

@@ -12,7 +12,6 @@ every moment after the first.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,6 +25,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from alignfreeze_cli.artifacts.digests import file_digest, sync
 
 MARKER = "checkpoint.json"
 _NAME = re.compile(r"step-(\d{8,})")
@@ -65,7 +66,7 @@ def save(
         files = {}
         for name, tensors in (("weights.safetensors", weights), ("optimizer.safetensors", optimizer)):
             write_tensors(tensors, path / name)
-            files[name] = _sha256(path / name)
+            files[name] = file_digest(path / name)
         marker = {"step": step, "files": files, "progress": dict(progress)}
         draft = path / (MARKER + ".tmp")
         with draft.open("w", encoding="utf-8") as stream:
@@ -73,10 +74,10 @@ def save(
             stream.flush()
             os.fsync(stream.fileno())
         # The files' own entries must be on disk before the marker that vouches for them.
-        _sync_folder(path)
+        sync(path)
         os.replace(draft, path / MARKER)
         for changed in (path, folder, folder.parent):
-            _sync_folder(changed)
+            sync(changed)
     except OSError:
         shutil.rmtree(path, ignore_errors=True)
         raise
@@ -92,7 +93,7 @@ def latest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
     for path in sorted(_folders(folder), key=_step_of, reverse=True):
         try:
             marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
-            whole = all(_sha256(path / name) == digest for name, digest in marker["files"].items())
+            whole = all(file_digest(path / name) == digest for name, digest in marker["files"].items())
             if whole and marker["step"] == _step_of(path):
                 return Checkpoint(path, marker["step"], marker["progress"]), torn
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -135,16 +136,3 @@ def _step_of(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

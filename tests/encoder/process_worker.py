@@ -20,7 +20,8 @@ from alignfreeze_cli.encoder.encoded import encode_pairs, tokenizer_digest
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan
 from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.encoder.loss import Projection
-from alignfreeze_cli.encoder.realignment import objective, realign
+from alignfreeze_cli.encoder.realigner import objective
+from alignfreeze_cli.encoder.realignment import realign
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.pairs.folder import open_pairs
 from alignfreeze_cli.progress import Console

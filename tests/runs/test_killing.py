@@ -12,6 +12,8 @@ import pytest
 
 from alignfreeze_cli.artifacts.record import RECORD_NAME
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.step import report
 from alignfreeze_cli.runs.graph import expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import run
@@ -46,6 +48,13 @@ def results(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for name in names for path in sorted(root.rglob(name))}
 
 
+def reported(root: Path) -> dict[str, bytes]:
+    """The files of a report on the runs, but for its record, which says where they lie."""
+    made = report(ReportSettings(runs=(str(root),), output=root / "report", plots=False, resamples=100), Console()).path
+    files = [path for path in sorted(made.rglob("*")) if path.is_file() and path.name != RECORD_NAME]
+    return {str(path.relative_to(made)): path.read_bytes() for path in files}
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
 def test_a_killed_run_finishes_without_doing_finished_work_twice(tmp_path: Path) -> None:
     data = world.make(tmp_path / "world")
@@ -76,3 +85,4 @@ def test_a_killed_run_finishes_without_doing_finished_work_twice(tmp_path: Path)
 
     run(expand([load(path, overrides)], whole), Console())
     assert results(killed) == results(whole)
+    assert reported(killed) == reported(whole)
