@@ -17,10 +17,11 @@ demo: install  ## the whole pipeline on a small made-up world, no network
 test: install
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
-check: install
+check: install  ## style, types, and that imports run downwards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: install  ## ratios against straightforward implementations, measured in one run
 	$(BIN)/python -m benchmarks

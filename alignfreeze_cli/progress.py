@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Task:
+class ProgressBar:
     """Progress of one piece of work; the silent version only counts."""
 
     def __init__(self, total: int | None = None) -> None:
@@ -31,6 +31,6 @@ class Console:
         """Say something a user should not miss, though the work goes on."""
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
         """Show progress of a piece of work of `total` units (None: unknown) while the block runs."""
-        yield Task(total)
+        yield ProgressBar(total)

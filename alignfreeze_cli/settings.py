@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import types
 import typing
@@ -181,18 +182,24 @@ class StepSettings:
 
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""
-        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in _MANNERS}
+        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in COMMON}
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result; inputs are left out, their digests stand for them."""
         return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.metadata["result"]}
 
 
-_MANNERS = {field.name for field in dataclasses.fields(StepSettings)}
+COMMON = {field.name for field in dataclasses.fields(StepSettings)}
+"""Names of the settings that every step has."""
 
 
 def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
-    """The settings of a step in the order of their declaration, the manners of every step last."""
+    """The settings of a step in the order of their declaration, those that every step has last."""
+    return _declarations(settings)  # type: ignore[arg-type]  # a class is hashable
+
+
+@functools.cache
+def _declarations(settings: Any) -> tuple[Declaration, ...]:
     hints = typing.get_type_hints(settings)
     found = []
     for field in dataclasses.fields(settings):
@@ -201,7 +208,7 @@ def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
             (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
             optional = True
         found.append(Declaration(field.name, hint, optional, field.default, field.metadata))
-    return tuple(sorted(found, key=lambda d: d.name in _MANNERS))
+    return tuple(sorted(found, key=lambda d: d.name in COMMON))
 
 
 def _sentence(complaints: Iterable[str]) -> str:
@@ -260,3 +267,29 @@ def from_mapping(settings: type[S], values: Mapping[str, Any], where: str = "set
     known = {d.key: d for d in declarations(settings)}
     converted = {str(key).replace("_", "-"): value for key, value in values.items()}
     return settings(**{known[key].name: known[key].convert(value) for key, value in converted.items()})
+
+
+def to_options(settings: StepSettings) -> list[str]:
+    """The options of a command line that say these settings, those with default values left out.
+
+    SettingsError for a setting that no command line can say.
+    """
+    found = []
+    for declaration in declarations(type(settings)):
+        value = getattr(settings, declaration.name)
+        if value != declaration.default:
+            found += to_option(declaration, value)
+    return found
+
+
+def to_option(declaration: Declaration, value: Any) -> list[str]:
+    """One setting as arguments of a command line, its value typed as declared or as JSON holds it."""
+    name = f"--{declaration.key}"
+    if value is None or value == () or value == []:
+        raise SettingsError(f"{name} can't be taken back on a command line; leave it out of the recipe.")
+    if declaration.is_list and any("," in str(item) for item in value):
+        raise SettingsError(f"{name}: a command line takes the comma in {plain(value)} for the end of a value; rename.")
+    if isinstance(value, bool):
+        return [name if value else f"--no-{declaration.key}"]
+    text = ",".join(map(str, value)) if declaration.is_list else str(plain(value))
+    return [f"{name}={text}"] if text.startswith("-") or not text else [name, text]

@@ -7,11 +7,11 @@ import shutil
 from itertools import cycle, islice
 from pathlib import Path
 
-from alignfreeze_cli.pairs.dictionaries import find_dictionary
+from alignfreeze_cli.aligners.dictionary import find_dictionary
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.folder import open_pairs
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from benchmarks.clock import Laps, comparison
 from benchmarks.inputs import Inputs
 from benchmarks.plain import align as plain

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from alignfreeze_cli.encoder.loading import load_tokenizer
-from alignfreeze_cli.tasks.evaluation import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
-from alignfreeze_cli.tasks.evaluation import run as answer
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
+from alignfreeze_cli.steps.evaluate import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
+from alignfreeze_cli.steps.evaluate import run as answer
 from alignfreeze_cli.tasks.models import build_model, load_model
 from alignfreeze_cli.tasks.registry import TASKS
 from benchmarks.clock import Laps, comparison

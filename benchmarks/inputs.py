@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.encoder.material import Material, gather, languages
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.encoder.dataset import RealignDataset, gather, languages
 from alignfreeze_cli.encoder.settings import RealignSettings
-from alignfreeze_cli.pairs.settings import AlignPairsSettings, fill
-from alignfreeze_cli.pairs.step import align_pairs
+from alignfreeze_cli.pairs.settings import fill
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from benchmarks import generated
 
 MADE_UP_LINES = 4_000  # of each language, where no corpus is given
@@ -113,7 +114,7 @@ class Inputs:
         }
         return RealignSettings(**{**settings, **more})
 
-    def material(self, settings: RealignSettings) -> Material:
+    def material(self, settings: RealignSettings) -> RealignDataset:
         """The pairs that a realignment with these settings draws, step by step."""
         from alignfreeze_cli.artifacts import resolve_artifact
 

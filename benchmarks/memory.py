@@ -23,7 +23,7 @@ _GB = 1e9
 
 def run(inputs: Inputs) -> str:
     """One process per variant; the report."""
-    from alignfreeze_cli.encoder.folders import skeleton
+    from alignfreeze_cli.encoder.models import skeleton
 
     given = {name: value for name, value in asdict(inputs.options).items() if name not in ("corpus", "dictionary")}
     paths = {"encoder": str(inputs.encoder), "pairs": str(inputs.pairs)}

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.folders import skeleton
+from alignfreeze_cli.encoder.models import skeleton
 from benchmarks.inputs import Inputs, describe
 from benchmarks.training import watch
 

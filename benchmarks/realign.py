@@ -9,11 +9,10 @@ import torch
 
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.folders import load_encoder
+from alignfreeze_cli.encoder.dataset import RealignDataset
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
-from alignfreeze_cli.encoder.loss import Projection
-from alignfreeze_cli.encoder.material import Material
-from alignfreeze_cli.encoder.realigner import objective
+from alignfreeze_cli.encoder.loss import Projection, realignment_loss
+from alignfreeze_cli.encoder.models import load_encoder
 from benchmarks.clock import Laps, comparison
 from benchmarks.inputs import Inputs, describe
 from benchmarks.plain.realign import Pair, PlainRealigner, batch_loss, computed_positions, read_pair
@@ -71,7 +70,7 @@ def run(inputs: Inputs) -> str:
     return report
 
 
-def plain_realigner(inputs: Inputs, material: Material) -> tuple[PlainRealigner, ResolvedPlan]:
+def plain_realigner(inputs: Inputs, material: RealignDataset) -> tuple[PlainRealigner, ResolvedPlan]:
     """The straightforward trainer of the same encoder, with the blocks frozen that the plan names."""
     options = inputs.options
     encoder, _ = load_encoder(inputs.encoder)
@@ -91,12 +90,12 @@ def plain_realigner(inputs: Inputs, material: Material) -> tuple[PlainRealigner,
     return trainer, plan
 
 
-def same_loss(plain: PlainRealigner, material: Material, first: list[Pair]) -> None:
+def same_loss(plain: PlainRealigner, material: RealignDataset, first: list[Pair]) -> None:
     """Both must compute the same loss for the first batch, without dropout; AssertionError if they don't."""
     both = torch.nn.ModuleDict({"encoder": plain.encoder, "projection": plain.projection}).eval()
     batch = make_batch(material.drawn(0), architecture(plain.encoder), material.pad_id).to(plain.device)
     with torch.no_grad():
-        ours = objective(both, batch, block=plain.block).item()
+        ours = realignment_loss(both, batch, block=plain.block).item()
         theirs = batch_loss(plain.encoder, plain.projection, first, plain.block, plain.pad_id).item()
     assert abs(ours - theirs) < 1e-4 * abs(theirs), f"the losses differ: {ours} and {theirs}"
 
@@ -106,7 +105,7 @@ def count_tokens(batch: list[Pair]) -> int:
     return sum(len(sentence.ids) for pair in batch for sentence in (pair.source, pair.target))
 
 
-def computed_by_ours(encoder: Any, material: Material, step: int) -> int:
+def computed_by_ours(encoder: Any, material: RealignDataset, step: int) -> int:
     """Positions that our step computes, padding included."""
     return make_batch(material.drawn(step), architecture(encoder), material.pad_id).layout.positions
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from alignfreeze_cli.encoder.realignment import realign
 from alignfreeze_cli.encoder.settings import RealignSettings
-from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.progress import Console, ProgressBar
+from alignfreeze_cli.steps.realign import realign
 
 
 class _EnoughError(Exception):
     """Ends a run after its last step: what comes then is not measured."""
 
 
-class _Bar(Task):
+class _Bar(ProgressBar):
     def __init__(self, total: int, begin: Callable[[], None], after: Callable[[int], None]) -> None:
         super().__init__(total)
         self._begin, self._after = begin, after
@@ -36,8 +36,8 @@ class _Watching(Console):
         self._hooks = (begin, after)
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
-        yield _Bar(total or 0, *self._hooks) if title == "training" else Task(total)
+    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
+        yield _Bar(total or 0, *self._hooks) if title == "training" else ProgressBar(total)
 
 
 def watch(settings: RealignSettings, begin: Callable[[], None], after: Callable[[int], None]) -> None:

@@ -9,14 +9,14 @@ import torch
 
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.loss import contrastive_loss
-from alignfreeze_cli.encoder.realigner import objective
+from alignfreeze_cli.encoder.loss import contrastive_loss, realignment_loss
 from benchmarks import align, realign
 from benchmarks import evaluate as evaluating
 from benchmarks.inputs import Inputs, Options
 from benchmarks.plain import align as plain_align
 from benchmarks.plain import evaluate as plain_evaluate
-from benchmarks.plain.realign import batch_loss, read_pair, realignment_loss
+from benchmarks.plain import realign as plain_realign
+from benchmarks.plain.realign import batch_loss, read_pair
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_the_straightforward_step_has_our_loss_and_gradients(inputs: Inputs) -> 
     arch = architecture(plain.encoder)
     for step in range(3):
         batch = make_batch(material.drawn(step), arch, material.pad_id)
-        ours = objective(both, batch, block=plain.block)
+        ours = realignment_loss(both, batch, block=plain.block)
         # The lowest parameters there are, and the last ones: the gradient comes by everything in between.
         trained = [arch.word_embeddings(plain.encoder).weight, *plain.projection.parameters()]
         gradients = torch.autograd.grad(ours, trained)
@@ -54,7 +54,7 @@ def test_the_loss_per_anchor_is_ours() -> None:
     source, target = torch.randn(5, 8), torch.randn(7, 8)
     links = torch.tensor([[0, 3], [2, 2], [4, 6]])
     ours = contrastive_loss(source, target, links, 0.1)
-    theirs = realignment_loss(torch.cat([source, target]), [(i, 5 + j) for i, j in links.tolist()], 0.1)
+    theirs = plain_realign.realignment_loss(torch.cat([source, target]), [(i, 5 + j) for i, j in links.tolist()], 0.1)
     torch.testing.assert_close(ours, theirs)
 
 

@@ -1,7 +1,7 @@
 """Folders that steps pass to each other: complete or absent, recorded, checked by digest (docs/artifacts.md)."""
 
 from alignfreeze_cli.artifacts.inputs import Input, resolve_artifact, resolve_encoder, resolve_files
-from alignfreeze_cli.artifacts.produce import Result, Workspace, produce
+from alignfreeze_cli.artifacts.output import Result, Workspace, produce
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, read_record, verify
 
 __all__ = [

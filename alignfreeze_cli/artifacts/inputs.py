@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts.digests import content_digest, file_digest
-from alignfreeze_cli.artifacts.pulling import pull, split_reference
+from alignfreeze_cli.artifacts.files import content_digest, file_digest
+from alignfreeze_cli.artifacts.hub_client import pull, split_reference
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.digests import content_digest, file_digest
+from alignfreeze_cli.artifacts.files import content_digest, file_digest
 from alignfreeze_cli.errors import ArtifactError
 
 RECORD_NAME = "alignfreeze.json"

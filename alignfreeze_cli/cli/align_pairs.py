@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.options import add_step
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.progress import Console
 
 HELP = """Find word pairs in parallel text and write a pairs folder.
@@ -22,7 +22,7 @@ def add(app: typer.Typer) -> None:
 
 
 def _run(settings: AlignPairsSettings, console: Console) -> Result:
-    from alignfreeze_cli.pairs.step import align_pairs
+    from alignfreeze_cli.steps.align_pairs import align_pairs
 
     return align_pairs(settings, console)
 

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.progress import Console, ProgressBar
 
 _PLAIN_LINE_SECONDS = 20.0
 
@@ -42,9 +42,9 @@ class TerminalConsole(Console):
         self.stderr.print(Text("warning: ", style="yellow") + Text(text))
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
         if self.quiet:
-            yield Task(total)
+            yield ProgressBar(total)
         elif self.stderr.is_terminal:
             with self._bar(unit) as progress:
                 yield _BarTask(progress, progress.add_task(title, total=total, note=""), total)
@@ -76,7 +76,7 @@ class _Rate(TextColumn):
         return Text("" if speed is None else f"{_rate(speed)} {self.unit}/s", style="progress.data.speed")
 
 
-class _BarTask(Task):
+class _BarTask(ProgressBar):
     def __init__(self, progress: Progress, identity: TaskID, total: int | None) -> None:
         super().__init__(total)
         self.progress, self.identity = progress, identity
@@ -88,7 +88,7 @@ class _BarTask(Task):
             self.progress.update(self.identity, note=note)
 
 
-class _LineTask(Task):
+class _LineTask(ProgressBar):
     """A line every 20 seconds, and one at the end."""
 
     def __init__(self, console: TerminalConsole, title: str, total: int | None, unit: str) -> None:

@@ -100,7 +100,7 @@ def command(
 def _report(output: Path, distances: Path, console: Console) -> Path:
     """The report on all runs of the demo, with the distances that its world was made with."""
     from alignfreeze_cli.report.settings import ReportSettings
-    from alignfreeze_cli.report.step import report
+    from alignfreeze_cli.steps.report import report
 
     wanted = ReportSettings(
         runs=(str(output / "runs"),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.settings import EvaluateSettings
@@ -20,7 +20,7 @@ def add(app: typer.Typer) -> None:
 
 
 def _run(settings: EvaluateSettings, console: Console) -> Result:
-    from alignfreeze_cli.tasks.evaluation import evaluate
+    from alignfreeze_cli.steps.evaluate import evaluate
 
     return evaluate(settings, console)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.settings import FinetuneSettings
@@ -22,7 +22,7 @@ def add(app: typer.Typer) -> None:
 
 
 def _run(settings: FinetuneSettings, console: Console) -> Result:
-    from alignfreeze_cli.tasks.finetuning import finetune
+    from alignfreeze_cli.steps.finetune import finetune
 
     return finetune(settings, console)
 

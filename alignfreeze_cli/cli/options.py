@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.console import TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.progress import Console

@@ -74,9 +74,9 @@ def push(
         return typer.confirm(question, err=True)
 
     def work(console: Console) -> None:
-        from alignfreeze_cli.hub.pushing import push as push_folders
-        from alignfreeze_cli.hub.pushing import summary
         from alignfreeze_cli.hub.settings import PushSettings
+        from alignfreeze_cli.steps.push import push as push_folders
+        from alignfreeze_cli.steps.push import summary
 
         settings = PushSettings(
             folders=tuple(folders),

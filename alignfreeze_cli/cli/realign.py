@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result, resolve_encoder
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.progress import Console
 
 HELP = """Realign an encoder on word pairs, with part of its blocks frozen.
@@ -31,7 +31,7 @@ def add(app: typer.Typer) -> None:
 
 
 def _run(settings: RealignSettings, console: Console) -> Result:
-    from alignfreeze_cli.encoder.realignment import realign
+    from alignfreeze_cli.steps.realign import realign
 
     if not settings.pairs:
         resolve_encoder(settings.model)  # a mistyped model is found before the long work
@@ -44,7 +44,7 @@ def _run(settings: RealignSettings, console: Console) -> Result:
 
 def _implicit_pairs(settings: RealignSettings, console: Console) -> Result:
     """The pairs of a run that names none: OPUS-100 with the MUSE dictionaries, made once and found again."""
-    from alignfreeze_cli.pairs.step import align_pairs
+    from alignfreeze_cli.steps.align_pairs import align_pairs
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SettingsError("--pairs: with several processes, make the pairs first with `alignfreeze align-pairs`.")

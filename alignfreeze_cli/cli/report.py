@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
@@ -23,7 +23,7 @@ def add(app: typer.Typer) -> None:
 
 
 def _run(settings: ReportSettings, console: Console) -> Result:
-    from alignfreeze_cli.report.step import report
+    from alignfreeze_cli.steps.report import report
 
     return report(settings, console)
 

@@ -167,8 +167,9 @@ def run_graph(
     `shown` is the folder that stands for the result, the graph's root if it is None; `inputs_there` is False if a dry
     run comes before the data. `report` makes a report once there are scores, and says where.
     """
-    from alignfreeze_cli.runs import runner, table
-    from alignfreeze_cli.runs.graph import RUN_NAME
+    from alignfreeze_cli.artifacts.run_folder import RUN_NAME
+    from alignfreeze_cli.report import table
+    from alignfreeze_cli.runs import runner
 
     if dry_run:
         outcomes = runner.plan(graph, console, inputs_there)
@@ -235,7 +236,7 @@ def _plan_text(outcomes: Sequence[Any]) -> str:
 
 
 def _file_text(finished: Sequence[Any]) -> str:
-    from alignfreeze_cli.runs.table import markdown
+    from alignfreeze_cli.report.table import markdown
 
     return "\n".join(f"{entry.caption}\n\n{markdown(entry)}\n" for entry in finished)
 
@@ -252,7 +253,7 @@ def _json(result: Path, graph: Any, outcomes: Sequence[Any], finished: Sequence[
         }
         for outcome in outcomes
     ]
-    runs = [{"path": str(run.folder), **run.described()} for run in graph.runs]
+    runs = [{"path": str(run.folder), **run.to_dict()} for run in graph.runs]
     statuses = {outcome.status for outcome in outcomes}
     order = ("failed", "planned", "made", "already done")
     return {

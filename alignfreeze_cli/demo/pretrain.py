@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from alignfreeze_cli.demo.language import Language
 from alignfreeze_cli.demo.lexicon import UPOS
-from alignfreeze_cli.encoder.folders import no_bars
+from alignfreeze_cli.encoder.models import no_bars
 from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def pretrain(
         pad_token_id=tokenizer.pad_token_id,
     )
     losses = []
-    with _threads(threads), torch.random.fork_rng(devices=[]), console.task("pre-training", steps, "steps") as task:
+    with _threads(threads), torch.random.fork_rng(devices=[]), console.progress("pre-training", steps, "steps") as task:
         torch.manual_seed(seed)
         encoder = BertModel(config)
         head = torch.nn.Sequential(torch.nn.Linear(WIDTH, WIDTH), torch.nn.ReLU(), torch.nn.LayerNorm(WIDTH))

@@ -49,7 +49,7 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
 
 def _build(settings: DemoWorldSettings, work: Workspace, console: Console) -> Mapping[str, Any]:
     languages = make_languages(settings.seed, settings.languages)
-    with console.task("writing texts", len(languages), "languages") as task:
+    with console.progress("writing texts", len(languages), "languages") as task:
         text = []
         for language in languages:
             text += _write_texts(settings, languages[0], language, work.path)

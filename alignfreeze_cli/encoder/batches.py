@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alignfreeze_cli.encoder import packing
-from alignfreeze_cli.encoder.blocks import Architecture
-from alignfreeze_cli.encoder.encoded import EncodedPairs
+from alignfreeze_cli.encoder.blocks import Architecture, architecture, hidden_states_at
+from alignfreeze_cli.encoder.encoding import EncodedPairs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Drawn(NamedTuple):
@@ -28,7 +33,7 @@ class Drawn(NamedTuple):
 class WordBatch:
     """Sentences laid out for one forward pass, source side first, and where their words are."""
 
-    layout: packing.Batch
+    layout: PackedBatch
     starts: Tensor  # (words,) first position of each word in the flat layout, source words first
     ends: Tensor  # (words,) the position after its last
     n_source: int  # words of the source side
@@ -58,7 +63,7 @@ def make_batch(
     ids: NDArray[np.integer] = np.concatenate(sentences)
     if renumber is not None:
         ids, pad_id = renumber(ids), int(renumber(np.array([pad_id]))[0])
-    layout = packing.pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
+    layout = pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
 
     counts = np.array([len(spans) for spans in words])
     spans = np.concatenate(words) + np.repeat(layout.starts, counts)[:, None]  # (words, 2) in the flat layout
@@ -84,3 +89,208 @@ def _links(drawn: Drawn) -> NDArray[np.int32]:
     other = pairs.links[pairs.links_at[drawn.target] : pairs.links_at[drawn.target + 1]]
     count = min(len(own), len(other))
     return np.stack([own[:count, 0], other[:count, 1]], 1)
+
+
+Ints = npt.NDArray[np.integer[Any]]
+
+# What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden unit
+# (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
+PAIR_COST = 8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of equal length; all tensors are (rows, positions), long."""
+
+    input_ids: Tensor
+    position_ids: Tensor
+    sentences: Tensor  # number of the sentence within the batch, -1 at padding
+    shared: bool  # whether some row holds more than one sentence
+
+    def to(self, device: torch.device | str) -> Rows:
+        """The same on another device."""
+        tensors = (self.input_ids, self.position_ids, self.sentences)
+        ids, positions, sentences = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return replace(self, input_ids=ids, position_ids=positions, sentences=sentences)
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """A batch of sentences in rows, usually one group of them.
+
+    `starts[s]` is where sentence s begins when all groups are laid out position by position, as `encode` returns them:
+    word w of sentence s with subwords p .. q-1 covers `starts[s] + p` .. `starts[s] + q - 1` there.
+    """
+
+    groups: tuple[Rows, ...]
+    starts: Ints  # (sentences,)
+    tokens: int  # without padding
+
+    @property
+    def positions(self) -> int:
+        """Positions that are computed, padding included."""
+        return sum(rows.input_ids.numel() for rows in self.groups)
+
+    @property
+    def padding(self) -> float:
+        """Share of the computed positions that is padding."""
+        return 1 - self.tokens / max(self.positions, 1)
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """The same on another device."""
+        return replace(self, groups=tuple(rows.to(device) for rows in self.groups))
+
+
+def pack(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0) -> PackedBatch:
+    """Lay the sentences `ids[starts[s] : starts[s] + lengths[s]]` out for the model, with little padding.
+
+    `ids` is flat, (tokens,), and may be a memory map of a whole corpus; `starts` and `lengths` are (sentences,), every
+    length at least 1 and at most `arch.max_length`. Shared rows where the model allows it, else groups by length.
+    """
+    lengths = np.asarray(lengths)
+    if not arch.can_pack:
+        return _in_groups(ids, starts, lengths, arch, pad_id, _groups_by_length(lengths))
+    row, column, n_rows, width = _assign_rows(lengths, arch.hidden_size)
+    rows, first = _lay_out(ids, starts, lengths, row, column, (n_rows, width), arch, pad_id)
+    return PackedBatch((rows,), first, int(lengths.sum()))
+
+
+def pad(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0) -> PackedBatch:
+    """The plain layout, one row per sentence, filled up to the longest; arguments as in `pack`."""
+    lengths = np.asarray(lengths)
+    return _in_groups(ids, starts, lengths, arch, pad_id, [np.arange(len(lengths))])
+
+
+def encode(model: PreTrainedModel, batch: PackedBatch, block: int, skip_above: bool = True) -> Tensor:
+    """Output of block number `block` for every position of the batch, (positions, hidden); see `PackedBatch.starts`."""
+    outputs = [hidden_states_at(model, model_inputs(model, rows), block, skip_above) for rows in batch.groups]
+    return torch.cat([hidden.flatten(0, 1) for hidden in outputs]) if len(outputs) > 1 else outputs[0].flatten(0, 1)
+
+
+def model_inputs(model: PreTrainedModel, rows: Rows) -> dict[str, Any]:
+    """What the encoder's forward takes for these rows, the mask in the form that its family understands."""
+    inputs: dict[str, Any] = {"input_ids": rows.input_ids, "position_ids": rows.position_ids}
+    if not rows.shared:
+        return {**inputs, "attention_mask": (rows.sentences >= 0).long()}
+    arch = architecture(model)
+    # Padding sees padding, so no position is without anything to attend to (a softmax over nothing is NaN).
+    same = (rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)).unsqueeze(1)  # (rows, 1, query, key)
+    mask = _additive(same, model.dtype) if arch.additive_mask else same
+    if arch.window is None:
+        return {**inputs, "attention_mask": mask}
+    at = torch.arange(same.shape[-1], device=same.device)
+    near = same & ((at.unsqueeze(1) - at).abs() <= arch.window)  # distances in a row are distances in its sentence
+    local = _additive(near, model.dtype) if arch.additive_mask else near
+    return {**inputs, "attention_mask": {"full_attention": mask, "sliding_attention": local}}
+
+
+def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
+
+
+def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]:
+    """Row and column of each sentence (both (sentences,)), the number of rows and their width.
+
+    Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least. Fewer rows
+    are tried as long as they could still win, that is without padding but with their longer attention.
+    """
+    longest, total = int(lengths.max()), int(lengths.sum())
+    order = np.argsort(-lengths, kind="stable").tolist()
+    sizes = lengths.tolist()
+    best: tuple[float, int, int, list[int], list[int]] | None = None
+    # More rows than this only add padding, since none can be narrower than the longest sentence.
+    n_rows = min(len(sizes), -(-total // longest) + 1)
+    while n_rows and (best is None or total * (12.0 * hidden_size + PAIR_COST * total / n_rows) < best[0]):
+        fill = [(0, row) for row in range(n_rows)]
+        row_of, column_of = [0] * len(sizes), [0] * len(sizes)
+        for sentence in order:
+            used, row = fill[0]
+            row_of[sentence], column_of[sentence] = row, used
+            heapq.heapreplace(fill, (used + sizes[sentence], row))
+        width = max(used for used, _ in fill)
+        cost = n_rows * width * (12.0 * hidden_size + PAIR_COST * width)
+        if best is None or cost < best[0]:
+            best = (cost, n_rows, width, row_of, column_of)
+        n_rows -= max(1, n_rows // 16)
+    assert best is not None
+    _, n_rows, width, row_of, column_of = best
+    return np.array(row_of), np.array(column_of), n_rows, width
+
+
+def _lay_out(
+    ids: Ints,
+    starts: Ints,
+    lengths: Ints,
+    row: Ints,
+    column: Ints,
+    shape: tuple[int, int],
+    arch: Architecture,
+    pad_id: int,
+    numbers: Ints | None = None,
+) -> tuple[Rows, Ints]:
+    """Copy every sentence to its row and column at once; also returns where each begins, counted row after row."""
+    first = row * shape[1] + column  # (sentences,)
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # (tokens,)
+    to = np.repeat(first, lengths) + within
+    flat_ids, positions, sentences = (np.full(shape[0] * shape[1], fill) for fill in (pad_id, arch.first_position, -1))
+    flat_ids[to] = ids[np.repeat(starts, lengths) + within]
+    positions[to] += within
+    sentences[to] = np.repeat(np.arange(len(lengths)) if numbers is None else numbers, lengths)
+    rows, columns = shape
+    laid_out = [torch.from_numpy(flat.reshape(rows, columns)) for flat in (flat_ids, positions, sentences)]
+    return Rows(laid_out[0], laid_out[1], laid_out[2], shared=len(lengths) > rows), first
+
+
+def _in_groups(
+    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints]
+) -> PackedBatch:
+    """One row per sentence; each group of sentences (given by their numbers) is as wide as its longest one."""
+    all_rows, first, before = [], np.zeros(len(lengths), dtype=np.int64), 0
+    starts = np.asarray(starts)
+    for members in groups:
+        shape = (len(members), int(lengths[members].max()))
+        row, column = np.arange(len(members)), np.zeros(len(members), dtype=np.int64)
+        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, shape, arch, pad_id, numbers=members)
+        all_rows.append(rows)
+        first[members] = before + at
+        before += shape[0] * shape[1]
+    return PackedBatch(tuple(all_rows), first, int(lengths.sum()))
+
+
+def _groups_by_length(lengths: Ints, overhead: int = 128) -> list[Ints]:
+    """Sentence numbers in groups of similar length: least padding, where one more group counts as `overhead` tokens."""
+    order = np.argsort(lengths, kind="stable")
+    sizes = lengths[order]
+    cost, cut = np.zeros(len(sizes) + 1), np.zeros(len(sizes) + 1, dtype=np.int64)
+    for end in range(1, len(sizes) + 1):
+        # The last group holds the sentences begin .. end-1 of the sorted ones, all padded to the length of end-1.
+        begin = np.arange(end)
+        costs = cost[:end] + (end - begin) * sizes[end - 1] + overhead
+        cut[end] = int(np.argmin(costs))
+        cost[end] = costs[cut[end]]
+    groups: list[Ints] = []
+    end = len(sizes)
+    while end:
+        groups.append(order[cut[end] : end])
+        end = int(cut[end])
+    return groups[::-1]
+
+
+def pool_words(hidden: Tensor, starts: Tensor, ends: Tensor, pooling: str = "first") -> Tensor:
+    """One vector per word, (words, hidden size).
+
+    `hidden` is (positions, hidden size), the rows of a batch one after the other; word w covers the positions
+    `starts[w]` .. `ends[w] - 1` of it (both (words,), long), at least one. `pooling` is "first", the hidden state of
+    the first subword, as published; or "mean", the mean over all of them, whose loss equals that of the published
+    code's sum, since cosines and the projection do not mind the length of a vector.
+    """
+    if pooling == "first":
+        return F.embedding(starts, hidden)  # its backward adds rows up, much faster than the one of hidden[starts]
+    if pooling != "mean":
+        raise ValueError(f"pooling is first or mean, not {pooling!r}")
+    lengths = ends - starts
+    word = torch.arange(len(starts), device=hidden.device).repeat_interleave(lengths)  # (subwords,)
+    first = torch.cumsum(lengths, 0) - lengths  # where each word begins among the subwords
+    at = starts[word] + torch.arange(len(word), device=hidden.device) - first[word]
+    total = hidden.new_zeros(len(starts), hidden.shape[1]).index_add(0, word, F.embedding(at, hidden))
+    return total / lengths.unsqueeze(1).to(hidden.dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ def hidden_states_at(model: PreTrainedModel, inputs: Mapping[str, Any], block: i
     """The output of block number `block`, (batch, positions, hidden), before any final norm.
 
     `inputs` is what the bare encoder's forward takes; `attention_mask` may also be (batch, 1, positions, positions),
-    as `packing.model_inputs` makes it. The blocks above are not computed, so they also get no gradient, unless
+    as `batches.model_inputs` makes it. The blocks above are not computed, so they also get no gradient, unless
     `skip_above` is False. SettingsError if there is no such block.
     """
     n_blocks = architecture(model).n_blocks
@@ -174,3 +175,42 @@ def _forward(model: PreTrainedModel, inputs: Mapping[str, Any]) -> Tensor:
     else:
         hidden = encoder(**inputs, output_hidden_states=False).last_hidden_state
     return hidden
+
+
+# A context of its own in every thread: several may use one model at a time.
+_wanted: ContextVar[tuple[Tensor, Tensor] | None] = ContextVar("wanted", default=None)
+
+
+@contextmanager
+def few_places(model: PreTrainedModel) -> Iterator[None]:
+    """While inside, `logits_at` spares the model what it can; without it, or for other families, it computes all."""
+    arch = architecture(model)
+    path = FAMILIES[arch.family].alone_from
+    # DeBERTa has a convolution over positions beside its first block, so that one must stay whole.
+    if path is None or arch.n_blocks < 2:
+        yield
+        return
+    handle = arch.blocks(model)[-1].get_submodule(path).register_forward_pre_hook(_select)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor) -> Tensor:
+    """What a token classifier says at some places of a batch, (places, labels); `rows`, `positions`: (places,), long.
+
+    `model` is in evaluation mode; `inputs` is what its forward takes.
+    """
+    token = _wanted.set((rows, positions))
+    try:
+        logits: Tensor = model(**inputs).logits
+    finally:
+        _wanted.reset(token)
+    return logits if logits.dim() == 2 else logits[rows, positions]
+
+
+def _select(_module: Any, states: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    """Of all states that go on from here, (batch, positions, hidden), those at the wanted places, (places, hidden)."""
+    wanted = _wanted.get()
+    return None if wanted is None else tuple(state[wanted] for state in states)

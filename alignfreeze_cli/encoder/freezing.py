@@ -35,6 +35,13 @@ def default_read_block(n_blocks: int) -> int:
     return max(n_blocks - 2, 0)
 
 
+def read_block(text: str, n_blocks: int) -> int:
+    """The number of the block that the loss reads, from the setting `block`."""
+    if text.isdecimal():
+        return int(text)
+    return n_blocks - 1 if text == "last" else default_read_block(n_blocks)
+
+
 def check_read_block(read_block: int, n_blocks: int) -> int:
     """`read_block` itself, or a SettingsError if there is no such block."""
     if not 0 <= read_block < n_blocks:

@@ -19,6 +19,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alignfreeze_cli.encoder.batches import WordBatch, encode, pool_words
+
 
 class Projection(nn.Module):
     """The head between word vectors and the loss: hidden → hidden, ReLU, hidden → `size`, no biases.
@@ -45,6 +47,29 @@ def new_projection(size: int, hidden: int, config: Any) -> nn.Module:
     if not size:
         return nn.Identity()
     return Projection(hidden, size, getattr(config, "initializer_range", 0.02))
+
+
+def realignment_loss(
+    model: nn.ModuleDict,
+    batch: WordBatch,
+    *,
+    block: int,
+    pooling: str = "first",
+    temperature: float = 0.1,
+    negatives: str = "all",
+    processes: int = 1,
+) -> Tensor:
+    """This process's share of the realignment loss of the whole batch, a scalar; the shares add up to the loss.
+
+    `model` holds `encoder` and `projection`. One forward pass for both sides, up to the block that is read.
+    """
+    hidden = encode(model["encoder"], batch.layout, block)  # (positions, hidden)
+    words = model["projection"](pool_words(hidden, batch.starts, batch.ends, pooling))  # (words, size)
+    source, target, links = gather_words(words[: batch.n_source], words[batch.n_source :], batch.links)
+    loss = contrastive_loss(source, target, links, temperature, negatives)
+    # Every process computes the loss of the whole batch, but the gradient through its own words only: the gradients
+    # are to be added up over the processes, so of the value each gives a share.
+    return loss - loss.detach() * (1 - 1 / processes)
 
 
 def contrastive_loss(

@@ -11,11 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alignfreeze_cli.encoder import packing
-from alignfreeze_cli.encoder.batches import Drawn, make_batch
+from alignfreeze_cli.encoder.batches import Drawn, make_batch, model_inputs, pool_words
 from alignfreeze_cli.encoder.blocks import all_hidden_states, architecture
-from alignfreeze_cli.encoder.encoded import EncodedPairs
-from alignfreeze_cli.encoder.pooling import pool_words
+from alignfreeze_cli.encoder.encoding import EncodedPairs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -59,7 +57,7 @@ def retrieval(
     targets: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
     for some in _chunks(held_out):
         batch = make_batch([Drawn(pairs, i, i) for i in some], arch, pad_id).to(device)
-        layers = [all_hidden_states(model, packing.model_inputs(model, rows)) for rows in batch.layout.groups]
+        layers = [all_hidden_states(model, model_inputs(model, rows)) for rows in batch.layout.groups]
         for number in range(arch.n_blocks + 1):
             hidden = torch.cat([group[number].flatten(0, 1) for group in layers])  # (positions, hidden)
             words = pool_words(hidden, batch.starts, batch.ends, pooling)

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts.record import KINDS, Record
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.hub.facts import Step, steps_of
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.settings import StepSettings, declarations, plain
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
-from alignfreeze_cli.artifacts.digests import file_digest, folder_files
+from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alignfreeze_cli.artifacts.pulling import split_reference
+from alignfreeze_cli.aligners.settings import MUSE
+from alignfreeze_cli.artifacts.hub_client import split_reference
 from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub.picture import Row, State
-from alignfreeze_cli.pairs.settings import MUSE, OPUS_100
+from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import full_id
 from alignfreeze_cli.tasks.registry import TASKS
 

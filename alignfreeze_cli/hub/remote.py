@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.hubcalls import hub_errors, is_temporary, patiently, status_of
+from alignfreeze_cli.artifacts.hub_client import hub_errors, is_temporary, patiently, status_of
 from alignfreeze_cli.errors import HubError
 from alignfreeze_cli.hub.content import Content, State, Target
 

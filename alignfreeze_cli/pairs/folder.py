@@ -37,7 +37,7 @@ class Pair(NamedTuple):
     links: list[tuple[int, int]]
 
 
-class Language(NamedTuple):
+class PairsFile(NamedTuple):
     """One file of the folder; `rows` is its number of sentence pairs."""
 
     source: str
@@ -113,7 +113,7 @@ def write_statistics(folder: Path, statistics: Mapping[str, Any]) -> None:
 class PairsFolder:
     """A pairs folder, open for reading. Nothing is held in memory but one row group at a time."""
 
-    def __init__(self, folder: Path, languages: Sequence[Language], statistics: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, languages: Sequence[PairsFile], statistics: Mapping[str, Any]) -> None:
         self.folder = folder
         self.languages = list(languages)
         self.statistics = statistics
@@ -174,7 +174,7 @@ def open_pairs(folder: Path) -> PairsFolder:
             raise ArtifactError(f"cannot be read as Parquet: {error}", path) from error
         if not {"source", "target", "links"} <= set(schema.names):
             raise ArtifactError(f"holds {', '.join(schema.names)} instead of source, target, links", path)
-        languages.append(Language(source, target, path, metadata.num_rows))
+        languages.append(PairsFile(source, target, path, metadata.num_rows))
     return PairsFolder(folder, languages, statistics)
 
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from alignfreeze_cli.pairs.arrays import int32_array
+from alignfreeze_cli.pairs.arrays import int32_array, int32_values
+from alignfreeze_cli.pairs.words import Words
 
 _LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
 
@@ -82,3 +84,26 @@ def parse_pharaoh(line: str) -> list[tuple[int, int]]:
         wrong = next((field for field in line.split() if not re.fullmatch(r"\d{1,9}-\d{1,9}", field)), line.strip())
         raise ValueError(f"{wrong!r} is no link like 3-4")
     return [(int(i), int(j)) for i, _, j in (field.partition("-") for field in line.split())]
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Links that are left, and how many each filter took."""
+
+    links: Links
+    not_one_to_one: int
+    equal_words: int
+
+
+def filter_links(source: Words, target: Words, links: Links) -> Filtered:
+    """Apply the filters to the links of a list of sentence pairs."""
+    # Positions in the flat word arrays, so that one count serves all pairs.
+    source_words = source.offsets[links.pair] + links.source
+    target_words = target.offsets[links.pair] + links.target
+    single = (np.bincount(source_words, minlength=1)[source_words] == 1) & (
+        np.bincount(target_words, minlength=1)[target_words] == 1
+    )
+    source_words, target_words = source_words[single], target_words[single]
+    equal = pc.equal(source.values.take(int32_array(source_words)), target.values.take(int32_array(target_words)))
+    left = links.select(single).select(int32_values(pc.cast(equal, "int32")) == 0)
+    return Filtered(left, len(links) - int(single.sum()), int(single.sum()) - len(left))

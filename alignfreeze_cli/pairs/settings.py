@@ -1,21 +1,16 @@
-"""Settings of `alignfreeze align-pairs`. Imports nothing heavy: the command line reads it at every start."""
+"""Settings of the text that pairs are made from. Imports nothing heavy: the command line reads it at every start."""
 
 from __future__ import annotations
 
 import re
 import string
 from dataclasses import dataclass
-from pathlib import Path
 
-from alignfreeze_cli.pairs.aligners import ALIGNERS
 from alignfreeze_cli.settings import StepSettings, setting
 
 _PAPER = "bg cs de es lv af ar ca da el fa fi fr he hi hu it ja ko lt no pl pt ro ru sk sl sv ta th tr uk vi zh"
 PAPER_LANGUAGES = tuple(_PAPER.split(" "))
 """The 34 languages every published realignment uses, in the published order (PoS and NER scripts)."""
-
-MUSE = "https://dl.fbaipublicfiles.com/arrival/dictionaries/{source}-{target}.txt"
-"""Where the paper's code fetches its dictionaries: the full MUSE files."""
 
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
@@ -51,7 +46,7 @@ def _language(value: str) -> str | None:
     return None if _LANGUAGE.fullmatch(value) else f"must be a language code such as en, not {value!r}"
 
 
-def _template(value: str, allowed: tuple[str, ...]) -> str | None:
+def template_complaint(value: str, allowed: tuple[str, ...]) -> str | None:
     try:
         unknown = placeholders(value) - set(allowed)
     except ValueError:
@@ -63,16 +58,12 @@ def _template(value: str, allowed: tuple[str, ...]) -> str | None:
 def _corpora(value: tuple[str, ...]) -> str | None:
     if not value:
         return "needs at least one corpus"
-    return next(filter(None, (_template(item, PLACEHOLDERS) for item in value)), None)
-
-
-def _path(value: str) -> str | None:
-    return _template(value, ("source", "target", "pair"))
+    return next(filter(None, (template_complaint(item, PLACEHOLDERS) for item in value)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignPairsSettings(StepSettings):
-    """Parallel text → pairs folder."""
+class CorpusSettings(StepSettings):
+    """Which parallel text is read, and how it is cut into words."""
 
     source: str = setting("en", help="Language of the first side.", check=_language, metavar="CODE")
     target: tuple[str, ...] = setting(
@@ -108,63 +99,6 @@ class AlignPairsSettings(StepSettings):
         "to a segmenter (extra `segmenters`).",
         choices=WORD_RULES,
     )
-    aligner: str = setting("dictionary", help="Where the links between words come from.", choices=tuple(ALIGNERS))
-    dictionary: str = setting(
-        MUSE,
-        help="For --aligner dictionary: a file in MUSE's format (`word translation` a line) or an address; "
-        "{source}-{target} in it is swapped to find the other direction's file.",
-        check=_path,
-        input=True,
-        metavar="PATH",
-    )
-    reverse_dictionary: str = setting(
-        "own",
-        help="The other direction's file: its own, or, as in the published runs, a copy of the forward one under its "
-        "name, whose entries are then read the wrong way round.",
-        choices=("own", "published"),
-    )
-    fold_case: bool = setting(
-        False, help="Look words up without regard to case (off in the paper; on finds more, above all in German)."
-    )
-    links: str | None = setting(
-        None,
-        help="For --aligner pharaoh: file of links made elsewhere, `0-0 2-1` a line, one line per corpus line.",
-        check=_path,
-        input=True,
-        metavar="PATH",
-    )
-    pharaoh: Path | None = setting(
-        None,
-        help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line.",
-        result=False,
-        metavar="DIR",
-    )
-    workers: int = setting(1, help="Processes that align; the result is the same.", minimum=1, result=False)
-
-    def conflicts(self) -> list[str]:
-        found = []
-        if self.source in self.target:
-            whose = ", by default the paper's 34 languages," if self.target == PAPER_LANGUAGES else ""
-            found.append(f"--target{whose} holds the source language {self.source}; name the others")
-        if self.aligner == "pharaoh" and self.links is None:
-            found.append("--aligner pharaoh needs --links, the file of links")
-        if self.aligner != "pharaoh" and self.links is not None:
-            found.append("--links goes with --aligner pharaoh")
-        if self.aligner != "dictionary" and self.fold_case:
-            found.append("--fold-case goes with --aligner dictionary")
-        if self.aligner != "dictionary" and self.reverse_dictionary != "own":
-            found.append("--reverse-dictionary goes with --aligner dictionary")
-        if len(self.target) > 1:
-            paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
-            paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []
-            paths += [("links", self.links)] if self.links is not None else []
-            found += [
-                f"--{name} {path} is the same for {len(self.target)} languages; put {{target}} into it"
-                for name, path in paths
-                if not placeholders(path) & {"target", "pair"}
-                and not (TWO_FILES not in path and "language" in placeholders(path))
-            ]
-        return found
 
 
 def may_be_hub(corpus: str) -> bool:

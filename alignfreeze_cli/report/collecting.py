@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report import distances, method
@@ -17,10 +18,8 @@ from alignfreeze_cli.report.published import place, published_name, published_sc
 from alignfreeze_cli.report.remarks import remarks, some
 from alignfreeze_cli.report.resampling import resample
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.table import Score, groups, read_scores
 from alignfreeze_cli.report.yardsticks import YARDSTICKS
-from alignfreeze_cli.runs.graph import RUN_NAME
-from alignfreeze_cli.runs.recipes import BASELINE
-from alignfreeze_cli.runs.table import Score, groups, read_run, read_scores
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.registry import TASKS
 

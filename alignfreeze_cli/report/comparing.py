@@ -11,8 +11,8 @@ import numpy as np
 from alignfreeze_cli.report.distances import Distances, halves
 from alignfreeze_cli.report.facts import Comparison, Correlation, Gain, Section
 from alignfreeze_cli.report.statistics import bootstrap_p, holm, paired_t, percentile_interval, spearman
+from alignfreeze_cli.report.table import MEAN, Score, tables
 from alignfreeze_cli.report.yardsticks import Yardstick, beyond, sample_deviation
-from alignfreeze_cli.runs.table import MEAN, Score, tables
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 """Strategy → language → bootstrap samples of the gain in points, (resamples,)."""

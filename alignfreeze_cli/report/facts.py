@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alignfreeze_cli.runs.table import MEAN, Cell, Score, Table
+from alignfreeze_cli.report.table import MEAN, Cell, Score, Table
 
 
 @dataclass(frozen=True)

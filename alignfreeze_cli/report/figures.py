@@ -15,8 +15,8 @@ from matplotlib.transforms import Bbox
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Section
 from alignfreeze_cli.report.looks import BAND, DPI, INK, MUTED, PAPER, SIZE, SMALL, WIDTH, Look, readable
+from alignfreeze_cli.report.table import MEAN, Cell
 from alignfreeze_cli.report.words import bars, by_distance, metric, number, p_value
-from alignfreeze_cli.runs.table import MEAN, Cell
 
 _SIGN, _AXIS = 4.6, 52.0  # points: a sign with its space beside the next one; left axis and margins
 _PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))

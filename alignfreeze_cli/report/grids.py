@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Report, Section
 from alignfreeze_cli.report.published import published_name
+from alignfreeze_cli.report.table import MEAN, Cell, Row
 from alignfreeze_cli.report.words import LEVEL
 from alignfreeze_cli.report.words import number as signed
-from alignfreeze_cli.runs.table import MEAN, Cell, Row
 
 NONE = "–"
 MARKS = (

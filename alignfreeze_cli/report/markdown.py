@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from alignfreeze_cli.report import grids
 from alignfreeze_cli.report.facts import Report, Section
 from alignfreeze_cli.report.grids import Grid
-from alignfreeze_cli.runs.table import grid
+from alignfreeze_cli.report.table import grid
 
 Pictures = Mapping[int | None, Sequence[tuple[str, str, str]]]
 """Number of a section, or None for those of all sections → (path, alternative text, caption)."""

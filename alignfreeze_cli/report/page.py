@@ -20,7 +20,7 @@ from alignfreeze_cli.report.facts import Comparison, Report, Section
 from alignfreeze_cli.report.grids import like
 from alignfreeze_cli.report.inline import VARIABLES, inline
 from alignfreeze_cli.report.plots import Plot
-from alignfreeze_cli.runs.table import MEAN, Cell, Row
+from alignfreeze_cli.report.table import MEAN, Cell, Row
 
 _DARK = {
     "ink": "#e6edf3",

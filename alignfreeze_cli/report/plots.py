@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from alignfreeze_cli.report import figures, words
 from alignfreeze_cli.report.facts import Report, Section
 from alignfreeze_cli.report.looks import STYLE, looks
-from alignfreeze_cli.runs.table import MEAN
+from alignfreeze_cli.report.table import MEAN
 
 
 @dataclass(frozen=True)

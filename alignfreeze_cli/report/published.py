@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from alignfreeze_cli.published import STRATEGIES, TASKS, bare_id, rows
-from alignfreeze_cli.runs.table import Score
+from alignfreeze_cli.report.table import Score
 
 BASELINE = "baseline"
 

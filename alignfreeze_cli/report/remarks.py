@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from alignfreeze_cli.report.facts import Section
-from alignfreeze_cli.runs.table import Score
+from alignfreeze_cli.report.table import Score
 
 MOST = 8
 

@@ -16,7 +16,7 @@ import numpy as np
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.statistics import resampled_sums
-from alignfreeze_cli.runs.table import Score
+from alignfreeze_cli.report.table import Score
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -48,7 +48,7 @@ def resample(
         return found
     languages = list(dict.fromkeys(language for score in scores for language in score.values))
     title = f"resampling {scores[0].model}, {scores[0].task}"
-    with (console or Console()).task(title, len(languages), "languages") as progress:
+    with (console or Console()).progress(title, len(languages), "languages") as progress:
         for language in languages:
             _resample_language(found, [s for s in scores if language in s.values], language, baseline, resamples, seed)
             progress.advance(note=language)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Report, Section
-from alignfreeze_cli.runs.table import MEAN, Cell
+from alignfreeze_cli.report.table import MEAN, Cell
 
 CLOSE, DISTANT = "close languages", "distant languages"
 _KEY = ("runs", "model", "task", "metric", "source", "strategy", "control")

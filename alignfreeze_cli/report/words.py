@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alignfreeze_cli.report.facts import Comparison, Gain, Section
-from alignfreeze_cli.runs.table import MEAN
+from alignfreeze_cli.report.table import MEAN
 
 LEVEL = 0.05
 """Corrected p-values below this are called significant."""

@@ -14,21 +14,17 @@ Names follow from a recipe alone, not from the part of it that is run, so that r
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.run_folder import RunFolder
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.merging import Variant
 from alignfreeze_cli.runs.recipes import Recipe
 from alignfreeze_cli.runs.sharing import Names
 from alignfreeze_cli.settings import StepSettings, nearest
-
-RUN_NAME = "run.json"
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -48,46 +44,6 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One strategy and seed. `tasks` maps a task to its scores' folder, `links` a name to where it points."""
-
-    folder: Path
-    model: str
-    strategy: str
-    seed: int
-    source: str
-    control: bool
-    tasks: dict[str, str]
-    links: dict[str, str] = field(default_factory=dict)
-
-    def write(self) -> None:
-        """Make the folder, its links and `run.json`; what is there already and right stays untouched.
-
-        Tasks that an earlier recipe gave the same run stay its tasks, so that a report still finds their scores.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, target in self.links.items():
-            link = self.folder / name
-            if link.is_symlink() and os.readlink(link) != target:
-                link.unlink()
-            if not link.is_symlink() and not link.exists():
-                link.symlink_to(target)
-        path = self.folder / RUN_NAME
-        described = self.described()
-        described["tasks"] = _earlier_tasks(path, described) | self.tasks
-        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            partial = self.folder / f".{RUN_NAME}.partial"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-
-    def described(self) -> dict[str, Any]:
-        """What `run.json` holds: enough for a report to sort the run without reading its name."""
-        kept = ("model", "strategy", "seed", "source", "control", "tasks")
-        return {"schema": SCHEMA} | {name: getattr(self, name) for name in kept}
-
-
-@dataclass(frozen=True)
 class Graph:
     """Nodes in an order in which they can be worked off, and the runs they make up.
 
@@ -96,7 +52,7 @@ class Graph:
 
     root: Path
     nodes: dict[str, Node]
-    runs: tuple[Run, ...]
+    runs: tuple[RunFolder, ...]
     threads: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -137,7 +93,7 @@ class _Builder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.nodes: dict[str, Node] = {}
-        self.runs: list[Run] = []
+        self.runs: list[RunFolder] = []
         self.read: dict[str, set[str]] = {}  # the parts of each encoder that tasks read
 
     def add_run(self, recipe: Recipe, names: Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
@@ -167,7 +123,7 @@ class _Builder:
             )
         scores = {task: f"{task}-scores" for task in recipe.tasks}
         control = strategy in recipe.controls
-        run = Run(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
+        run = RunFolder(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
         for number, other in enumerate(self.runs):
             if other.folder == run.folder:  # two recipes with a strategy in common and tasks of their own: one run
                 self.runs[number] = replace(run, tasks=other.tasks | scores, links=other.links | links)
@@ -231,16 +187,6 @@ class _Builder:
                 "them with an --output each."
             )
         return known
-
-
-def _earlier_tasks(path: Path, described: dict[str, Any]) -> dict[str, str]:
-    """The tasks in a `run.json` that is there, if it is of the same run."""
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        same = all(there[key] == value for key, value in described.items() if key != "tasks")
-        return dict(there["tasks"]) if same else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.checking import NOT_FROM_OUTSIDE, Known, problems_in
 from alignfreeze_cli.runs.merging import DEFAULT_PLAN, Merged, Variant, fill_data
@@ -27,7 +28,6 @@ from alignfreeze_cli.runs.steps import STEPS
 from alignfreeze_cli.runs.yaml_text import Document, read_yaml
 from alignfreeze_cli.settings import as_list, nearest
 
-BASELINE = "baseline"
 DEFAULT_SEEDS = (31, 42, 66, 23, 17)
 """The first five of the published list, the ones behind every published result (multilingual_eval/seeds.py)."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from alignfreeze_cli.artifacts import read_record
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.errors import Interrupted
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.runs.graph import Graph, Node
@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass
-class Progress:
+class Worklist:
     """The state of a graph that is worked off: what is ready, and one line for each step that ends."""
 
     graph: Graph
@@ -98,7 +98,7 @@ def run(
     threads = threads_of(graph, jobs, threads)
     for entry in graph.runs:
         entry.write()
-    progress = Progress(graph, console)
+    progress = Worklist(graph, console)
     with _termination_interrupts():
         try:
             if jobs == 1 or len(graph.nodes) == 1:
@@ -186,7 +186,7 @@ def failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.status == "failed"]
 
 
-def _run_here(progress: Progress, threads: int, overwrite: bool) -> None:
+def _run_here(progress: Worklist, threads: int, overwrite: bool) -> None:
     with torch_threads(threads):
         while nodes := progress.ready():
             node = nodes[0]

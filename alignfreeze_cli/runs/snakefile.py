@@ -12,11 +12,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import Graph, Node
-from alignfreeze_cli.settings import Declaration, StepSettings, declarations, plain
+from alignfreeze_cli.settings import to_options
 
 DONE = ".snakemake-done"
 REPORT = "report"
@@ -49,33 +48,11 @@ def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
 
 def command_line(node: Node, overwrite: bool = False) -> list[str]:
     """The command that does what the node says: every setting that is not the default, by name."""
-    arguments = ["alignfreeze", node.step, *options(node.settings)]
+    arguments = ["alignfreeze", node.step, *to_options(node.settings)]
     # An interrupted step goes on; with --overwrite it would rather start anew, as in `alignfreeze run`.
     if overwrite:
         return [*arguments, "--overwrite"]
     return [*arguments, "--resume"] if node.step in _RESUMED else arguments
-
-
-def options(settings: StepSettings) -> list[str]:
-    """The options of a command line that say these settings; SettingsError for one that none can say."""
-    found = []
-    for declaration in declarations(type(settings)):
-        value = getattr(settings, declaration.name)
-        if value != declaration.default:
-            found += _option(declaration, value)
-    return found
-
-
-def _option(declaration: Declaration, value: Any) -> list[str]:
-    name = f"--{declaration.key}"
-    if value is None or value == ():
-        raise SettingsError(f"{name} can't be taken back on a command line; leave it out of the recipe.")
-    if declaration.is_list and any("," in str(item) for item in value):
-        raise SettingsError(f"{name}: a command line takes the comma in {plain(value)} for the end of a value; rename.")
-    if isinstance(value, bool):
-        return [name if value else f"--no-{declaration.key}"]
-    text = ",".join(map(str, value)) if declaration.is_list else str(plain(value))
-    return [f"{name}={text}"] if text.startswith("-") or not text else [name, text]
 
 
 def _done(folder: Path) -> str:

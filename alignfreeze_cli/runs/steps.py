@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.encoder.settings import RealignSettings
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import StepSettings, declarations
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
@@ -47,25 +47,25 @@ _MODEL, _SEED, _TASK = "`model:` at the top", "`seeds:` at the top", "`tasks:` a
 STEPS = {
     step.name: step
     for step in (
-        Step("align-pairs", AlignPairsSettings, "alignfreeze_cli.pairs.step:align_pairs", {}),
+        Step("align-pairs", AlignPairsSettings, "alignfreeze_cli.steps.align_pairs:align_pairs", {}),
         Step(
             "realign",
             RealignSettings,
-            "alignfreeze_cli.encoder.realignment:realign",
+            "alignfreeze_cli.steps.realign:realign",
             {"model": _MODEL, "pairs": "`pairs:` at the top", "seed": _SEED},
             ("steps", "epochs"),
         ),
         Step(
             "finetune",
             FinetuneSettings,
-            "alignfreeze_cli.tasks.finetuning:finetune",
+            "alignfreeze_cli.steps.finetune:finetune",
             {"model": _MODEL, "seed": _SEED, "task": _TASK, "realign-with": "`schedule: during` in a strategy"},
             ("steps", "epochs"),
         ),
         Step(
             "evaluate",
             EvaluateSettings,
-            "alignfreeze_cli.tasks.evaluation:evaluate",
+            "alignfreeze_cli.steps.evaluate:evaluate",
             {"model": _MODEL, "task": _TASK},
         ),
     )

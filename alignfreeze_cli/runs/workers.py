@@ -21,9 +21,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted
-from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.runs.graph import Node
-from alignfreeze_cli.runs.runner import Outcome, Progress, attempt, effective, torch_threads
+from alignfreeze_cli.runs.runner import Outcome, Worklist, attempt, effective, torch_threads
 from alignfreeze_cli.settings import StepSettings
 
 _SPEAK_EVERY = 1.0  # seconds between two words about the progress of a step
@@ -34,14 +34,14 @@ class WorkerDiedError(AlignFreezeError):
     """The process of a step ended without a word; most often the system killed it for want of memory."""
 
 
-def run_in_workers(progress: Progress, jobs: int, threads: int, overwrite: bool) -> None:
+def run_in_workers(progress: Worklist, jobs: int, threads: int, overwrite: bool) -> None:
     """Work off the graph with `jobs` processes.
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all of them have saved what they could.
     """
     pool: list[_Worker] = []
     total = len(progress.graph.nodes)
-    with _Stop() as stop, progress.console.task("steps", total=total, unit="steps") as bar:
+    with _Stop() as stop, progress.console.progress("steps", total=total, unit="steps") as bar:
         try:
             while len(progress.outcomes) < total and not stop.asked:
                 counted = len(progress.outcomes)
@@ -66,7 +66,7 @@ def run_in_workers(progress: Progress, jobs: int, threads: int, overwrite: bool)
         raise KeyboardInterrupt
 
 
-def _listen(pool: list[_Worker], progress: Progress, stop: _Stop) -> None:
+def _listen(pool: list[_Worker], progress: Worklist, stop: _Stop) -> None:
     """Wait until a worker says something, or a signal comes."""
     busy = {worker.connection: worker for worker in pool if worker.node is not None}
     if not busy:
@@ -78,7 +78,7 @@ def _listen(pool: list[_Worker], progress: Progress, stop: _Stop) -> None:
                 progress.end(outcome)
 
 
-def _interrupt(pool: list[_Worker], progress: Progress, stop: _Stop) -> None:
+def _interrupt(pool: list[_Worker], progress: Worklist, stop: _Stop) -> None:
     """Pass Ctrl-C on, and wait until every worker has saved; a second Ctrl-C does not wait."""
     busy = [worker for worker in pool if worker.node is not None]
     progress.console.info(f"Interrupted: {len(busy)} steps save what they have (Ctrl-C again to stop at once).")
@@ -232,11 +232,11 @@ class _Relay(Console):
         self.connection.send(("warn", text))
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
         yield _RelayTask(self.connection, title, total)
 
 
-class _RelayTask(Task):
+class _RelayTask(ProgressBar):
     def __init__(self, connection: Connection, title: str, total: int | None) -> None:
         super().__init__(total)
         self.connection, self.title = connection, title

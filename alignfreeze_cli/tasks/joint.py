@@ -23,12 +23,10 @@ from torch import Tensor, nn
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.encoder.batches import WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined
+from alignfreeze_cli.encoder.dataset import LanguageSource, RealignDataset, gather, languages, pairs_folders, report
+from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined, read_block
 from alignfreeze_cli.encoder.lora import with_lora
-from alignfreeze_cli.encoder.loss import new_projection
-from alignfreeze_cli.encoder.material import Material, Source, gather, languages, pairs_folders, report
-from alignfreeze_cli.encoder.realigner import objective
-from alignfreeze_cli.encoder.realignment import read_block
+from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.joint_settings import DEFAULT_WEIGHT, PREFIX, SHARED, unset
@@ -45,7 +43,7 @@ class Joint:
     settings: RealignSettings
     weight: float
     folders: Sequence[Input]
-    sources: dict[str, list[Source]]
+    sources: dict[str, list[LanguageSource]]
     plan: ResolvedPlan
 
     @property
@@ -59,7 +57,9 @@ class Joint:
         pairs = {"pairs": rows, "batch-size": self.settings.batch_size, "weight": self.weight}
         return {"schedule": "during", "plan of realignment": self.plan.strip(), **pairs}
 
-    def gather(self, console: Console, model: Input, steps: int, per_pass: int, accelerator: Accelerator) -> Material:
+    def gather(
+        self, console: Console, model: Input, steps: int, per_pass: int, accelerator: Accelerator
+    ) -> RealignDataset:
         """The pairs of `steps` steps; `per_pass` of them are one pass over the task's data.
 
         Under `--realign-sampling published` the stream begins anew with every pass, as it did in the published code,
@@ -88,7 +88,7 @@ class Joint:
             if pairs is None:
                 return torch.stack([summed, summed.new_zeros(())])
             with confined(model["encoder"], self.plan):
-                share = objective(
+                share = realignment_loss(
                     model,
                     pairs,
                     block=self.plan.read_block,
@@ -102,7 +102,7 @@ class Joint:
         return both
 
     def batches(
-        self, of_task: Batches, material: Material, arch: Architecture, process: int, processes: int
+        self, of_task: Batches, material: RealignDataset, arch: Architecture, process: int, processes: int
     ) -> Batches:
         """The task's micro-batches, the last one of a step with this process's pairs.
 
@@ -121,7 +121,7 @@ class Joint:
 
         return of_step
 
-    def described(self, material: Material, training: Training, arch: Architecture) -> dict[str, Any]:
+    def described(self, material: RealignDataset, training: Training, arch: Architecture) -> dict[str, Any]:
         """What the record says of it; under `realign` the names are those of the record of `realign`."""
         chosen = {key: value for key, value in self.settings.recorded().items() if key.replace("-", "_") in SHARED}
         first, last = training.parts["realign"]

@@ -12,7 +12,7 @@ import transformers
 from safetensors import SafetensorError
 
 from alignfreeze_cli.encoder.blocks import Architecture
-from alignfreeze_cli.encoder.folders import copy_tokenizer
+from alignfreeze_cli.encoder.models import copy_tokenizer
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.training.checkpoints import disk_errors

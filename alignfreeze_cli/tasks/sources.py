@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.pulling import pull
+from alignfreeze_cli.artifacts.hub_client import pull
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import HubFiles, Task
 
 
 @dataclass(frozen=True)
-class Source:
+class LanguageData:
     """The files of one language; `input` goes into the record of what is made from them."""
 
     language: str
@@ -32,7 +32,7 @@ class Source:
 
 def find_sources(
     task: Task, languages: Sequence[str], pattern: str | None, split: str, option: str, console: Console
-) -> list[Source]:
+) -> list[LanguageData]:
     """The data of every language: from `pattern`, or, if that is None, the task's own from the Hub.
 
     Raises DataError where a pattern names no file or several, SettingsError for a language that the task has no data
@@ -43,7 +43,7 @@ def find_sources(
         for language in languages:
             path = find_file(pattern, language, option)
             found = resolve_files(f"{split} {language}", str(path), [path])
-            sources.append(Source(language, (path,), found, path.name))
+            sources.append(LanguageData(language, (path,), found, path.name))
         return sources
     wanted = {language: task.hub_files(language, split) for language in languages}
     folders = {}
@@ -55,7 +55,7 @@ def find_sources(
     return [_from_hub(language, split, files, *folders[_reference(files)]) for language, files in wanted.items()]
 
 
-def tell(notes: Mapping[str, int], source: Source, console: Console) -> None:
+def tell(notes: Mapping[str, int], source: LanguageData, console: Console) -> None:
     """Say what became of examples that did not fit (`Windows.notes`)."""
     for note, count in notes.items():
         console.warn(f"{source.title}: {note}: {count:,}")
@@ -80,7 +80,7 @@ def _reference(files: HubFiles) -> str:
     return files.repository + (f"@{files.revision}" if files.revision else "")
 
 
-def _from_hub(language: str, split: str, files: HubFiles, folder: Path, commit: str) -> Source:
+def _from_hub(language: str, split: str, files: HubFiles, folder: Path, commit: str) -> LanguageData:
     paths = sorted(folder.glob(files.pattern))
     if not paths:
         raise HubError(
@@ -88,4 +88,4 @@ def _from_hub(language: str, split: str, files: HubFiles, folder: Path, commit: 
         )
     title = f"{files.repository}/{files.pattern}"
     found = resolve_files(f"{split} {language}", title, paths)
-    return Source(language, tuple(paths), dataclasses.replace(found, commit=commit), title)
+    return LanguageData(language, tuple(paths), dataclasses.replace(found, commit=commit), title)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignfreeze_cli.encoder.loading import special_tokens
+from alignfreeze_cli.encoder.tokenizers import special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
@@ -186,7 +186,7 @@ class TaggingTask(Task):
 
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
         """The best label id of every slot, (slots,)."""
-        from alignfreeze_cli.encoder.places import logits_at
+        from alignfreeze_cli.encoder.blocks import logits_at
 
         best = logits_at(model, batch["inputs"], *batch["slots"].unbind(1)).argmax(-1)
         answers: np.ndarray = best.cpu().numpy()

@@ -26,7 +26,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from alignfreeze_cli.artifacts.digests import file_digest, sync
+from alignfreeze_cli.artifacts.files import file_digest, sync
 
 MARKER = "checkpoint.json"
 _NAME = re.compile(r"step-(\d{8,})")

@@ -13,6 +13,7 @@ with a weight of its own. Devices, bf16, `torchrun` and trackers come from `acce
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import math
 import signal
 import threading
@@ -33,9 +34,8 @@ from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.training import checkpoints, schedules
+from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.metrics import Metrics
-from alignfreeze_cli.training.trackers import open_trackers
 
 LOG_EVERY = 10  # steps; also the window of the first and the last loss
 
@@ -191,11 +191,11 @@ def train(
             padding=1 - progress.tokens / max(1, progress.computed),
         )
 
-    with _stop_signals() as stop, console.task("training", settings.steps, "steps") as bar:
+    with _stop_signals() as stop, console.progress("training", settings.steps, "steps") as bar:
         bar.advance(begin)
         for step, micro_batches in _ahead(batches, begin, settings.steps):
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
-            rate = settings.learning_rate * schedules.factor(settings.schedule, step, settings.steps, settings.warmup)
+            rate = settings.learning_rate * rate_factor(settings.schedule, step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             weights, tokens, computed, stopping = _totals(accelerator, micro_batches, stop.is_set())
@@ -365,3 +365,56 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+SCHEDULES = ("constant", "linear")
+
+
+def rate_factor(schedule: str, step: int, steps: int, warmup: float) -> float:
+    """The share of the peak rate at `step` (0-based) of `steps` optimizer steps, between 0 and 1.
+
+    `warmup` is the share of the steps over which the rate rises linearly from 0 (so the very first step of a run with
+    warm-up has rate 0, as in `transformers.get_linear_schedule_with_warmup`). Then `constant` stays at the peak and
+    `linear` falls to 0, which would be reached at step number `steps`, one after the last.
+    """
+    rising = int(steps * warmup)
+    if step < rising:
+        return step / rising
+    if schedule == "constant":
+        return 1.0
+    return max(0.0, (steps - step) / max(1, steps - rising))
+
+
+LORA_RATE = 3e-4
+"""The rate of LoRA where none is given, for every family. The published rates are for training all weights; adapters
+begin at zero and need rates some ten times as large (arXiv 2106.09685, table 9: 2e-4 to 5e-4 for RoBERTa)."""
+
+
+def default_rate(model_type: str, lora: int | None = None) -> float:
+    """The peak rate where none is given: the published one, or that of LoRA."""
+    return LORA_RATE if lora else published_rate(model_type)
+
+
+def published_rate(model_type: str) -> float:
+    """The published code's peak rate, for realigning and fine-tuning alike: 7.5e-6 for RoBERTa's kin, else 2e-5.
+
+    `model_type` is the configuration's; the published code looked for `roberta` in the model's name.
+    """
+    return 7.5e-6 if "roberta" in model_type else 2e-5
+
+
+TRACKERS = ("tensorboard", "wandb")
+
+
+def open_trackers(names: tuple[str, ...]) -> list[str] | None:
+    """The names as accelerate takes them; raises SettingsError for one that is unknown or whose package is missing."""
+    for name in names:
+        if name not in TRACKERS:
+            raise SettingsError(f"--tracker: {name!r} is not known; known are {', '.join(TRACKERS)}.")
+        if importlib.util.find_spec(name) is None and not (name == "tensorboard" and _tensorboardx()):
+            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
+    return list(names) or None
+
+
+def _tensorboardx() -> bool:
+    return importlib.util.find_spec("tensorboardX") is not None

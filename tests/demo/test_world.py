@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result, resolve_encoder
 from alignfreeze_cli.demo.settings import DemoWorldSettings
 from alignfreeze_cli.demo.world import make_world
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
 from alignfreeze_cli.pairs.links import parse_pharaoh
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from alignfreeze_cli.tasks.conllu import read_conllu
 from alignfreeze_cli.tasks.registry import TASKS
 

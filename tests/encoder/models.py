@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel, set_seed
 
+from alignfreeze_cli.encoder.batches import PackedBatch, encode, pack, pool_words
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
-from alignfreeze_cli.encoder.packing import Batch, encode, pack
-from alignfreeze_cli.encoder.pooling import pool_words
 
 VOCABULARY = 61
 N_BLOCKS = 5  # odd, and enough for front, back, the middle one and one above the block that is read
@@ -71,7 +70,7 @@ def sentences(seed: int = 0, count: int = 9, longest: int = 20) -> tuple[Any, An
     return random.integers(5, VOCABULARY, int(lengths.sum())), starts, lengths
 
 
-def token_places(batch: Batch, lengths: Any) -> torch.Tensor:
+def token_places(batch: PackedBatch, lengths: Any) -> torch.Tensor:
     """Where `packing.encode` puts each token of the flat ids, (tokens,)."""
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return torch.as_tensor(np.repeat(batch.starts, lengths) + within)

@@ -13,18 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alignfreeze_cli.artifacts.digests import file_digest
+from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.batches import Drawn, make_batch
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.encoded import encode_pairs, tokenizer_digest
+from alignfreeze_cli.encoder.encoding import encode_pairs, tokenizer_digest
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan
-from alignfreeze_cli.encoder.loading import load_tokenizer
-from alignfreeze_cli.encoder.loss import Projection
-from alignfreeze_cli.encoder.realigner import objective
-from alignfreeze_cli.encoder.realignment import realign
+from alignfreeze_cli.encoder.loss import Projection, realignment_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.folder import open_pairs
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_accelerator, train
 from alignfreeze_cli.training.metrics import Metrics
 
@@ -70,7 +69,7 @@ def realignment(folder: Path, inputs: Path) -> None:
         batch = make_batch([Drawn(pairs, number, number) for number in mine], arch, 0)
         return [MicroBatch(batch, 1 / accelerator.num_processes, batch.layout.tokens, batch.layout.positions)]
 
-    compute = partial(objective, block=3, processes=accelerator.num_processes)
+    compute = partial(realignment_loss, block=3, processes=accelerator.num_processes)
     metrics = Metrics(folder / "metrics.jsonl", accelerator)
     train(both, compute, batches, ONE_STEP, folder / "checkpoints", Console(), metrics, accelerator)  # type: ignore[arg-type]
 

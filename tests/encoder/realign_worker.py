@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alignfreeze_cli.encoder.realignment import realign
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.realign import realign
 
 RESULT = "model.safetensors"
 

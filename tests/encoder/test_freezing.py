@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan, default_read_block
-from alignfreeze_cli.encoder.packing import encode, pack
 from alignfreeze_cli.errors import SettingsError
 
 from .models import N_BLOCKS, realign_steps, sentences, tiny

@@ -15,16 +15,16 @@ from tasks.worlds import make_world, train
 from transformers import AutoModel, AutoModelForTokenClassification
 
 from alignfreeze_cli.artifacts import read_record, verify
-from alignfreeze_cli.artifacts.digests import file_digest
+from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.blocks import FAMILIES, all_hidden_states
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan
 from alignfreeze_cli.encoder.lora import Adapters, with_lora
-from alignfreeze_cli.encoder.realignment import realign
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.training import checkpoints
-from alignfreeze_cli.training.schedules import LORA_RATE
+from alignfreeze_cli.training.loop import LORA_RATE
 
 from .models import N_BLOCKS, realign_steps, tiny
 from .worlds import make_encoder, make_pairs

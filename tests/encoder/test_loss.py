@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from alignfreeze_cli.encoder.batches import pool_words
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss, gather_words
-from alignfreeze_cli.encoder.pooling import pool_words
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "loss_cases.json"
 CASES: list[dict[str, Any]] = json.loads(GOLDEN.read_text())["cases"] if GOLDEN.is_file() else []

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from alignfreeze_cli.artifacts import resolve_artifact
-from alignfreeze_cli.encoder import material
-from alignfreeze_cli.encoder.material import Material, gather, languages
+from alignfreeze_cli.encoder import dataset
+from alignfreeze_cli.encoder.dataset import RealignDataset, gather, languages
 from alignfreeze_cli.encoder.settings import SAMPLINGS, RealignSettings
 from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
@@ -40,10 +40,10 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
         enough = 1 << max(4, (needed * 5 // 4 - 1).bit_length())
         return rows if rows <= 2 * enough else enough
 
-    monkeypatch.setattr(material, "sample_size", sample_size)
+    monkeypatch.setattr(dataset, "sample_size", sample_size)
 
 
-def gathered(world: Path, steps: int | None, **changes: Any) -> Material:
+def gathered(world: Path, steps: int | None, **changes: Any) -> RealignDataset:
     folders = [str(world / "one"), str(world / "two")]
     values: dict[str, Any] = {"batch_size": 6, "max_length": 32, "probe_pairs": 2, "steps": steps, **changes}
     settings = RealignSettings(model=str(world / "encoder"), pairs=tuple(folders), **values)
@@ -51,14 +51,14 @@ def gathered(world: Path, steps: int | None, **changes: Any) -> Material:
     return gather(settings, Console(), world / "encoder", languages(inputs, settings.targets), 1)
 
 
-def told(some: Material, number: int, row: int) -> list[Any]:
+def told(some: RealignDataset, number: int, row: int) -> list[Any]:
     """A pair by language and what it says, whatever its number among the encoded ones."""
     pairs = some.pairs[number]
     sides = [side.ids[side.ids_at[row] : side.ids_at[row + 1]].tolist() for side in (pairs.source, pairs.target)]
     return [pairs.language, int(pairs.row[row]), *sides]
 
 
-def drawn(some: Material, steps: int) -> list[list[list[Any]]]:
+def drawn(some: RealignDataset, steps: int) -> list[list[list[Any]]]:
     """Per step what is drawn: source and target sentence."""
     number = {id(pairs): place for place, pairs in enumerate(some.pairs)}
     return [
@@ -67,7 +67,7 @@ def drawn(some: Material, steps: int) -> list[list[list[Any]]]:
     ]
 
 
-def held_out(some: Material) -> list[list[Any]]:
+def held_out(some: RealignDataset) -> list[list[Any]]:
     return [told(some, number, row) for number, held in enumerate(some.held_out) for row in held.tolist()]
 
 

@@ -12,10 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignfreeze_cli.encoder.batches import PackedBatch, encode, model_inputs, pack, pad, pool_words
 from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
-from alignfreeze_cli.encoder.packing import Batch, encode, model_inputs, pack, pad
-from alignfreeze_cli.encoder.pooling import pool_words
 
 from .models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
 
@@ -111,7 +110,7 @@ def test_under_five_percent_of_what_is_computed_is_padding(pairs: int) -> None:
     assert 1 - tokens / computed < 0.05
 
 
-def word_vectors(model: Any, batch: Batch, lengths: Any, pooling: str, skip_above: bool = True) -> torch.Tensor:
+def word_vectors(model: Any, batch: PackedBatch, lengths: Any, pooling: str, skip_above: bool = True) -> torch.Tensor:
     """Words of two tokens (the last of an odd sentence has one), in the order of the flat ids."""
     first = np.concatenate([np.arange(0, length, 2) for length in lengths])
     sentence = np.repeat(np.arange(len(lengths)), -(-lengths // 2))
@@ -121,7 +120,7 @@ def word_vectors(model: Any, batch: Batch, lengths: Any, pooling: str, skip_abov
     return pool_words(hidden, torch.as_tensor(starts), torch.as_tensor(ends), pooling)
 
 
-def step(model: Any, layout: Callable[..., Batch], pooling: str, skip_above: bool = True) -> tuple[Any, Any, Any]:
+def step(model: Any, layout: Callable[..., PackedBatch], pooling: str, skip_above: bool = True) -> tuple[Any, Any, Any]:
     """Word vectors, loss and gradients of one realignment step; sentences 0-3 are the source, 4-8 the target."""
     torch.manual_seed(3)
     head = Projection(24, 8).to(model.dtype)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForTokenClassification
 
-from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
-from alignfreeze_cli.encoder.places import few_places, logits_at
+from alignfreeze_cli.encoder.blocks import FAMILIES, architecture, few_places, logits_at
 
 from .models import VOCABULARY, tiny
 

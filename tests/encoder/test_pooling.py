@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.encoder.pooling import pool_words
+from alignfreeze_cli.encoder.batches import pool_words
 
 spans = st.lists(st.tuples(st.integers(0, 11), st.integers(1, 5)), max_size=8)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alignfreeze_cli.artifacts.digests import file_digest
-from alignfreeze_cli.encoder.encoded import EncodedPairs, encode_pairs, tokenizer_digest
-from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.artifacts.files import file_digest
+from alignfreeze_cli.encoder.encoding import EncodedPairs, encode_pairs, tokenizer_digest
 from alignfreeze_cli.encoder.probe import retrieval
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.folder import Pair, open_pairs
 
 from .models import N_BLOCKS, tiny

@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 from alignfreeze_cli.artifacts import Result
-from alignfreeze_cli.artifacts.digests import file_digest
+from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.blocks import FAMILIES
-from alignfreeze_cli.encoder.realignment import realign
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.realign import realign
 
 from .worlds import make_encoder, make_pairs, sentence_pairs, vocabulary
 

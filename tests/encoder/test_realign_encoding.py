@@ -11,10 +11,9 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
-from alignfreeze_cli.artifacts.cache import cache_folder
-from alignfreeze_cli.artifacts.digests import file_digest
-from alignfreeze_cli.encoder.encoded import EncodedPairs, Side, encode_pairs, join, sample_size
-from alignfreeze_cli.encoder.encoded import tokenizer_digest as key_of
+from alignfreeze_cli.artifacts.files import cache_folder, file_digest
+from alignfreeze_cli.encoder.encoding import EncodedPairs, Side, encode_pairs, join, sample_size
+from alignfreeze_cli.encoder.encoding import tokenizer_digest as key_of
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, open_pairs
 

@@ -14,12 +14,12 @@ import torch
 from transformers import AutoModel
 
 from alignfreeze_cli.artifacts import read_record, resolve_encoder, verify
-from alignfreeze_cli.artifacts.digests import file_digest, folder_files
-from alignfreeze_cli.encoder import material
-from alignfreeze_cli.encoder.realignment import realign
+from alignfreeze_cli.artifacts.files import file_digest, folder_files
+from alignfreeze_cli.encoder import dataset
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.realign import realign
 
 from .worlds import make_encoder, make_pairs
 
@@ -39,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_samples() -> Iterator[None]:
     """So that of fr a long run reads more than a short one, as is usual with corpora of millions of pairs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(material, "sample_size", lambda needed, rows: min(rows, max(40, needed)))
+        patch.setattr(dataset, "sample_size", lambda needed, rows: min(rows, max(40, needed)))
         yield
 
 

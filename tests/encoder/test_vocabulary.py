@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
+from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
-from alignfreeze_cli.encoder.packing import encode, pack
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import SettingsError
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from alignfreeze_cli.artifacts.digests import file_digest, folder_files
+from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.pairs.folder import Pair, PairsWriter, data_file, write_statistics
 

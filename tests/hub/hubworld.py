@@ -31,13 +31,13 @@ import json, sys
 from pathlib import Path
 from typing import NamedTuple
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from alignfreeze_cli.encoder.settings import RealignSettings
-from alignfreeze_cli.encoder.realignment import realign
+from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
-from alignfreeze_cli.tasks.finetuning import finetune
-from alignfreeze_cli.tasks.evaluation import evaluate
+from alignfreeze_cli.steps.finetune import finetune
+from alignfreeze_cli.steps.evaluate import evaluate
 
 root, base = Path(sys.argv[1]), sys.argv[2]
 console = Console()

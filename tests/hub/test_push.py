@@ -14,9 +14,9 @@ from hubserver.server import READER
 from hubworld import Cli, Made
 
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.hub.pushing import push
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.push import push
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.errors import AlignFreezeError, DataError, SettingsError
 from alignfreeze_cli.pairs.folder import Pair, open_pairs
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from pairs.slow import dictionary_links, filtered
 
 SHARED = Path("../shared").resolve()
@@ -134,7 +134,7 @@ class TestSame:
             assert result.record is not None
             links = hashlib.sha256(Path(f"links-{name}/en-fr.pharaoh").read_bytes()).hexdigest()
             digests.add((result.record.digest, links))
-        monkeypatch.setattr("alignfreeze_cli.pairs.corpora.CHUNK", 1_234)
+        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 1_234)
         result = run(corpus=corpus, output=Path("small"), pharaoh=Path("links-small"))
         assert result.record is not None
         digests.add((result.record.digest, hashlib.sha256(Path("links-small/en-fr.pharaoh").read_bytes()).hexdigest()))
@@ -145,7 +145,7 @@ class TestSame:
         for target in ("fr", "de"):
             Path(f"en-{target}.tsv").write_text(tsv(SENTENCES * 700), encoding="utf-8")
             Path(f"dict.en-{target}.txt").write_text(Path("en-fr.txt").read_text(encoding="utf-8"), encoding="utf-8")
-        monkeypatch.setattr("alignfreeze_cli.pairs.corpora.CHUNK", 50)
+        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 50)
         results = [
             run(target=("fr", "de"), corpus="en-{target}.tsv", dictionary="dict.en-{target}.txt", **given)
             for given in ({"output": Path("one")}, {"output": Path("two"), "workers": 2})

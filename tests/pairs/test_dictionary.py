@@ -12,12 +12,10 @@ from hubserver import HubServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignfreeze_cli.aligners.base import SentencePairs
+from alignfreeze_cli.aligners.dictionary import Dictionary, DictionaryAligner, find_dictionary, read_entries
 from alignfreeze_cli.errors import DataError, HubError
-from alignfreeze_cli.pairs.aligners.base import Batch
-from alignfreeze_cli.pairs.aligners.dictionary import Dictionary, DictionaryAligner
-from alignfreeze_cli.pairs.dictionaries import find_dictionary, read_entries
-from alignfreeze_cli.pairs.filters import filter_links
-from alignfreeze_cli.pairs.links import Links
+from alignfreeze_cli.pairs.links import Links, filter_links
 from alignfreeze_cli.pairs.words import Words
 from pairs.slow import dictionary_links, filtered
 
@@ -87,7 +85,7 @@ def test_golden_cases_of_the_published_code(tmp_path: Path) -> None:
             path = tmp_path / f"{number}.{side}"
             path.write_text("\n".join(case[f"{side}_lines"]), encoding="utf-8")
             files.append(path if usable(path) else None)
-        batch = Batch(*(Words.from_lists([case[f"{side}_tokens"]]) for side in ("source", "target")))
+        batch = SentencePairs(*(Words.from_lists([case[f"{side}_tokens"]]) for side in ("source", "target")))
         found = DictionaryAligner("en", "fr", *files).align(batch) if any(files) else Links.from_lists([[]])
         assert found.to_lists(1)[0] == [tuple(link) for link in case["links"]], case["name"]
     for case in golden["filter_cases"]:
@@ -143,7 +141,7 @@ class TestFinding:
         self.write(tmp_path, "fr-en.txt", "chat cat\n")
         found = find_dictionary(str(tmp_path / "{source}-{target}.txt"), "en", "fr")
         assert found.note == "no dictionary en-fr; fr-en.txt is used for both directions"
-        batch = Batch(Words.from_lists([["cat"]]), Words.from_lists([["chat"]]))
+        batch = SentencePairs(Words.from_lists([["cat"]]), Words.from_lists([["chat"]]))
         assert DictionaryAligner("en", "fr", found.forward, found.reverse).align(batch).to_lists(1) == [[(0, 0)]]
 
     def test_a_copy_under_the_reverse_name_is_accepted_and_named(self, tmp_path: Path) -> None:
@@ -159,7 +157,7 @@ class TestFinding:
         hub.plain["en-fr.txt"] = b"cat chat\n"
         code = f"""
 import json
-from alignfreeze_cli.pairs.dictionaries import find_dictionary
+from alignfreeze_cli.aligners.dictionary import find_dictionary
 found = find_dictionary("{hub.url}/files/{{source}}-{{target}}.txt", "en", "fr")
 print(json.dumps([str(found.forward), str(found.reverse), found.note]))
 """

@@ -16,8 +16,8 @@ CODE = """
 import json, sys
 from pathlib import Path
 from alignfreeze_cli.errors import AlignFreezeError
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.steps.align_pairs import align_pairs
 from alignfreeze_cli.progress import Console
 outcomes = []
 for corpus, target in json.loads(sys.argv[1]):

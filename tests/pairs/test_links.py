@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.pairs.filters import filter_links
-from alignfreeze_cli.pairs.links import Links, parse_pharaoh, write_pharaoh
+from alignfreeze_cli.pairs.links import Links, filter_links, parse_pharaoh, write_pharaoh
 from alignfreeze_cli.pairs.words import Words
 from pairs.slow import filtered
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from alignfreeze_cli.published import distances, rows
 from alignfreeze_cli.report.facts import Comparison, Correlation, Gain, Report, Section
-from alignfreeze_cli.runs.table import Score, Table, tables
+from alignfreeze_cli.report.table import Score, Table, tables
 
 HEADLINE = (
     "front has the largest mean gain over baseline: +0.79 ± 0.25 points (p = 0.002 over seeds); "

@@ -11,7 +11,7 @@ from alignfreeze_cli.report.collecting import report_of_published
 from alignfreeze_cli.report.facts import Report, Section
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.runs.table import MEAN
+from alignfreeze_cli.report.table import MEAN
 
 XLMR, MBERT, DISTIL = "xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased"
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")

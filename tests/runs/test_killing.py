@@ -13,10 +13,10 @@ import pytest
 from alignfreeze_cli.artifacts.record import RECORD_NAME
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.report.step import report
 from alignfreeze_cli.runs.graph import expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import run
+from alignfreeze_cli.steps.report import report
 
 from . import world
 

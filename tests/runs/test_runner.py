@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import Interrupted, SettingsError
-from alignfreeze_cli.progress import Console, Task
+from alignfreeze_cli.progress import Console, ProgressBar
+from alignfreeze_cli.report.table import read_scores, tables
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import Outcome, plan, run
-from alignfreeze_cli.runs.table import read_scores, tables
 
 from . import world
 
@@ -38,11 +38,11 @@ class Heard(Console):
         self.warned.append(text)
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[Task]:
+    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
         yield _HeardTask(self, title, total)
 
 
-class _HeardTask(Task):
+class _HeardTask(ProgressBar):
     def __init__(self, console: Heard, title: str, total: int | None) -> None:
         super().__init__(total)
         self.console, self.title = console, title

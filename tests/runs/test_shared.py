@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from alignfreeze_cli.artifacts.run_folder import read_run
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import RecipeError, load
 from alignfreeze_cli.runs.showing import resolved
-from alignfreeze_cli.runs.table import read_run
 
 BASE = """
 model: org/enc

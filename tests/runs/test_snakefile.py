@@ -16,18 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alignfreeze_cli.artifacts.produce import Result
+from alignfreeze_cli.artifacts.output import Result
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.report.step import report
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import load, shipped
 from alignfreeze_cli.runs.runner import run
-from alignfreeze_cli.runs.snakefile import command_line, options, snakefile
+from alignfreeze_cli.runs.snakefile import command_line, snakefile
 from alignfreeze_cli.runs.steps import STEPS
-from alignfreeze_cli.settings import StepSettings
+from alignfreeze_cli.settings import StepSettings, to_options
+from alignfreeze_cli.steps.report import report
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 
 from . import world
@@ -68,7 +68,7 @@ def test_any_value_survives_the_shell(text: str) -> None:
     wanted = FinetuneSettings(
         model="--" + value, task="ner", train=value, output=Path("out"), entity_types=(value[:1],)
     )
-    arguments = options(wanted)
+    arguments = to_options(wanted)
     assert understood("finetune", shlex.split(shlex.join(arguments))) == wanted
 
 
@@ -82,9 +82,9 @@ def test_what_a_command_line_cannot_say_is_refused() -> None:
         names: tuple[str, ...] = setting(("a",), help="names")
 
     with pytest.raises(SettingsError, match="--names can't be taken back on a command line"):
-        options(Listed(names=()))
+        to_options(Listed(names=()))
     with pytest.raises(SettingsError, match="--names: a command line takes the comma"):
-        options(Listed(names=("a,b",)))
+        to_options(Listed(names=("a,b",)))
 
 
 def test_a_folder_that_snakemake_takes_for_a_pattern_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError
-from alignfreeze_cli.runs.table import Score, markdown, read_scores, tables
+from alignfreeze_cli.report.table import Score, markdown, read_scores, tables
 
 
 def score(strategy: str, seed: int, control: bool = False, **values: float) -> Score:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.tasks.finetuning import finetune
+from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 
 RESULT = "model.safetensors"

@@ -14,10 +14,10 @@ from transformers import AutoModelForTokenClassification
 
 from alignfreeze_cli.artifacts import resolve_encoder
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.finetune import batches, finetune, objective
 from alignfreeze_cli.tasks.base import Windows
-from alignfreeze_cli.tasks.finetuning import batches, finetune, objective
 from alignfreeze_cli.tasks.joint import Joint, find_joint
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings

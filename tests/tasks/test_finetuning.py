@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
-from alignfreeze_cli.tasks.finetuning import batches, objective
+from alignfreeze_cli.steps.finetune import batches, objective
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.tagging import Tagged

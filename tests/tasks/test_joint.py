@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 from typer.testing import CliRunner
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import read_record, resolve_encoder
 from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.encoder.batches import make_batch
@@ -25,10 +26,9 @@ from alignfreeze_cli.encoder.freezing import FreezePlan
 from alignfreeze_cli.encoder.loss import contrastive_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import ArtifactError, SettingsError
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
-from alignfreeze_cli.pairs.step import align_pairs
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.tasks.finetuning import batches, finetune, objective
+from alignfreeze_cli.steps.align_pairs import align_pairs
+from alignfreeze_cli.steps.finetune import batches, finetune, objective
 from alignfreeze_cli.tasks.joint import Joint
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.loop import LoopSettings, open_accelerator

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from alignfreeze_cli.encoder.loading import load_tokenizer, special_tokens
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer, special_tokens
 from alignfreeze_cli.errors import ArtifactError
 
 from .test_tagging import sentencepiece, wordpiece

@@ -205,7 +205,7 @@ def test_metrics_of_many_samples_at_once() -> None:
 @pytest.mark.skipif(not (SHARED / "tokenizers/mbert").is_dir(), reason="the shared tokenizer is not here")
 def test_counts_of_scored_words_are_the_published_ones_for_tamil() -> None:
     """Published numbers: 2,185 with mBERT's vocabulary, 1,989 words, 194 multi-word tokens and two words cut."""
-    from alignfreeze_cli.encoder.loading import load_tokenizer
+    from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(SHARED / "tokenizers/mbert")
     path = SHARED / "data/ud/ta_ttb-ud-test.conllu"

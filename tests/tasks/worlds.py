@@ -11,8 +11,8 @@ from transformers import BertConfig, BertModel, BertTokenizer, set_seed
 
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.tasks.evaluation import evaluate
-from alignfreeze_cli.tasks.finetuning import finetune
+from alignfreeze_cli.steps.evaluate import evaluate
+from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
 LEXICON = {

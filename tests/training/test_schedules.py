@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.training.schedules import SCHEDULES, factor
+from alignfreeze_cli.training.loop import SCHEDULES, rate_factor
 
 
 def test_linear_rises_over_the_warm_up_and_falls_to_zero_after_the_last_step() -> None:
-    rates = [factor("linear", step, 10, 0.2) for step in range(11)]
+    rates = [rate_factor("linear", step, 10, 0.2) for step in range(11)]
     assert rates == pytest.approx([0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0])
 
 
 def test_constant_without_warm_up_never_changes() -> None:
-    assert {factor("constant", step, 7, 0.0) for step in range(7)} == {1.0}
+    assert {rate_factor("constant", step, 7, 0.0) for step in range(7)} == {1.0}
 
 
 def test_linear_is_what_transformers_computes() -> None:
@@ -25,7 +25,7 @@ def test_linear_is_what_transformers_computes() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     theirs = get_linear_schedule_with_warmup(optimizer, 3, 30)
     for step in range(30):
-        assert factor("linear", step, 30, 0.1) == pytest.approx(theirs.get_last_lr()[0])
+        assert rate_factor("linear", step, 30, 0.1) == pytest.approx(theirs.get_last_lr()[0])
         optimizer.step()
         theirs.step()
 
@@ -33,4 +33,4 @@ def test_linear_is_what_transformers_computes() -> None:
 @given(st.sampled_from(SCHEDULES), st.integers(1, 500), st.floats(0, 1), st.data())
 def test_never_outside_0_and_1(schedule: str, steps: int, warmup: float, data: st.DataObject) -> None:
     step = data.draw(st.integers(0, steps - 1))
-    assert 0 <= factor(schedule, step, steps, warmup) <= 1
+    assert 0 <= rate_factor(schedule, step, steps, warmup) <= 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, read_record, verify
-from alignfreeze_cli.artifacts.digests import content_digest, file_digest, folder_files
+from alignfreeze_cli.artifacts.files import content_digest, file_digest, folder_files
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.report import distances, latex, tidy
@@ -23,7 +23,7 @@ from alignfreeze_cli.report.markdown import Pictures, markdown, overview
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.plots import Plot, draw
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.runs.table import MEAN, Score
+from alignfreeze_cli.report.table import MEAN, Score
 
 
 def report(settings: ReportSettings, console: Console) -> Result:

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alignfreeze_cli.pairs.aligners.base import Aligner
+    from alignfreeze_cli.aligners.base import Aligner
 
 ALIGNERS = {
-    "dictionary": "alignfreeze_cli.pairs.aligners.dictionary:DictionaryAligner",
-    "pharaoh": "alignfreeze_cli.pairs.aligners.pharaoh:PharaohAligner",
+    "dictionary": "alignfreeze_cli.aligners.dictionary:DictionaryAligner",
+    "pharaoh": "alignfreeze_cli.aligners.pharaoh:PharaohAligner",
 }
 """Name on the command line → module and class, imported when it is used."""
 

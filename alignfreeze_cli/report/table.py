@@ -6,15 +6,15 @@ within each seed first, so its deviation is that of whole runs.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.files import read_json
+from alignfreeze_cli.artifacts.run_folder import read_run
 from alignfreeze_cli.errors import ArtifactError
-from alignfreeze_cli.runs.graph import RUN_NAME
 
 MEAN = "mean of targets"
 
@@ -134,17 +134,8 @@ def read_scores(folders: Iterable[Path]) -> list[Score]:
     return found
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What a run folder's `run.json` says; raises ArtifactError if it can't be read or lacks something."""
-    run = _json(folder / RUN_NAME)
-    lacking = [key for key in ("model", "strategy", "seed", "control", "tasks") if key not in run]
-    if lacking or not isinstance(run["tasks"], dict):
-        raise ArtifactError(f"lacks {lacking[0] if lacking else 'its tasks'}; run the recipe again", folder / RUN_NAME)
-    return run
-
-
 def _score(run: Mapping[str, Any], task: str, path: Path) -> Score:
-    scores = _json(path)
+    scores = read_json(path, "evaluate again")
     try:
         return Score(
             model=run["model"],
@@ -236,13 +227,3 @@ def _cell(values: Sequence[float]) -> Cell | None:
         return None
     percent = [100 * value for value in values]
     return Cell(statistics.fmean(percent), statistics.stdev(percent) if len(percent) > 1 else None, len(percent))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"can't be read ({error}); run the recipe again", path) from error
-    if not isinstance(values, dict):
-        raise ArtifactError("must hold one JSON object; run the recipe again", path)
-    return values

@@ -13,17 +13,16 @@ from typing import Any
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_encoder
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.folders import skeleton
-from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
+from alignfreeze_cli.encoder.dataset import LanguageSource, gather, languages, pairs_folders, report
+from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, read_block
 from alignfreeze_cli.encoder.lora import with_lora
-from alignfreeze_cli.encoder.material import Source, gather, languages, pairs_folders, report
-from alignfreeze_cli.encoder.realigner import Realigner
+from alignfreeze_cli.encoder.models import skeleton
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.errors import AlignFreezeError, SettingsError
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.training.loop import LoopSettings, Training, open_accelerator
+from alignfreeze_cli.steps.realigner import Realigner
+from alignfreeze_cli.training.loop import LoopSettings, Training, default_rate, open_accelerator
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-from alignfreeze_cli.training.schedules import default_rate
 
 
 def realign(settings: RealignSettings, console: Console) -> Result:
@@ -75,7 +74,7 @@ def _build(
     settings: RealignSettings,
     console: Console,
     model: Input,
-    sources: dict[str, list[Source]],
+    sources: dict[str, list[LanguageSource]],
     plan: ResolvedPlan,
     work: Workspace,
 ) -> dict[str, Any]:
@@ -128,10 +127,3 @@ def _build(
 
 def _nested_name(steps: int) -> str:
     return f"steps-{steps}"
-
-
-def read_block(text: str, n_blocks: int) -> int:
-    """The number of the block that the loss reads, from the setting `block`."""
-    if text.isdecimal():
-        return int(text)
-    return n_blocks - 1 if text == "last" else default_read_block(n_blocks)

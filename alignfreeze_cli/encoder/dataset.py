@@ -11,30 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignfreeze_cli.artifacts import Input, resolve_artifact
-from alignfreeze_cli.artifacts.digests import file_digest
+from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.batches import Drawn
-from alignfreeze_cli.encoder.encoded import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
-from alignfreeze_cli.encoder.loading import load_tokenizer
+from alignfreeze_cli.encoder.encoding import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
 from alignfreeze_cli.encoder.sampling import Schedule, Usage, draws_of, random, schedule, steps_for
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.pairs.folder import Language, PairsFolder, open_pairs
+from alignfreeze_cli.pairs.folder import PairsFile, PairsFolder, open_pairs
 from alignfreeze_cli.progress import Console
 
 MANY_PASSES = 3.0  # over one language; from here on the user is told
 
 
 @dataclass(frozen=True)
-class Source:
+class LanguageSource:
     """One language pair's file in one of the pairs folders."""
 
     folder: PairsFolder
-    language: Language
+    language: PairsFile
     digest: str
 
 
 @dataclass(frozen=True)
-class Material:
+class RealignDataset:
     """The encoded pairs of all languages and what becomes of them; the lists go by language."""
 
     pairs: list[EncodedPairs]
@@ -51,7 +51,7 @@ class Material:
             for language, number in self.draws.batch(step)
         ]
 
-    def first(self, steps: int) -> Material:
+    def first(self, steps: int) -> RealignDataset:
         """What a run of so many steps would draw."""
         return replace(self, draws=self.draws.first(steps))
 
@@ -87,18 +87,20 @@ def pairs_folders(references: Sequence[str]) -> list[Input]:
     return [resolve_artifact(reference, "pairs", name) for reference, name in zip(references, names, strict=False)]
 
 
-def languages(folders: Sequence[Input], targets: Sequence[str], option: str = "--targets") -> dict[str, list[Source]]:
+def languages(
+    folders: Sequence[Input], targets: Sequence[str], option: str = "--targets"
+) -> dict[str, list[LanguageSource]]:
     """The files of every language in the order of its turn; a language may come from several folders.
 
     SettingsError, naming the `option`, if one of the wanted `targets` is in no folder.
     """
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[LanguageSource]] = {}
     for folder in folders:
         opened = open_pairs(folder.path)
         for language in opened.languages:
             name = str(language.path.relative_to(folder.path).as_posix())
             recorded = folder.record.files.get(name) if folder.record else None
-            source = Source(opened, language, recorded or file_digest(language.path))
+            source = LanguageSource(opened, language, recorded or file_digest(language.path))
             found.setdefault(language.target, []).append(source)
     missing = [target for target in targets if target not in found]
     if missing:
@@ -107,8 +109,8 @@ def languages(folders: Sequence[Input], targets: Sequence[str], option: str = "-
 
 
 def gather(
-    settings: RealignSettings, console: Console, model: Path, sources: dict[str, list[Source]], processes: int
-) -> Material:
+    settings: RealignSettings, console: Console, model: Path, sources: dict[str, list[LanguageSource]], processes: int
+) -> RealignDataset:
     """Encode the pairs, hold some out for the probe, and plan every draw of the run.
 
     A language's pairs are drawn, and before that held out, in a random order of all its pairs, of which as much is
@@ -135,7 +137,9 @@ def gather(
     if smallest < processes:
         raise SettingsError(f"a batch of {smallest} pairs leaves some of the {processes} processes none; use fewer.")
     pad_id = tokenizer.pad_token_id
-    return Material([pairs for pairs, _ in stock], training, partners, held_out, draws, 0 if pad_id is None else pad_id)
+    return RealignDataset(
+        [pairs for pairs, _ in stock], training, partners, held_out, draws, 0 if pad_id is None else pad_id
+    )
 
 
 def report(console: Console, settings: RealignSettings, usage: Sequence[Usage]) -> None:
@@ -160,7 +164,7 @@ def _stock(
     settings: RealignSettings,
     console: Console,
     tokenizer: Any,
-    sources: dict[str, list[Source]],
+    sources: dict[str, list[LanguageSource]],
     steps: int | None,
 ) -> list[tuple[EncodedPairs, NDArray[np.int64]]]:
     """Per language the encoded pairs, and the order in which to use them: enough for so many steps (None: all pairs).
@@ -169,7 +173,7 @@ def _stock(
     """
     key = tokenizer_digest(tokenizer)
 
-    def encode(source: Source, rows: NDArray[np.int64]) -> EncodedPairs:
+    def encode(source: LanguageSource, rows: NDArray[np.int64]) -> EncodedPairs:
         return encode_pairs(
             source.folder,
             source.language,
@@ -203,10 +207,10 @@ def _stock(
 
 
 def _front(
-    sources: Sequence[Source],
+    sources: Sequence[LanguageSource],
     needed: int | None,
     seed: int,
-    encode: Callable[[Source, NDArray[np.int64]], EncodedPairs],
+    encode: Callable[[LanguageSource, NDArray[np.int64]], EncodedPairs],
 ) -> tuple[EncodedPairs, NDArray[np.int64]]:
     """The first pairs of one language in a random order of all of its rows, at least `needed` usable ones (None: all).
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from alignfreeze_cli.artifacts import Result, Workspace, produce, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.folders import skeleton
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan
-from alignfreeze_cli.encoder.loading import load_tokenizer
 from alignfreeze_cli.encoder.lora import Adapters, heads_of, with_lora
+from alignfreeze_cli.encoder.models import skeleton
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
@@ -26,9 +26,8 @@ from alignfreeze_cli.tasks.models import build_model, save_model, window_length
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.sources import find_sources, tell
-from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, open_accelerator, train
+from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, default_rate, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-from alignfreeze_cli.training.schedules import default_rate
 
 CPU_MICRO_BATCH = 4
 
@@ -64,7 +63,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
 
     def read() -> tuple[Windows, np.ndarray, int, int]:
         tokenizer = load_tokenizer(encoder.path, words=task.reads_words)
-        with console.task(f"reading {task.title} in {settings.language}", unit="examples") as progress:
+        with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()
             progress.advance(len(examples))

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignfreeze_cli.artifacts.cache import cache_folder
+from alignfreeze_cli.artifacts.files import cache_folder
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.pairs.folder import Language, Pair, PairsFolder
+from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
 from alignfreeze_cli.progress import Console
 
 LONE_PIECE = "▁"  # the mark of a word's beginning in SentencePiece vocabularies, where it became a subword of its own
@@ -81,7 +81,7 @@ def tokenizer_digest(tokenizer: Any) -> str:
 
 def encode_pairs(
     folder: PairsFolder,
-    language: Language,
+    language: PairsFile,
     digest: str,
     tokenizer: Any,
     tokenizer_key: str,
@@ -114,7 +114,7 @@ def encode_pairs(
     if not path.is_dir():
         pairs = folder.read(language.target, None if rows is None else rows.tolist())
         numbers = np.arange(count) if rows is None else rows
-        with (console or Console()).task(f"encoding {language.target}", count, "pairs") as task:
+        with (console or Console()).progress(f"encoding {language.target}", count, "pairs") as task:
             parts: list[dict[str, NDArray[Any]]] = []
             done = 0
             while chunk := list(islice(pairs, _CHUNK)):

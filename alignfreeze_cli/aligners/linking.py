@@ -15,13 +15,12 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
+from alignfreeze_cli.aligners.base import Aligner, SentencePairs
 from alignfreeze_cli.errors import AlignFreezeError
-from alignfreeze_cli.pairs.aligners.base import Aligner, Batch
 from alignfreeze_cli.pairs.arrays import int32_array
-from alignfreeze_cli.pairs.filters import filter_links
 from alignfreeze_cli.pairs.folder import SCHEMA
 from alignfreeze_cli.pairs.lines import Chunk, Lines, Problem, companion_lines, parse
-from alignfreeze_cli.pairs.links import write_pharaoh
+from alignfreeze_cli.pairs.links import filter_links, write_pharaoh
 from alignfreeze_cli.pairs.statistics import Counts
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
 
@@ -59,11 +58,11 @@ def _splitter(rule: str, language: str) -> Callable[[Texts], Words]:
     return splitter(rule, language)
 
 
-def split_chunk(job: Job, lines: Lines, companions: Sequence[str] | None = None) -> Batch:
+def split_chunk(job: Job, lines: Lines, companions: Sequence[str] | None = None) -> SentencePairs:
     """The words of a chunk's sentence pairs."""
     source = _splitter(job.words, job.source)(lines.source)
     target = _splitter(job.words, job.target)(lines.target)
-    return Batch(source, target, companions)
+    return SentencePairs(source, target, companions)
 
 
 def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: bytes | None = None) -> Aligned:
@@ -134,7 +133,7 @@ def unpacked(aligned: Aligned) -> pa.Table:
     return pa.ipc.open_stream(aligned.table).read_all()
 
 
-Task = tuple[Job, Chunk, int, bytes | None]
+ChunkTask = tuple[Job, Chunk, int, bytes | None]
 """The arguments of `align_chunk`."""
 
 
@@ -158,7 +157,7 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def align(self, tasks: Iterable[Task]) -> Iterator[Aligned]:
+    def align(self, tasks: Iterable[ChunkTask]) -> Iterator[Aligned]:
         """The outcomes in the order of the tasks; only a few chunks per worker are in memory at a time.
 
         Every other process has a chunk in hand and one to come; what is beyond that is aligned right here.

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from alignfreeze_cli.artifacts.digests import file_digest, folder_files, sync
+from alignfreeze_cli.artifacts.files import file_digest, folder_files, sync
 from alignfreeze_cli.artifacts.inputs import Input
 from alignfreeze_cli.artifacts.record import Record, current_hardware, current_versions, portable, read_record
 from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, SettingsError

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from alignfreeze_cli.aligners.base import SentencePairs
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.pairs.aligners.base import Batch
 from alignfreeze_cli.pairs.links import Links, parse_pharaoh
-from alignfreeze_cli.pairs.settings import AlignPairsSettings, fill
+from alignfreeze_cli.pairs.settings import fill
 from alignfreeze_cli.progress import Console
 
 
@@ -26,13 +27,13 @@ class PharaohAligner:
         path = Path(fill(template, settings.source, target)).expanduser()
         return cls(path), [resolve_files(f"links {target}", template, [path])]
 
-    def check(self, batch: Batch) -> None:
+    def check(self, batch: SentencePairs) -> None:
         """Nothing can be told from the first lines: each line is checked when it is used."""
 
     def described(self) -> dict[str, Any]:
         return {}
 
-    def align(self, batch: Batch) -> Links:
+    def align(self, batch: SentencePairs) -> Links:
         """Parse the lines; one that is malformed or names a word that is not there is reported and gives no link."""
         assert batch.companions is not None
         source, target = batch.source.lengths.tolist(), batch.target.lengths.tolist()

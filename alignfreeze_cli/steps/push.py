@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.hubcalls import limit_waiting
+from alignfreeze_cli.artifacts.hub_client import limit_waiting
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.hub import wording

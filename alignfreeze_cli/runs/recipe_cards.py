@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.encoder.freezing import FreezePlan
 from alignfreeze_cli.hub.cards import ARXIV, save_card, template_folder
 from alignfreeze_cli.hub.citations import ALIGNFREEZE, DATA
@@ -20,7 +21,7 @@ from alignfreeze_cli.hub.iso639 import metadata_codes
 from alignfreeze_cli.hub.phrases import count, language, percent, points, some, table
 from alignfreeze_cli.hub.picture import Row, State, draw, to_svg
 from alignfreeze_cli.hub.wording import PAPER
-from alignfreeze_cli.pairs.settings import MUSE, OPUS_100
+from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import Published, published
 from alignfreeze_cli.runs.recipes import Recipe, load, shipped
 from alignfreeze_cli.runs.steps import STEPS

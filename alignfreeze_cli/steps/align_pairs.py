@@ -10,18 +10,18 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
+from alignfreeze_cli.aligners import aligner_class
+from alignfreeze_cli.aligners.base import Aligner
+from alignfreeze_cli.aligners.linking import Aligned, ChunkTask, Job, Workers, split_chunk, unpacked
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.pairs.aligners import aligner_class
-from alignfreeze_cli.pairs.aligners.base import Aligner
-from alignfreeze_cli.pairs.corpora import Corpus, find_corpora
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
 from alignfreeze_cli.pairs.lines import Chunk, Lines, parse
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
+from alignfreeze_cli.pairs.readers import Corpus, find_corpora
 from alignfreeze_cli.pairs.statistics import Counts, FileCounts, starving, summary
 from alignfreeze_cli.pairs.words import segmenter_for
-from alignfreeze_cli.pairs.work import Aligned, Job, Task, Workers, split_chunk, unpacked
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
@@ -157,7 +157,7 @@ def _align_language(
             writer = stack.enter_context(PairsWriter(path))
         if settings.pharaoh is not None:
             pharaoh = stack.enter_context(_whole_file(_pharaoh_file(settings.pharaoh, language)))
-        progress = stack.enter_context(console.task(f"aligning {language.name}", unit="lines"))
+        progress = stack.enter_context(console.progress(f"aligning {language.name}", unit="lines"))
         place = None
         for aligned in outcomes:
             if place not in (None, aligned.place):
@@ -191,7 +191,7 @@ def _demand_well_formed(place: str, counts: FileCounts) -> None:
         )
 
 
-def _tasks(language: LanguagePair, limit: int | None) -> Iterator[Task]:
+def _tasks(language: LanguagePair, limit: int | None) -> Iterator[ChunkTask]:
     """The chunks of all corpora of a language pair, each with its lines of the aligner's companion file."""
     companion = language.aligner.companion
     if companion is not None and limit is not None and len(language.corpora) > 1:

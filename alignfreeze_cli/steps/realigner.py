@@ -12,48 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.artifacts.record import ADAPTER
-from alignfreeze_cli.encoder import packing
-from alignfreeze_cli.encoder.batches import WordBatch, make_batch
+from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.folders import load_encoder, save_encoder
+from alignfreeze_cli.encoder.dataset import RealignDataset
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan
 from alignfreeze_cli.encoder.lora import Adapters
-from alignfreeze_cli.encoder.loss import contrastive_loss, gather_words, new_projection
-from alignfreeze_cli.encoder.material import Material
-from alignfreeze_cli.encoder.pooling import pool_words
+from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
+from alignfreeze_cli.encoder.models import load_encoder, save_encoder
 from alignfreeze_cli.encoder.probe import retrieval
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
-
-
-def objective(
-    model: nn.ModuleDict,
-    batch: WordBatch,
-    *,
-    block: int,
-    pooling: str = "first",
-    temperature: float = 0.1,
-    negatives: str = "all",
-    processes: int = 1,
-) -> Tensor:
-    """This process's share of the realignment loss of the whole batch, a scalar; the shares add up to the loss.
-
-    `model` holds `encoder` and `projection`. One forward pass for both sides, up to the block that is read.
-    """
-    hidden = packing.encode(model["encoder"], batch.layout, block)  # (positions, hidden)
-    words = model["projection"](pool_words(hidden, batch.starts, batch.ends, pooling))  # (words, size)
-    source, target, links = gather_words(words[: batch.n_source], words[batch.n_source :], batch.links)
-    loss = contrastive_loss(source, target, links, temperature, negatives)
-    # Every process computes the loss of the whole batch, but the gradient through its own words only: the gradients
-    # are to be added up over the processes, so of the value each gives a share.
-    return loss - loss.detach() * (1 - 1 / processes)
 
 
 @dataclass
@@ -66,7 +41,7 @@ class Realigner:
     model: Any
     missing: list[str]  # names of parameters that the folder lacks; they are not written either
     plan: ResolvedPlan
-    material: Material
+    material: RealignDataset
     accelerator: Accelerator
     active: ActiveVocabulary | None = None
     adapters: Adapters | None = None
@@ -78,7 +53,7 @@ class Realigner:
         console: Console,
         source: Input,
         plan: ResolvedPlan,
-        material: Material,
+        material: RealignDataset,
         accelerator: Accelerator,
     ) -> Realigner:
         """Load the encoder of a folder and freeze what the plan freezes. Raises ArtifactError."""
@@ -117,7 +92,7 @@ class Realigner:
             return [MicroBatch(batch, 1 / accelerator.num_processes, batch.layout.tokens, batch.layout.positions)]
 
         compute = partial(
-            objective,
+            realignment_loss,
             block=self.plan.read_block,
             pooling=settings.pooling,
             temperature=settings.temperature,
@@ -155,7 +130,7 @@ class Realigner:
         total = sum(len(held) for held in held_out)
         if not total:
             return
-        with self.console.task(f"probing {when}", total, "pairs") as bar:
+        with self.console.progress(f"probing {when}", total, "pairs") as bar:
             for pairs, held in zip(self.material.pairs, held_out, strict=True):
                 if len(held) and pairs.language not in done:
                     found = retrieval(self.model, pairs, held.tolist(), pad_id, self.settings.pooling)

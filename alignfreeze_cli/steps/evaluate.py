@@ -14,17 +14,16 @@ import numpy as np
 import torch
 
 from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_artifact
-from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.folders import skeleton
-from alignfreeze_cli.encoder.loading import load_tokenizer
-from alignfreeze_cli.encoder.places import few_places
+from alignfreeze_cli.encoder.blocks import architecture, few_places
+from alignfreeze_cli.encoder.models import skeleton
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Scored, Task, Windows
 from alignfreeze_cli.tasks.models import load_model, window_length
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-from alignfreeze_cli.tasks.sources import Source, find_sources, tell
+from alignfreeze_cli.tasks.sources import LanguageData, find_sources, tell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,7 +63,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
         (work.path / "predictions").mkdir(exist_ok=True)
         scores: dict[str, dict[str, Any]] = {}
 
-        def prepared() -> Iterator[tuple[tuple[Source, list[Any]], Windows]]:
+        def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:
             for source in sources:
                 examples = task.read(source.paths, source.language, options)
                 windows = task.encode(examples, tokenizer, labels, max_length, options)
@@ -72,7 +71,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
                 yield (source, examples), windows
 
         with (
-            console.task(f"scoring {task.title}", len(sources), "languages") as progress,
+            console.progress(f"scoring {task.title}", len(sources), "languages") as progress,
             closing(run(model, task, prepared(), budget, device)) as answered,  # ends the threads if scoring fails
         ):
             for (source, examples), windows, answers in answered:
@@ -180,7 +179,7 @@ def write_predictions(scored: Scored, path: Path) -> None:
     pq.write_table(pa.table(scored.table), path)
 
 
-def _entry(task: Task, scored: Scored, examples: int, notes: Mapping[str, int], source: Source) -> dict[str, Any]:
+def _entry(task: Task, scored: Scored, examples: int, notes: Mapping[str, int], source: LanguageData) -> dict[str, Any]:
     """What `scores.json` says of one language."""
     return {
         "metric": task.metric,

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.pairs.links import Links
-from alignfreeze_cli.pairs.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.words import Words
 from alignfreeze_cli.progress import Console
 
 
 @dataclass(frozen=True)
-class Batch:
+class SentencePairs:
     """Consecutive sentence pairs of a corpus.
 
     `companions` are the lines of the aligner's companion file that belong to them, if it has one. `problems` takes
@@ -46,11 +46,11 @@ class Aligner(Protocol):
         """Find what is needed for a language pair; gives the aligner and its resolved inputs."""
         ...
 
-    def check(self, batch: Batch) -> None:
+    def check(self, batch: SentencePairs) -> None:
         """Look at the first sentence pairs of a corpus; raises DataError if the aligner cannot be meant for it."""
         ...
 
-    def align(self, batch: Batch) -> Links:
+    def align(self, batch: SentencePairs) -> Links:
         """The links of a batch, unfiltered."""
         ...
 

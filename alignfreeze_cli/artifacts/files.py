@@ -1,0 +1,103 @@
+"""Files for certain: their SHA-256 digests, on the disk when they say so, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from alignfreeze_cli.errors import ArtifactError
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """Every file below a folder, as paths relative to it, sorted."""
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def content_digest(files: Mapping[str, str]) -> str:
+    """One digest for a set of files: SHA-256 of the JSON object that maps name to file digest, keys sorted.
+
+    It does not depend on when or where the files were made, so two runs with the same result agree.
+    """
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file, open for writing, that appears under its name when the block ends, and not at all if the block fails.
+
+    It is written beside its place under a name of its own, so several processes may write the same file: the last one
+    wins, and nobody ever reads a half. Missing folders are made. It is readable as any new file of the user is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a whole file at once, text in UTF-8 (see `atomic_file`)."""
+    with atomic_file(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object in a file; raises ArtifactError that ends with the `advice` if there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"can't be read ({error}); {advice}", path) from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"must hold one JSON object; {advice}", path)
+    return value
+
+
+def cache_folder() -> Path:
+    """Where this package keeps what it can make or fetch again, such as dictionaries and encoded pairs.
+
+    `$ALIGNFREEZE_CACHE`, else `alignfreeze` in the user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`).
+    """
+    own = os.environ.get("ALIGNFREEZE_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(own).expanduser() if own else Path(base).expanduser() / "alignfreeze"
+
+
+def _umask() -> int:
+    """The process's mask for new files; it can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
