@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
+from alignfreeze_cli.encoder.models import load_task_model, new_task_model
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-from alignfreeze_cli.steps.evaluate import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
-from alignfreeze_cli.steps.evaluate import run as answer
-from alignfreeze_cli.tasks.models import build_model, load_model
+from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, predict
 from alignfreeze_cli.tasks.registry import TASKS
 from benchmarks.clock import Laps, comparison
 from benchmarks.inputs import Inputs, describe
@@ -27,11 +26,11 @@ def run(inputs: Inputs) -> str:
     folder = options.task_model or inputs.encoder
     labels: tuple[str, ...]
     if options.task_model is not None:
-        model, labels = load_model(folder, task)
+        model, labels = load_task_model(folder, task.auto_class)
     else:  # a random head: it tags badly, but as fast
         torch.manual_seed(options.seed)
         labels = task.labels(task.defaults)
-        model = build_model(folder, task, labels)
+        model = new_task_model(folder, task.auto_class, labels)
     device = torch.device(options.device)
     model.to(device).eval()
     tokenizer = load_tokenizer(folder)
@@ -68,7 +67,7 @@ def _score(
             yield examples, task.encode(examples, tokenizer, labels, MAX_LENGTH, task.defaults)
 
     found = []
-    for examples, windows, answers in answer(model, task, prepared(), budget, device):
+    for examples, windows, answers in predict(model, task, prepared(), budget, device):
         scored = task.score(examples, windows, answers, labels, task.defaults)
         computed = sum(len(some) * int(windows.lengths[some].max()) for some, _ in answers)
         found.append((scored.metrics[task.metric], scored.count, int(windows.lengths.sum()), computed))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
-from alignfreeze_cli.encoder.dataset import RealignDataset, gather, languages
+from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, resolve_pairs
 from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.settings import fill
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
@@ -114,12 +115,10 @@ class Inputs:
         }
         return RealignSettings(**{**settings, **more})
 
-    def material(self, settings: RealignSettings) -> RealignDataset:
+    def dataset(self, settings: RealignSettings) -> RealignDataset:
         """The pairs that a realignment with these settings draws, step by step."""
-        from alignfreeze_cli.artifacts import resolve_artifact
-
-        folders = [resolve_artifact(pairs, "pairs") for pairs in settings.pairs]
-        return gather(settings, Console(), self.encoder, languages(folders, settings.targets), processes=1)
+        sources = language_sources(resolve_pairs(settings.pairs), settings.targets)
+        return build_dataset(settings, sources, load_tokenizer(self.encoder), processes=1, console=Console())
 
     def corpus_files(self, target: str) -> list[Path]:
         """The files of one language."""

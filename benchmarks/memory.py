@@ -56,19 +56,19 @@ def _measure(message: dict[str, Any]) -> dict[str, Any]:
         inputs = Inputs(replace(options, model=Path(message["encoder"])), Path(folder))
         inputs.__dict__["pairs"] = Path(message["pairs"])  # made already, by the parent process
         if message["variant"] == "straightforward":
-            material = inputs.material(inputs.realign_settings(STEPS))
-            plain, _ = plain_realigner(inputs, material)
+            dataset = inputs.dataset(inputs.realign_settings(STEPS))
+            plain, _ = plain_realigner(inputs, dataset)
             plain.encoder.train()
             reset_peak(options.device)
             for step in range(STEPS):
-                plain.step([read_pair(drawn) for drawn in material.drawn(step)])
+                plain.step([read_pair(drawn) for drawn in dataset.drawn(step)])
             return {"steps": peak(options.device), "note": ""}
         settings = inputs.realign_settings(STEPS, vocabulary=vocabulary)
         peaks: list[int] = []
         watch(settings, lambda: reset_peak(options.device), lambda _done: peaks.append(peak(options.device)))
         note = ""
         if vocabulary == "active":
-            note = f"{len(inputs.material(settings).token_ids()):,} of the subwords occur"
+            note = f"{len(inputs.dataset(settings).token_ids()):,} of the subwords occur"
         return {"steps": max(peaks), "note": note}
 
 

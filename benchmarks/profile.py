@@ -123,12 +123,12 @@ def _marked(marks: _Marks) -> Iterator[None]:
 def _preparation(inputs: Inputs) -> tuple[float, float]:
     """Seconds to draw and lay out a batch, and the share of padding, over the steps that were profiled."""
     steps = inputs.options.steps
-    material = inputs.material(inputs.realign_settings(WARM_UP + steps))
+    dataset = inputs.dataset(inputs.realign_settings(WARM_UP + steps))
     arch = architecture(skeleton(inputs.encoder))
     tokens = positions = 0
     started = time.perf_counter()
     for step in range(WARM_UP, WARM_UP + steps):
-        layout = make_batch(material.drawn(step), arch, material.pad_id).layout
+        layout = make_batch(dataset.drawn(step), arch, dataset.pad_id).layout
         tokens += layout.tokens
         positions += layout.positions
     return (time.perf_counter() - started) / steps, 1 - tokens / positions

@@ -26,10 +26,10 @@ def run(inputs: Inputs) -> str:
     options = inputs.options
     steps = BLOCK * max(2, options.steps // BLOCK)
     settings = inputs.realign_settings(steps)
-    material = inputs.material(settings)
-    batches = [[read_pair(drawn) for drawn in material.drawn(step)] for step in range(steps)]
-    plain, plan = plain_realigner(inputs, material)
-    same_loss(plain, material, batches[0])
+    dataset = inputs.dataset(settings)
+    batches = [[read_pair(drawn) for drawn in dataset.drawn(step)] for step in range(steps)]
+    plain, plan = plain_realigner(inputs, dataset)
+    same_loss(plain, dataset, batches[0])
 
     ours, theirs = Laps("alignfreeze", BLOCK), Laps("straightforward", BLOCK)
 
@@ -53,7 +53,7 @@ def run(inputs: Inputs) -> str:
 
     tokens = sum(map(count_tokens, batches))
     theirs.padding = 1 - tokens / sum(map(computed_positions, batches))
-    ours.padding = 1 - tokens / sum(computed_by_ours(plain.encoder, material, step) for step in range(steps))
+    ours.padding = 1 - tokens / sum(computed_by_ours(plain.encoder, dataset, step) for step in range(steps))
     title = (
         f"realign step: {describe(plain.encoder)}, freeze {options.freeze}, batch {options.batch_size}, "
         f"{options.precision}, {options.device}, vocabulary {options.vocabulary}"
@@ -70,7 +70,7 @@ def run(inputs: Inputs) -> str:
     return report
 
 
-def plain_realigner(inputs: Inputs, material: RealignDataset) -> tuple[PlainRealigner, ResolvedPlan]:
+def plain_realigner(inputs: Inputs, dataset: RealignDataset) -> tuple[PlainRealigner, ResolvedPlan]:
     """The straightforward trainer of the same encoder, with the blocks frozen that the plan names."""
     options = inputs.options
     encoder, _ = load_encoder(inputs.encoder)
@@ -85,15 +85,15 @@ def plain_realigner(inputs: Inputs, material: RealignDataset) -> tuple[PlainReal
     projection = Projection(arch.hidden_size)
     device = torch.device(options.device)
     trainer = PlainRealigner(
-        encoder.to(device), projection.to(device), plan.read_block, material.pad_id, 2e-5, options.precision
+        encoder.to(device), projection.to(device), plan.read_block, dataset.pad_id, 2e-5, options.precision
     )
     return trainer, plan
 
 
-def same_loss(plain: PlainRealigner, material: RealignDataset, first: list[Pair]) -> None:
+def same_loss(plain: PlainRealigner, dataset: RealignDataset, first: list[Pair]) -> None:
     """Both must compute the same loss for the first batch, without dropout; AssertionError if they don't."""
     both = torch.nn.ModuleDict({"encoder": plain.encoder, "projection": plain.projection}).eval()
-    batch = make_batch(material.drawn(0), architecture(plain.encoder), material.pad_id).to(plain.device)
+    batch = make_batch(dataset.drawn(0), architecture(plain.encoder), dataset.pad_id).to(plain.device)
     with torch.no_grad():
         ours = realignment_loss(both, batch, block=plain.block).item()
         theirs = batch_loss(plain.encoder, plain.projection, first, plain.block, plain.pad_id).item()
@@ -105,9 +105,9 @@ def count_tokens(batch: list[Pair]) -> int:
     return sum(len(sentence.ids) for pair in batch for sentence in (pair.source, pair.target))
 
 
-def computed_by_ours(encoder: Any, material: RealignDataset, step: int) -> int:
+def computed_by_ours(encoder: Any, dataset: RealignDataset, step: int) -> int:
     """Positions that our step computes, padding included."""
-    return make_batch(material.drawn(step), architecture(encoder), material.pad_id).layout.positions
+    return make_batch(dataset.drawn(step), architecture(encoder), dataset.pad_id).layout.positions
 
 
 def model_flops(config: Any, lengths: list[int], plan: ResolvedPlan) -> float:

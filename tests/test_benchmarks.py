@@ -32,18 +32,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 
 
 def test_the_straightforward_step_has_our_loss_and_gradients(inputs: Inputs) -> None:
-    material = inputs.material(inputs.realign_settings(3))
-    plain, _ = realign.plain_realigner(inputs, material)
+    dataset = inputs.dataset(inputs.realign_settings(3))
+    plain, _ = realign.plain_realigner(inputs, dataset)
     both = torch.nn.ModuleDict({"encoder": plain.encoder, "projection": plain.projection}).eval().double()
     arch = architecture(plain.encoder)
     for step in range(3):
-        batch = make_batch(material.drawn(step), arch, material.pad_id)
+        batch = make_batch(dataset.drawn(step), arch, dataset.pad_id)
         ours = realignment_loss(both, batch, block=plain.block)
         # The lowest parameters there are, and the last ones: the gradient comes by everything in between.
         trained = [arch.word_embeddings(plain.encoder).weight, *plain.projection.parameters()]
         gradients = torch.autograd.grad(ours, trained)
-        pairs = [read_pair(drawn) for drawn in material.drawn(step)]
-        theirs = batch_loss(plain.encoder, plain.projection, pairs, plain.block, material.pad_id)
+        pairs = [read_pair(drawn) for drawn in dataset.drawn(step)]
+        theirs = batch_loss(plain.encoder, plain.projection, pairs, plain.block, dataset.pad_id)
         expected = torch.autograd.grad(theirs, trained)
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=0)
         torch.testing.assert_close(gradients, expected, rtol=1e-7, atol=1e-9)

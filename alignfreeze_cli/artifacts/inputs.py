@@ -14,8 +14,16 @@ from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portabl
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 
 _WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
-_TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model", "spm*")
-_MODEL_FILES = ("config.json", *_WEIGHTS, *_TOKENIZER)
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "spm*",
+)
+_MODEL_FILES = ("config.json", *_WEIGHTS, *TOKENIZER_FILES)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -34,7 +42,7 @@ class Input:
     commit: str | None = None
     record: Record | None = None
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in the record of what is made from it."""
         kind = {"kind": self.record.kind} if self.record else {}
         commit = {"commit": self.commit} if self.commit else {}

@@ -1,19 +1,29 @@
 """The life of every output folder: refused, done already, or made whole and renamed into place.
 
-An output is written in a hidden partial folder beside it (`.name.partial`), every file and folder is synced, then the
-partial folder is renamed. So whatever has the output's name is complete. Training checkpoints live in the partial
-folder; `--resume` finds them there.
+    output = OutputFolder("encoder", settings, inputs, default="encoder", seed=settings.seed)
+    if done := output.finished():
+        return done                     # the same settings and inputs made it before
+    if settings.dry_run:
+        return output.planned({...})
+    with output.open(console) as work:  # a hidden partial folder beside the output
+        ...                             # write files into work.path
+        work.details = {...}            # what the record says of them
+    return output.result
+
+When the block ends, the record is written with the digest of every file, everything is flushed to the disk, and the
+partial folder (`.name.partial`) is renamed. So whatever has the output's name is complete. Training checkpoints live in
+the partial folder; it stays if the block fails and there is one, and `--resume` finds it there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,35 +41,6 @@ _IDENTITY = "partial.json"
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """Where `build` writes. `main` is False in the other processes of a `torchrun`: they must not write."""
-
-    path: Path
-    main: bool = True
-    seal: Callable[[Path, StepSettings, Mapping[str, Any]], Record] | None = None  # writes a nested folder's record
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder for training state; removed before the output is finished."""
-        return self.path / CHECKPOINTS
-
-    def nested(self, name: str, settings: StepSettings, fill: Callable[[Path], Mapping[str, Any]]) -> None:
-        """Make an artifact inside this one: what `settings` alone would make from the same inputs.
-
-        `fill` writes its files into the folder that it is given, and returns the details for its record. Like every
-        artifact it is whole or not there, so one that a resumed run finds is kept.
-        """
-        folder, draft = self.path / name, self.path / f".{name}.partial"
-        if self.seal is None or not self.main or folder.exists():
-            return
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        self.seal(draft, settings, fill(draft))
-        os.rename(draft, folder)
-        sync(self.path)
-
-
-@dataclass(frozen=True)
 class Result:
     """What a step hands back. `record` is None for a dry run and in the other processes of a `torchrun`."""
 
@@ -69,108 +50,156 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def produce(
-    *,
-    kind: str,
-    settings: StepSettings,
-    default_output: str,
-    inputs: Sequence[Input],
-    console: Console,
-    plan: Mapping[str, Any],
-    build: Callable[[Workspace], Mapping[str, Any]],
-    seed: int | None = None,
-) -> Result:
-    """Make the folder of one step, or say that it is there already.
+@dataclass
+class Workspace:
+    """Where a step writes, and what the record will say of it.
 
-    `plan` is what a dry run shows. `build` writes the files and returns the details for the record. Raises
-    OutputExistsError if the output was made otherwise, SettingsError if an interrupted run would be lost.
+    `main` is False in the other processes of a `torchrun`: they must not write.
     """
-    output = settings.output or Path(default_output)
-    identity = _identity(kind, settings, inputs)
-    main = int(os.environ.get("RANK", "0")) == 0
-    partial = output.parent / f".{output.name}.partial"
-    if main and not settings.dry_run and _aside(output).exists():
-        with _locked(partial):
-            _recover(output)
-    done = _finished(output, identity, settings.overwrite)
-    if done is not None:
-        return Result(output, "already done", done, done.details)
-    if settings.dry_run:
-        described = {i.name: f"{portable(i.source)} ({i.digest[:12]})" for i in inputs}
-        return Result(output, "planned", None, {"inputs": described, **plan, "output": str(output)})
-    if not main:
-        return Result(output, "made", None, build(Workspace(partial, main=False)))
-    started = time.monotonic()
 
-    def seal(folder: Path, made_by: StepSettings, details: Mapping[str, Any]) -> Record:
-        return _seal(folder, kind, made_by, inputs, details, seed, started)
+    path: Path
+    output: OutputFolder
+    main: bool = True
+    details: dict[str, Any] = field(default_factory=dict)
 
-    with _locked(partial):
-        _prepare(partial, identity, settings, console)
-        try:
-            details = build(Workspace(partial, seal=seal))
-            record = seal(partial, settings, details)
-            # Only now that the record is on the disk, what a resumed run would need can go.
-            shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
-            (partial / _IDENTITY).unlink()
-        except BaseException:
-            if not _has_checkpoint(partial):
-                shutil.rmtree(partial, ignore_errors=True)
-            raise
-        _put_in_place(partial, output)
-    return Result(output, "made", record, details)
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for training state; removed before the output is finished."""
+        return self.path / CHECKPOINTS
+
+    @contextmanager
+    def nested(self, name: str, settings: StepSettings) -> Iterator[Workspace]:
+        """An artifact inside this one, with a record of its own: what `settings` alone would make from the same inputs.
+
+        For the main process. Like every artifact it is whole or not there, so one that a resumed run finds is kept, and
+        must not be made again.
+        """
+        draft = self.path / f".{name}.partial"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        inner = Workspace(draft, self.output)
+        yield inner
+        self.output.seal(draft, settings, inner.details)
+        os.rename(draft, self.path / name)
+        sync(self.path)
 
 
-def _identity(kind: str, settings: StepSettings, inputs: Sequence[Input]) -> dict[str, Any]:
-    """What decides the content of a folder."""
-    return {"kind": kind, "settings": settings.identity(), "inputs": {i.name: i.digest for i in inputs}}
+class OutputFolder:
+    """The folder that a step makes from its settings and inputs; the module's docstring shows its use."""
 
+    def __init__(
+        self, kind: str, settings: StepSettings, inputs: Sequence[Input], *, default: str, seed: int | None = None
+    ) -> None:
+        """`default` is the folder's name where `--output` was not given."""
+        self.kind, self.settings, self.inputs, self.seed = kind, settings, inputs, seed
+        self.path = settings.output or Path(default)
+        self.result = Result(self.path, "planned")
+        self._main = int(os.environ.get("RANK", "0")) == 0
+        self._partial = self.path.parent / f".{self.path.name}.partial"
+        self._started = time.monotonic()
 
-def _seal(
-    folder: Path,
-    kind: str,
-    settings: StepSettings,
-    inputs: Sequence[Input],
-    details: Mapping[str, Any],
-    seed: int | None,
-    started: float,
-) -> Record:
-    """Write the record of a folder whose files are all there, and flush everything to the disk."""
-    made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
-    record = Record(
-        kind=kind,
-        settings=_publishable(settings),
-        identity=_identity(kind, settings, inputs),
-        inputs=[i.described() for i in inputs],
-        lineage=_lineage(inputs),
-        seed=seed,
-        details=dict(details),
-        files={name.as_posix(): file_digest(folder / name) for name in made},
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - started, 3),
-        versions=current_versions(),
-        hardware=current_hardware(),
-    )
-    record.write(folder)
-    _sync_all(folder)
-    return record
+    def finished(self) -> Result | None:
+        """The result, if the output is there already; None if it has to be made.
 
+        Raises OutputExistsError if it was made otherwise and is not to be replaced.
+        """
+        if self._main and not self.settings.dry_run and _aside(self.path).exists():
+            with _locked(self._partial):
+                _recover(self.path)
+        output = self.path
+        if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+            return None
+        record = read_record(output) if output.is_dir() else None
+        if record is None:
+            raise OutputExistsError(f"{output} exists and was not made by alignfreeze; choose another --output.")
+        identity = self._identity(self.settings)
+        if record.identity == identity and all((output / name).is_file() for name in record.files):
+            return Result(output, "already done", record, record.details)
+        if self.settings.overwrite:
+            return None
+        raise OutputExistsError(
+            f"{output} exists and was made otherwise ({_difference(record.identity, identity)}); "
+            "choose another --output, or replace it with --overwrite."
+        )
 
-def _finished(output: Path, identity: Mapping[str, Any], overwrite: bool) -> Record | None:
-    """The record of an output that is done; None if it has to be made; raises if it would be lost."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return None
-    record = read_record(output) if output.is_dir() else None
-    if record is None:
-        raise OutputExistsError(f"{output} exists and was not made by alignfreeze; choose another --output.")
-    if record.identity == identity and all((output / name).is_file() for name in record.files):
+    def planned(self, plan: Mapping[str, Any]) -> Result:
+        """The result of a dry run: the inputs, the step's own `plan`, and the output."""
+        inputs = {each.name: f"{portable(each.source)} ({each.digest[:12]})" for each in self.inputs}
+        return Result(self.path, "planned", None, {"inputs": inputs, **plan, "output": str(self.path)})
+
+    @contextmanager
+    def open(self, console: Console) -> Iterator[Workspace]:
+        """Make the output within the block; afterwards `result` is what the step hands back.
+
+        Raises SettingsError if an interrupted run would be lost, AlignFreezeError if another process writes the output.
+        """
+        if not self._main:
+            work = Workspace(self._partial, self, main=False)
+            yield work
+            self.result = Result(self.path, "made", None, work.details)
+            return
+        with _locked(self._partial):
+            self._prepare(console)
+            work = Workspace(self._partial, self)
+            try:
+                yield work
+                record = self.seal(self._partial, self.settings, work.details)
+                # Only now that the record is on the disk, what a resumed run would need can go.
+                shutil.rmtree(work.checkpoints, ignore_errors=True)
+                (self._partial / _IDENTITY).unlink()
+            except BaseException:
+                if not _has_checkpoint(self._partial):
+                    shutil.rmtree(self._partial, ignore_errors=True)
+                raise
+            _put_in_place(self._partial, self.path)
+        self.result = Result(self.path, "made", record, work.details)
+
+    def seal(self, folder: Path, settings: StepSettings, details: Mapping[str, Any]) -> Record:
+        """Write the record of a folder whose files are all there, and flush everything to the disk."""
+        made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
+        record = Record(
+            kind=self.kind,
+            settings=_publishable(settings),
+            identity=self._identity(settings),
+            inputs=[each.to_dict() for each in self.inputs],
+            lineage=_lineage(self.inputs),
+            seed=self.seed,
+            details=dict(details),
+            files={name.as_posix(): file_digest(folder / name) for name in made},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._started, 3),
+            versions=current_versions(),
+            hardware=current_hardware(),
+        )
+        record.write(folder)
+        for path in [*folder.rglob("*"), folder]:  # the rename that follows must not overtake them
+            sync(path)
         return record
-    if overwrite:
-        return None
-    raise OutputExistsError(
-        f"{output} exists and was made otherwise ({_difference(record.identity, identity)}); "
-        "choose another --output, or replace it with --overwrite."
-    )
+
+    def _identity(self, settings: StepSettings) -> dict[str, Any]:
+        """What decides the content of a folder."""
+        inputs = {each.name: each.digest for each in self.inputs}
+        return {"kind": self.kind, "settings": settings.identity(), "inputs": inputs}
+
+    def _prepare(self, console: Console) -> None:
+        """Keep the partial folder if it can be resumed, otherwise empty it."""
+        partial, identity = self._partial, self._identity(self.settings)
+        marker = partial / _IDENTITY
+        try:
+            same = json.loads(marker.read_text(encoding="utf-8")) == identity
+        except (OSError, ValueError):
+            same = False
+        if self.settings.resume and same:
+            return
+        if _has_checkpoint(partial) and not self.settings.overwrite:
+            whose = "the same settings" if same else "other settings or inputs"
+            way = "go on with --resume, or start anew with --overwrite" if same else "start anew with --overwrite"
+            raise SettingsError(f"An interrupted run with {whose} left a checkpoint in {partial}; {way}.")
+        if self.settings.resume:
+            console.info("Nothing to resume: starting from the beginning.")
+        for path in partial.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        marker.write_text(json.dumps(identity), encoding="utf-8")
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -187,7 +216,7 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return (", ".join(found[:3]) or "files are missing") + more
 
 
-@contextlib.contextmanager
+@contextmanager
 def _locked(partial: Path) -> Iterator[None]:
     """Hold the partial folder's lock, so that two processes never write the same output.
 
@@ -209,26 +238,6 @@ def _locked(partial: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _prepare(partial: Path, identity: Mapping[str, Any], settings: StepSettings, console: Console) -> None:
-    """Keep the partial folder if it can be resumed, otherwise empty it."""
-    marker = partial / _IDENTITY
-    try:
-        same = json.loads(marker.read_text(encoding="utf-8")) == identity
-    except (OSError, ValueError):
-        same = False
-    if settings.resume and same:
-        return
-    if _has_checkpoint(partial) and not settings.overwrite:
-        whose = "the same settings" if same else "other settings or inputs"
-        way = "go on with --resume, or start anew with --overwrite" if same else "start anew with --overwrite"
-        raise SettingsError(f"An interrupted run with {whose} left a checkpoint in {partial}; {way}.")
-    if settings.resume:
-        console.info("Nothing to resume: starting from the beginning.")
-    for path in partial.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    marker.write_text(json.dumps(identity), encoding="utf-8")
-
-
 def _has_checkpoint(partial: Path) -> bool:
     return (partial / CHECKPOINTS).is_dir() and any((partial / CHECKPOINTS).iterdir())
 
@@ -248,16 +257,10 @@ def _publishable(settings: StepSettings) -> dict[str, Any]:
 def _lineage(inputs: Sequence[Input]) -> list[dict[str, Any]]:
     """The records of all ancestors, oldest first, each once."""
     chain: dict[str, dict[str, Any]] = {}
-    for record in (i.record for i in inputs if i.record is not None):
+    for record in (each.record for each in inputs if each.record is not None):
         for ancestor in [*record.lineage, record.as_parent()]:
             chain.setdefault(ancestor["digest"], ancestor)
     return list(chain.values())
-
-
-def _sync_all(folder: Path) -> None:
-    """Flush every file and folder to the disk, so that the rename that follows cannot overtake them."""
-    for path in [*folder.rglob("*"), folder]:
-        sync(path)
 
 
 def _put_in_place(partial: Path, output: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.cli import align_pairs, card, demo, evaluate, finetune, push, realign, recipes, report, run
-from alignfreeze_cli.cli.options import flowing
+from alignfreeze_cli.cli import card, demo, push, recipes, run, steps
+from alignfreeze_cli.cli.options import reflow
 
 app = typer.Typer(
     name="alignfreeze",
@@ -19,10 +19,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (align_pairs, realign, finetune, evaluate, run, report, recipes, demo, card, push):
+steps.add(app)
+run.add(app)
+steps.add_report(app)
+for module in (recipes, demo, card, push):
     module.add(app)
 for entry in app.registered_commands:
-    entry.help = flowing(entry.help or "")
+    entry.help = reflow(entry.help or "")
 
 
 def _version(wanted: bool) -> None:

@@ -22,7 +22,9 @@ controls. No network; a few minutes on two cores. Started again, it goes on wher
 """
 ALL = "all"
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of it all.", rich_help_panel="Output and manners")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder of it all.", rich_help_panel="Output and common options")
+]
 Seeds = Annotated[str | None, typer.Option("--seeds", help=r"Seeds, comma separated. \[default: 0,1,2]")]
 Tasks = Annotated[
     str, typer.Option("--tasks", help="pos, ner, nli, qa, several with commas, or all. Tasks can be added later.")

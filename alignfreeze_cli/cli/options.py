@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from alignfreeze_cli.artifacts.output import Result
+from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.console import TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.settings import Declaration, StepSettings, declarations
+from alignfreeze_cli.settings import COMMON, Declaration, declarations
+from alignfreeze_cli.steps import STEPS
 
-S = TypeVar("S", bound=StepSettings)
-OUTPUT = "Output and manners"
+OUTPUT = "Output and common options"
 _WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
 Quiet = Annotated[
@@ -30,30 +31,18 @@ Format = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
 
 
-def add_step(
-    app: typer.Typer,
-    name: str,
-    settings: type[S],
-    run: Callable[[S, Console], Result],
-    show: Callable[[Result], str],
-    help: str,
-) -> None:
-    """Add the command of a step to the app. `show` renders a finished result as text for stdout."""
+def add_step(app: typer.Typer, name: str, help: str, show: Callable[[Result], str]) -> None:
+    """Add the command of a step of `STEPS` to the app. `show` renders a finished result as text for stdout."""
+    step = STEPS[name]
+    declared = declarations(step.settings)
 
     def command(quiet: bool, format: str, debug: bool, **values: Any) -> None:
-        def work(console: Console) -> None:
-            given = {d.name: _bring(d, values[d.name]) for d in declarations(settings)}
-            result = run(settings(**given), console)
-            if result.status == "made":
-                from alignfreeze_cli.hub.cards import card_after  # Jinja2, huggingface_hub: not for --help
+        with command_errors(quiet, format, debug) as console:
+            settings = step.settings(**{each.name: _convert(each, values[each.name]) for each in declared})
+            report(step.load()(settings, console), show, quiet, format)
 
-                card_after(result, console)
-            report(result, show, quiet, format)
-
-        guarded(work, quiet, format, debug)
-
-    resumes = "checkpoint_every" in {declaration.name for declaration in declarations(settings)}
-    parameters = [_parameter(d, hidden=d.name == "resume" and not resumes) for d in declarations(settings)]
+    resumes = "checkpoint_every" in {each.name for each in declared}
+    parameters = [_parameter(each, hidden=each.name == "resume" and not resumes) for each in declared]
     parameters += [
         inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for key, default, annotation in (("quiet", False, Quiet), ("format", "text", Format), ("debug", False, Debug))
@@ -64,7 +53,7 @@ def add_step(
     app.command(name, help=help)(command)
 
 
-def flowing(help: str) -> str:
+def reflow(help: str) -> str:
     """A help text whose paragraphs fill any terminal: Typer keeps line ends, and the indentation of some lines only.
 
     Lines of code, which are indented, stay lines.
@@ -77,13 +66,22 @@ def flowing(help: str) -> str:
 
 
 def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bool) -> None:
-    """Run the work of a command; an exception becomes one sentence on stderr and an exit code."""
+    """As `command_errors`, for the commands that are still functions of a console."""
+    with command_errors(quiet, format, debug) as console:
+        work(console)
+
+
+@contextmanager
+def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
+    """The console of a command; an exception inside the block becomes one sentence on stderr and an exit code."""
     console = TerminalConsole(quiet=quiet or format == "json")
     if format not in ("text", "json"):
         _fail(f"--format must be text or json, not {format!r}.", 2)
-    _calm_libraries(console)
+    _silence_libraries(console)
     try:
-        work(Console() if _follows() else console)
+        yield console if _is_main_process() else Console()
+    except typer.Exit:
+        raise
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
@@ -92,7 +90,7 @@ def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bo
 
 def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
     """Print a result to stdout: its path, one JSON object, or the step's own text."""
-    if _follows():
+    if not _is_main_process():
         return
     if format == "json":
         record = result.record
@@ -107,9 +105,9 @@ def report(result: Result, show: Callable[[Result], str], quiet: bool, format: s
         print_result(f"{show(result)}\n{result.path}{ending}".lstrip("\n"))
 
 
-def _follows() -> bool:
-    """Whether this is one of the other processes of a `torchrun`: only the main one talks."""
-    return os.environ.get("RANK", "0") != "0"
+def _is_main_process() -> bool:
+    """Whether this is the main process of a `torchrun`, or the only one; the others print nothing."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _tree(value: Any, depth: int) -> list[str]:
@@ -134,7 +132,6 @@ def _tree(value: Any, depth: int) -> list[str]:
 def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parameter:
     """One keyword parameter with Typer's annotation for one setting; a hidden one is accepted but not in the help."""
     metadata = declaration.metadata
-    manner = declaration.name in {d.name for d in declarations(StepSettings)}
     names = [f"--{declaration.key}"] + ([metadata["short"]] if metadata["short"] else [])
     kind: Any = list[str] if declaration.is_list else str if declaration.type is Path else declaration.type
     if kind is bool and declaration.default:
@@ -153,7 +150,7 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         *names,
         help=help.replace("[", r"\["),  # or the terminal takes "[default: …]" for its markup
         metavar=metavar,
-        rich_help_panel=OUTPUT if manner else "Settings",
+        rich_help_panel=OUTPUT if declaration.name in COMMON else "Settings",
         show_default=declaration.default not in (None, False, ()),
         hidden=hidden,
     )
@@ -169,7 +166,7 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
     )
 
 
-def _bring(declaration: Declaration, value: Any) -> Any:
+def _convert(declaration: Declaration, value: Any) -> Any:
     """What Typer hands over, as the declared type."""
     if declaration.is_list:
         return declaration.default if not value else declaration.convert(list(value))
@@ -183,8 +180,8 @@ def _fail(sentence: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _calm_libraries(console: TerminalConsole) -> None:
-    """Libraries must not talk between our lines; set before they are imported."""
+def _silence_libraries(console: TerminalConsole) -> None:
+    """Keep libraries from printing between our lines; set before they are imported."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if console.quiet or not console.stderr.is_terminal:

@@ -28,7 +28,7 @@ WIDE = 10
 
 Recipes = Annotated[list[str], typer.Argument(help="Shipped recipes by name, or files.", show_default=False)]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder of the runs.", rich_help_panel="Output and manners")
+    Path, typer.Option("--output", "-o", help="Folder of the runs.", rich_help_panel="Output and common options")
 ]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, comma separated, instead of the recipe's.")]
 Chosen = Annotated[str | None, typer.Option("--strategies", help="Only these strategies, comma separated.")]
@@ -50,10 +50,10 @@ Threads = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace outputs made otherwise.", rich_help_panel="Output and manners"),
+    typer.Option("--overwrite", help="Replace outputs made otherwise.", rich_help_panel="Output and common options"),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel="Output and manners")
+    bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel="Output and common options")
 ]
 Snakefile = Annotated[
     Path | None,
@@ -62,7 +62,7 @@ Snakefile = Annotated[
         metavar="FILE",
         help="Run nothing, but write the same steps as rules for Snakemake, which can run them on a cluster.",
         show_default=False,
-        rich_help_panel="Output and manners",
+        rich_help_panel="Output and common options",
     ),
 ]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from alignfreeze_cli.demo.language import Language
 from alignfreeze_cli.demo.lexicon import UPOS
-from alignfreeze_cli.encoder.models import no_bars
+from alignfreeze_cli.encoder.models import without_progress_bars
 from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def pretrain(
 
 def save(encoder: BertModel, tokenizer: BertTokenizer, folder: Path) -> None:
     """A plain Hugging Face folder; what guessed the masked words stays behind."""
-    with no_bars():
+    with without_progress_bars():
         encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # safetensors makes files that only their owner may read.

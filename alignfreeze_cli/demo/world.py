@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts import Result, Workspace, produce
+from alignfreeze_cli.artifacts import OutputFolder, Result
 from alignfreeze_cli.demo import tasks, texts
 from alignfreeze_cli.demo.language import Language, make_languages
 from alignfreeze_cli.demo.meaning import Imagination, inference, passage
@@ -35,34 +35,28 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
 
     The same settings give the same bytes, the encoder's weights included, on one kind of machine.
     """
-    return produce(
-        kind="world",
-        settings=settings,
-        default_output="world",
-        inputs=[],
-        console=console,
-        plan={"languages": [row.code for row in make_languages(settings.seed, settings.languages)]},
-        build=lambda work: _build(settings, work, console),
-        seed=settings.seed,
-    )
-
-
-def _build(settings: DemoWorldSettings, work: Workspace, console: Console) -> Mapping[str, Any]:
+    output = OutputFolder("world", settings, [], default="world", seed=settings.seed)
+    if done := output.finished():
+        return done
     languages = make_languages(settings.seed, settings.languages)
-    with console.progress("writing texts", len(languages), "languages") as task:
+    if settings.dry_run:
+        return output.planned({"languages": [language.code for language in languages]})
+    with output.open(console) as work:
         text = []
-        for language in languages:
-            text += _write_texts(settings, languages[0], language, work.path)
-            task.advance()
-    _write_tasks(settings, languages, work.path)
-    loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
-    _write(work.path / "README.md", readme(languages, settings))
-    _write(work.path / DISTANCES, _distances(languages))
-    return {
-        "source": languages[0].code,
-        "languages": {language.code: language.name for language in languages},
-        "masked-word-loss": round(loss, 4),
-    }
+        with console.progress("writing texts", len(languages), "languages") as bar:
+            for language in languages:
+                text += _write_texts(settings, languages[0], language, work.path)
+                bar.advance()
+        _write_tasks(settings, languages, work.path)
+        loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
+        _write(work.path / "README.md", readme(languages, settings))
+        _write(work.path / DISTANCES, _distances(languages))
+        work.details = {
+            "source": languages[0].code,
+            "languages": {language.code: language.name for language in languages},
+            "masked-word-loss": round(loss, 4),
+        }
+    return output.result
 
 
 def _distances(languages: Sequence[Language]) -> str:

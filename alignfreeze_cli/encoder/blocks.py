@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -28,19 +28,20 @@ class Family:
     after: tuple[str, ...] = ()  # what stands after the last block: it is skipped, and never trained
     positions_after_padding: bool = False  # positions start at pad_token_id + 1
     local_attention: bool = False  # some blocks see only a window, so there is one mask per kind of block
-    alone_from: str | None = None  # module of a block: takes all states that go on, and from it on none see each other
+    first_positionwise: str | None = None  # module of a block from which on every position is computed by itself
 
 
-_ROBERTA = Family("encoder.layer", after=("pooler",), positions_after_padding=True, alone_from="attention.output")
+_BERT = Family("encoder.layer", after=("pooler",), first_positionwise="attention.output")
+_ROBERTA = replace(_BERT, positions_after_padding=True)
 
 FAMILIES = {
-    "bert": Family("encoder.layer", after=("pooler",), alone_from="attention.output"),
-    "distilbert": Family("transformer.layer", alone_from="sa_layer_norm"),
+    "bert": _BERT,
+    "distilbert": Family("transformer.layer", first_positionwise="sa_layer_norm"),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
-    "deberta-v2": Family("encoder.layer", alone_from="attention.output"),
+    "deberta-v2": Family("encoder.layer", first_positionwise="attention.output"),
     "modernbert": Family("layers", after=("final_norm",), local_attention=True),
-    "electra": Family("encoder.layer", alone_from="attention.output"),
+    "electra": Family("encoder.layer", first_positionwise="attention.output"),
 }
 
 
@@ -56,6 +57,17 @@ class Architecture:
     window: int | None  # local attention sees |i - j| <= window; None where every block sees everything
     additive_mask: bool  # eager attention adds the mask, everything else wants booleans
     can_pack: bool  # whether several sentences can share a row without seeing each other
+
+    def window_length(self, wanted: int | None, usual: int) -> int:
+        """The wanted length in subwords; if none is wanted, the usual one, or what the model has positions for.
+
+        Raises SettingsError if the wanted length is more than that.
+        """
+        if wanted is not None and wanted > self.max_length:
+            raise SettingsError(
+                f"--max-length {wanted} is more than the {self.max_length} subwords this model has positions for."
+            )
+        return min(usual, self.max_length) if wanted is None else wanted
 
     def encoder(self, model: PreTrainedModel) -> PreTrainedModel:
         """The bare encoder inside `model`, or `model` itself."""
@@ -185,7 +197,7 @@ _wanted: ContextVar[tuple[Tensor, Tensor] | None] = ContextVar("wanted", default
 def few_places(model: PreTrainedModel) -> Iterator[None]:
     """While inside, `logits_at` spares the model what it can; without it, or for other families, it computes all."""
     arch = architecture(model)
-    path = FAMILIES[arch.family].alone_from
+    path = FAMILIES[arch.family].first_positionwise
     # DeBERTa has a convolution over positions beside its first block, so that one must stay whole.
     if path is None or arch.n_blocks < 2:
         yield

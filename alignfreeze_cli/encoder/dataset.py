@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,28 +13,27 @@ from alignfreeze_cli.artifacts import Input, resolve_artifact
 from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.batches import Drawn
 from alignfreeze_cli.encoder.encoding import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
-from alignfreeze_cli.encoder.sampling import Schedule, Usage, draws_of, random, schedule, steps_for
+from alignfreeze_cli.encoder.sampling import Schedule, draws_of, random, schedule, steps_for
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
-from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.folder import PairsFile, PairsFolder, open_pairs
 from alignfreeze_cli.progress import Console
 
-MANY_PASSES = 3.0  # over one language; from here on the user is told
+MANY_PASSES = 3.0  # over one language; from here on the user is warned
 
 
 @dataclass(frozen=True)
 class LanguageSource:
-    """One language pair's file in one of the pairs folders."""
+    """One language's file in one of the pairs folders."""
 
     folder: PairsFolder
-    language: PairsFile
+    file: PairsFile
     digest: str
 
 
 @dataclass(frozen=True)
 class RealignDataset:
-    """The encoded pairs of all languages and what becomes of them; the lists go by language."""
+    """The encoded pairs of all languages, and which of them is drawn when; the lists go by language."""
 
     pairs: list[EncodedPairs]
     training: list[NDArray[np.int64]]  # pairs to train on, in the order of the first pass
@@ -55,8 +53,8 @@ class RealignDataset:
         """What a run of so many steps would draw."""
         return replace(self, draws=self.draws.first(steps))
 
-    def described(self) -> dict[str, dict[str, Any]]:
-        """What each language had and gave, as it stands in the record."""
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """How many pairs each language had and gave, as the record holds it."""
         return {
             use.language: {
                 "pairs": pairs.rows,
@@ -71,8 +69,9 @@ class RealignDataset:
         }
 
     def token_ids(self) -> NDArray[np.int64]:
-        """Every token id that occurs, sorted."""
-        counts = np.zeros(1, dtype=np.int64)
+        """Every token id that occurs, the padding id among them, sorted."""
+        counts = np.zeros(self.pad_id + 1, dtype=np.int64)
+        counts[self.pad_id] = 1
         for some in self.pairs:
             for side in (some.source, some.target):
                 more = np.bincount(side.ids, minlength=len(counts))
@@ -81,13 +80,13 @@ class RealignDataset:
         return np.flatnonzero(counts)
 
 
-def pairs_folders(references: Sequence[str]) -> list[Input]:
+def resolve_pairs(references: Sequence[str]) -> list[Input]:
     """The pairs folders that are meant, named as inputs of a step. Raises ArtifactError for another kind, HubError."""
     names = ["pairs", *(f"pairs-{number}" for number in range(2, len(references) + 1))]
     return [resolve_artifact(reference, "pairs", name) for reference, name in zip(references, names, strict=False)]
 
 
-def languages(
+def language_sources(
     folders: Sequence[Input], targets: Sequence[str], option: str = "--targets"
 ) -> dict[str, list[LanguageSource]]:
     """The files of every language in the order of its turn; a language may come from several folders.
@@ -97,56 +96,61 @@ def languages(
     found: dict[str, list[LanguageSource]] = {}
     for folder in folders:
         opened = open_pairs(folder.path)
-        for language in opened.languages:
-            name = str(language.path.relative_to(folder.path).as_posix())
+        for file in opened.files:
+            name = file.path.relative_to(folder.path).as_posix()
             recorded = folder.record.files.get(name) if folder.record else None
-            source = LanguageSource(opened, language, recorded or file_digest(language.path))
-            found.setdefault(language.target, []).append(source)
+            source = LanguageSource(opened, file, recorded or file_digest(file.path))
+            found.setdefault(file.target, []).append(source)
     missing = [target for target in targets if target not in found]
     if missing:
         raise SettingsError(f"{option}: there are no pairs for {', '.join(missing)}; there are for {', '.join(found)}.")
     return {target: found[target] for target in targets} if targets else found
 
 
-def gather(
-    settings: RealignSettings, console: Console, model: Path, sources: dict[str, list[LanguageSource]], processes: int
+def build_dataset(
+    settings: RealignSettings,
+    sources: Mapping[str, Sequence[LanguageSource]],
+    tokenizer: Any,
+    processes: int,
+    console: Console,
 ) -> RealignDataset:
     """Encode the pairs, hold some out for the probe, and plan every draw of the run.
 
     A language's pairs are drawn, and before that held out, in a random order of all its pairs, of which as much is
     encoded as the run needs. So what happens at a step does not depend on how many follow: the beginning of a long run
-    is a short one.
+    is a short one. Raises DataError if no pair is usable, SettingsError if some of the `processes` would get none.
     """
-    tokenizer = load_tokenizer(model)
     steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
-    stock = _stock(settings, console, tokenizer, sources, steps)
-    if not stock:
+    encoded = _encode_languages(settings, sources, tokenizer, steps, console)
+    if not encoded:
         raise DataError("no pair can be used: none has a link between words that the tokenizer keeps.")
     held_out, training, partners = [], [], []
-    for _, order in stock:
+    for _, order in encoded:
         held = min(settings.probe_pairs, len(order) // 10)
         held_out.append(np.sort(order[:held]))
         training.append(order[held:])
-        partners.append(_strangers(order[held:], settings.batch_size) if settings.links == "shuffled" else order[held:])
+        shuffled = settings.links == "shuffled"
+        partners.append(mismatched_partners(order[held:], settings.batch_size) if shuffled else order[held:])
     sizes = [len(numbers) for numbers in training]
     if steps is None:
         steps = steps_for(settings.sampling, sizes, settings.batch_size, settings.epochs or 1.0)
-    names, rows = [pairs.language for pairs, _ in stock], [pairs.rows for pairs, _ in stock]
+    names, rows = [pairs.language for pairs, _ in encoded], [pairs.rows for pairs, _ in encoded]
     draws = schedule(settings.sampling, names, sizes, steps, settings.batch_size, settings.seed, weights=rows)
     smallest = int(np.diff(draws.starts).min())
     if smallest < processes:
-        raise SettingsError(f"a batch of {smallest} pairs leaves some of the {processes} processes none; use fewer.")
-    pad_id = tokenizer.pad_token_id
-    return RealignDataset(
-        [pairs for pairs, _ in stock], training, partners, held_out, draws, 0 if pad_id is None else pad_id
-    )
+        raise SettingsError(
+            f"--batch-size: a batch of {smallest} pairs leaves some of the {processes} processes none; use fewer."
+        )
+    pad_id = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return RealignDataset([pairs for pairs, _ in encoded], training, partners, held_out, draws, pad_id)
 
 
-def report(console: Console, settings: RealignSettings, usage: Sequence[Usage]) -> None:
-    """Say how much of each language the run sees, and warn of starvation."""
+def report_usage(draws: Schedule, sampling: str, console: Console) -> None:
+    """Say how much of each language the run sees, and warn where few pairs are repeated often."""
+    usage = draws.usage()
     rows = [f"{u.language:8} {u.usable:10,} {u.drawn:10,} {u.distinct:10,} {u.passes:8.2f}" for u in usage]
     console.info("\n".join([f"language {'usable':>10} {'drawn':>10} {'distinct':>10} {'passes':>8}", *rows]))
-    if settings.sampling == "published":
+    if sampling == "published":
         poorest = min(range(len(usage)), key=lambda n: usage[n].usable * len(usage) + n)
         distinct, drawn = sum(use.distinct for use in usage), sum(use.drawn for use in usage)
         if drawn > distinct:
@@ -155,17 +159,27 @@ def report(console: Console, settings: RealignSettings, usage: Sequence[Usage]) 
                 f"{distinct:,} distinct pairs are seen, each {drawn / distinct:.1f} times."
             )
         return
-    starved = [f"{use.language} ({use.passes:.1f} passes)" for use in usage if use.passes > MANY_PASSES]
-    if starved:
-        console.warn(f"Few pairs, so they repeat often: {', '.join(starved)}; fewer --steps or more text would help.")
+    repeated = [f"{use.language} ({use.passes:.1f} passes)" for use in usage if use.passes > MANY_PASSES]
+    if repeated:
+        console.warn(f"Few pairs, so they repeat often: {', '.join(repeated)}; fewer --steps or more text would help.")
 
 
-def _stock(
+def mismatched_partners(order: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
+    """For each pair another one, whose target sentence it gets (the control `--links shuffled`); each is used once.
+
+    It is the one a batch further on in the order, so that no batch of the first pass holds a sentence's own translation
+    beside the wrong one.
+    """
+    shift = batch_size % len(order) or min(1, len(order) - 1)
+    return np.roll(order, -shift)
+
+
+def _encode_languages(
     settings: RealignSettings,
-    console: Console,
+    sources: Mapping[str, Sequence[LanguageSource]],
     tokenizer: Any,
-    sources: dict[str, list[LanguageSource]],
     steps: int | None,
+    console: Console,
 ) -> list[tuple[EncodedPairs, NDArray[np.int64]]]:
     """Per language the encoded pairs, and the order in which to use them: enough for so many steps (None: all pairs).
 
@@ -176,7 +190,7 @@ def _stock(
     def encode(source: LanguageSource, rows: NDArray[np.int64]) -> EncodedPairs:
         return encode_pairs(
             source.folder,
-            source.language,
+            source.file,
             source.digest,
             tokenizer,
             key,
@@ -187,26 +201,27 @@ def _stock(
         )
 
     # The probe gets a tenth at most, so it must be known whether ten times as many are there. Partners lie further on.
-    beside = settings.probe_pairs + (settings.batch_size if settings.links == "shuffled" else 0)
+    more = settings.probe_pairs + (settings.batch_size if settings.links == "shuffled" else 0)
     while sources:
-        rows = [max(1, sum(source.language.rows for source in some)) for some in sources.values()]
+        rows = [max(1, sum(source.file.rows for source in some)) for some in sources.values()]
         needed: list[int | None] = [None] * len(rows)
         if steps is not None:
             draws = draws_of(settings.sampling, rows, steps * settings.batch_size)
-            needed = [max(10 * settings.probe_pairs, some + beside, 1) for some in draws]
-        stock = [
-            _front(some, enough, settings.seed, encode) for some, enough in zip(sources.values(), needed, strict=True)
+            needed = [max(10 * settings.probe_pairs, some + more, 1) for some in draws]
+        encoded = [
+            _first_pairs(some, enough, settings.seed, encode)
+            for some, enough in zip(sources.values(), needed, strict=True)
         ]
-        empty = {pairs.language: pairs.rows for pairs, _ in stock if not len(pairs)}
+        empty = {pairs.language: pairs.rows for pairs, _ in encoded if not len(pairs)}
         if not empty:
-            return stock
+            return encoded
         for name, count in empty.items():
             console.warn(f"{name}: none of the {count:,} pairs can be used, so the language is left out.")
         sources = {name: some for name, some in sources.items() if name not in empty}
     return []
 
 
-def _front(
+def _first_pairs(
     sources: Sequence[LanguageSource],
     needed: int | None,
     seed: int,
@@ -217,9 +232,9 @@ def _front(
     Gives them and their numbers in that order. The order is a function of the seed and the number of rows, so whoever
     needs more finds the same ones first.
     """
-    bounds = np.cumsum([0, *(source.language.rows for source in sources)])  # rows are counted through the files
+    bounds = np.cumsum([0, *(source.file.rows for source in sources)])  # rows are counted through the files
     total = int(bounds[-1])
-    order = random(seed, f"rows {sources[0].language.target}").permutation(total)
+    order = random(seed, f"rows {sources[0].file.target}").permutation(total)
     count = total if needed is None else sample_size(needed, total)
     while True:
         chosen = np.sort(order[:count])
@@ -236,13 +251,3 @@ def _front(
     place = np.empty(total, dtype=np.int64)
     place[order] = np.arange(total)
     return pairs, np.argsort(place[pairs.row])
-
-
-def _strangers(order: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
-    """For each pair another one, whose target sentence it gets; each is used once.
-
-    It is the one a batch further on in the order, so that no batch of the first pass holds a sentence's own translation
-    beside the wrong one.
-    """
-    shift = batch_size % len(order) or min(1, len(order) - 1)
-    return np.roll(order, -shift)

@@ -4,10 +4,11 @@ The arrays lie in `$ALIGNFREEZE_CACHE` (default `~/.cache/alignfreeze`), in a fo
 file, the tokenizer and the settings that shape them, so nothing there is ever stale and all of it may be deleted at
 any time. A run that needs a small part of a large corpus (OPUS-100 has a million pairs for most languages) encodes a
 random sample that holds at least a quarter more pairs than it will draw, instead of everything; `sample_size` decides
-(and `material.py` which pairs).
+(and `dataset.py` which pairs).
 
-What is encoded (reference, section 3): each side for itself, cut at `max_length` subwords; words of which nothing is
-left are removed and the links renumbered; a pair without links is dropped. Special tokens are no words.
+As in the published code (realignment_dataset.py) each side is encoded by itself and cut at `max_length` subwords; words
+of which nothing is left are removed and the links renumbered; a pair without links is dropped. Special tokens are no
+words.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignfreeze_cli.artifacts.files import cache_folder
+from alignfreeze_cli.encoder.tokenizers import lone_piece_id
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
 from alignfreeze_cli.progress import Console
 
-LONE_PIECE = "▁"  # the mark of a word's beginning in SentencePiece vocabularies, where it became a subword of its own
 _FORMAT = 2  # raised when the arrays change, so that older ones are not read
 _CHUNK = 1000
 _NAMES = ("ids", "ids_at", "words", "words_at")
@@ -81,7 +82,7 @@ def tokenizer_digest(tokenizer: Any) -> str:
 
 def encode_pairs(
     folder: PairsFolder,
-    language: PairsFile,
+    file: PairsFile,
     digest: str,
     tokenizer: Any,
     tokenizer_key: str,
@@ -98,9 +99,9 @@ def encode_pairs(
     lone `▁` as published, and with it the words that consist of nothing else. Raises SettingsError if the cache cannot
     be written, OSError if the disk is full.
     """
-    if rows is not None and len(rows) == language.rows:
+    if rows is not None and len(rows) == file.rows:
         rows = None
-    count = language.rows if rows is None else len(rows)
+    count = file.rows if rows is None else len(rows)
     key = {
         "format": _FORMAT,
         "pairs": digest,
@@ -112,9 +113,9 @@ def encode_pairs(
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "encoded" / name
     if not path.is_dir():
-        pairs = folder.read(language.target, None if rows is None else rows.tolist())
+        pairs = folder.read(file.target, None if rows is None else rows.tolist())
         numbers = np.arange(count) if rows is None else rows
-        with (console or Console()).progress(f"encoding {language.target}", count, "pairs") as task:
+        with (console or Console()).progress(f"encoding {file.target}", count, "pairs") as task:
             parts: list[dict[str, NDArray[Any]]] = []
             done = 0
             while chunk := list(islice(pairs, _CHUNK)):
@@ -122,7 +123,7 @@ def encode_pairs(
                 done += len(chunk)
                 task.advance(len(chunk))
         _store(path, _joined(parts))
-    return _opened(path, language.target, language.rows, count)
+    return _opened(path, file.target, file.rows, count)
 
 
 def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
@@ -173,7 +174,7 @@ def _encode_side(
     word = np.concatenate([np.array([-1 if w is None else w for w in e.word_ids], dtype=np.int64) for e in encodings])
     sentence = np.repeat(np.arange(len(texts)), [len(e.ids) for e in encodings])
 
-    lone = (ids == _lone_id(tokenizer)) & (word >= 0)
+    lone = (ids == lone_piece_id(tokenizer)) & (word >= 0)
     if lone_pieces == "delete":
         ids, word, sentence, lone = (array[~lone] for array in (ids, word, sentence, lone))
     ids_at = _offsets(np.bincount(sentence, minlength=len(texts)))
@@ -193,11 +194,6 @@ def _encode_side(
     numbers = np.full(lengths.sum(), -1, dtype=np.int64)
     numbers[_offsets(lengths)[owner] + original] = np.arange(len(start)) - words_at[owner]
     return Side(ids, ids_at, words.astype(np.int32), words_at), numbers
-
-
-def _lone_id(tokenizer: Any) -> int:
-    """Id of the lone `▁`, or -2 (no id) where the vocabulary has none."""
-    return int(tokenizer.get_vocab().get(LONE_PIECE, -2))
 
 
 def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Freeze plans: which blocks stand still during realignment (arXiv 2502.12959, section 3).
+"""Freeze plans: which blocks are frozen during realignment (arXiv 2502.12959, section 3).
 
 A plan is a comma separated list of
 
@@ -35,18 +35,32 @@ def default_read_block(n_blocks: int) -> int:
     return max(n_blocks - 2, 0)
 
 
-def read_block(text: str, n_blocks: int) -> int:
-    """The number of the block that the loss reads, from the setting `block`."""
-    if text.isdecimal():
-        return int(text)
-    return n_blocks - 1 if text == "last" else default_read_block(n_blocks)
-
-
 def check_read_block(read_block: int, n_blocks: int) -> int:
     """`read_block` itself, or a SettingsError if there is no such block."""
     if not 0 <= read_block < n_blocks:
         raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
     return read_block
+
+
+def resolve_plan(
+    text: str, n_blocks: int, block: str | None = None, lora: int | None = None, with_head: bool = False
+) -> ResolvedPlan:
+    """A freeze plan as text, held against an encoder of `n_blocks` blocks.
+
+    `block` is the setting of that name: `last-but-one` (also None), `last`, or a number from 0. With LoRA the
+    embeddings are frozen too, since adapters are all that trains. `with_head`: see `FreezePlan.resolve`. SettingsError
+    if it does not fit, or leaves LoRA no block.
+    """
+    if block is None or block == "last-but-one":
+        read_block = default_read_block(n_blocks)
+    else:
+        read_block = n_blocks - 1 if block == "last" else int(block)
+    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head)
+    if not lora:
+        return plan
+    if not plan.trained:
+        raise SettingsError(f"--lora {lora}: the freeze plan {plan.text!r} leaves no block for adapters.")
+    return replace(plan, embeddings_frozen=True)
 
 
 def plan_complaint(text: str) -> str | None:
@@ -142,10 +156,6 @@ class ResolvedPlan:
         """The blocks that realignment changes: not frozen, and not above the block that the loss reads."""
         return tuple(block for block in range(self.read_block + 1) if block not in self.frozen)
 
-    def without_embeddings(self) -> ResolvedPlan:
-        """The same, and the embeddings frozen."""
-        return replace(self, embeddings_frozen=True)
-
     def strip(self) -> str:
         """The plan as text, one cell per block (■ trained, □ frozen, · above the read block), with its legend."""
         trained = set(self.trained)
@@ -175,23 +185,24 @@ class ResolvedPlan:
         return notes
 
 
-def apply_plan(model: torch.nn.Module, plan: ResolvedPlan) -> None:
+def apply_plan(model: torch.nn.Module, plan: ResolvedPlan, train_top: bool = False) -> None:
     """Set `requires_grad` of the encoder's parameters: True for what the plan trains, False for all the rest.
 
     The rest is the frozen blocks, the blocks above the read one, and what comes after the last block (a pooler, a final
-    norm), which the loss never reaches. Heads of a task model are left as they are. SettingsError if the plan was
-    resolved for another number of blocks, or the model's family is not supported.
+    norm), which the realignment loss never reaches; `train_top` is for tasks, whose head reads it. Heads of a task
+    model are left as they are. SettingsError if the plan was resolved for another number of blocks, or the model's
+    family is not supported.
     """
     from alignfreeze_cli.encoder.blocks import architecture
 
     arch = architecture(model)
     if arch.n_blocks != plan.n_blocks:
         raise SettingsError(f"the freeze plan is for {plan.n_blocks} blocks, the encoder has {arch.n_blocks}.")
-    arch.encoder(model).requires_grad_(False)
+    arch.encoder(model).requires_grad_(train_top)
     for _, parameter in arch.embedding_parameters(model):
         parameter.requires_grad_(not plan.embeddings_frozen)
-    for block in plan.trained:
-        arch.blocks(model)[block].requires_grad_(True)
+    for number, block in enumerate(arch.blocks(model)):
+        block.requires_grad_(number in plan.trained)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""LoRA (arXiv 2106.09685): low-rank adapters in the blocks that train, everything else of the encoder standing still.
+"""LoRA (arXiv 2106.09685): low-rank adapters in the blocks that train, everything else of the encoder frozen.
 
 The adapters sit on every linear layer of a block, those of its attention and those of its feed-forward network, which
 are found by structure, so that no table of names has to know a family. A weight W becomes W + (alpha / rank) B A, with
@@ -21,26 +21,12 @@ from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts.inputs import Input
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.freezing import ResolvedPlan
-from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.training.checkpoints import write_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _NAME = "default"  # peft's, for a model with one set of adapters
-
-
-def with_lora(plan: ResolvedPlan, rank: int | None) -> ResolvedPlan:
-    """The plan itself or, with LoRA, one that freezes the embeddings too, since adapters are all that trains.
-
-    SettingsError if there is no block left for them.
-    """
-    if not rank:
-        return plan
-    if not plan.trained:
-        raise SettingsError(f"--lora {rank}: the freeze plan {plan.text!r} leaves no block for adapters.")
-    return plan.without_embeddings()
 
 
 @dataclass
@@ -119,8 +105,8 @@ class Adapters:
             tensors |= {f"{head}.{part}": tensor for part, tensor in state.items()}
         folder.mkdir()
         write_tensors({f"base_model.model.{n}": t for n, t in tensors.items()}, folder / "adapter_model.safetensors")
-        described = {key: sorted(v) if isinstance(v, set | list) else v for key, v in config.to_dict().items()}
-        text = json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False)
+        values = {key: sorted(v) if isinstance(v, set | list) else v for key, v in config.to_dict().items()}
+        text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
         (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
 
     @property
@@ -128,13 +114,13 @@ class Adapters:
         """The full names of the layers with adapters."""
         return [f"{self.prefix}.{name}" for name in self.layers]
 
-    def described(self, kept: bool) -> dict[str, Any]:
+    def to_dict(self, kept: bool) -> dict[str, Any]:
         """As it stands in the record; the targets without the block's number, each once."""
         targets = dict.fromkeys(name.partition(".")[2] for name in self.layers)
         blocks, alpha = list(self.blocks), 2 * self.rank
         return {"rank": self.rank, "alpha": alpha, "blocks": blocks, "targets": list(targets), "kept": kept}
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """A line for the user."""
         trained = sum(p.numel() for layer in self.layers.values() for p in layer.parameters() if p.requires_grad)
         blocks = ", ".join(map(str, self.blocks))

@@ -1,30 +1,21 @@
-"""Encoders in folders: read for training, written so that plain `AutoModel.from_pretrained` reads them."""
+"""Models in folders: encoders and task models, read for training, written so that the plain Auto classes read them."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES
 from alignfreeze_cli.encoder.blocks import FAMILIES
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.training.checkpoints import disk_errors
 
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*.model",
-    "spm*",
-)
-
 
 def skeleton(folder: Path) -> Any:
-    """The encoder without its weights (on torch's meta device), enough to hold settings against it, in no time.
+    """The encoder without its weights (on torch's meta device), enough to check settings against it, in no time.
 
     Raises SettingsError for a family that is not supported, ArtifactError for a `config.json` that cannot be read.
     """
@@ -44,58 +35,92 @@ def skeleton(folder: Path) -> Any:
 
 
 def load_encoder(folder: Path) -> tuple[Any, list[str]]:
-    """The encoder in single precision, whatever precision it was saved in, and the names of what it lacked.
+    """The bare encoder, and the names of the parameters that the folder lacks.
 
     What may be lacking is the pooler, which many encoders are published without: transformers then makes a random one,
-    and `save_encoder` leaves it out again. Raises ArtifactError for pickled or unreadable weights, and if weights of
+    and `save_model` leaves it out again. Raises ArtifactError for pickled or unreadable weights, and if weights of
     blocks or embeddings are missing.
     """
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
-    try:
-        with no_bars():
-            model, info = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ArtifactError(
-            f"holds no encoder that can be read from safetensors ({_first_line(error)})", folder
-        ) from error
-    missing = sorted(info["missing_keys"])
-    lost = [name for name in missing if not name.startswith("pooler.")]
-    if lost:
-        raise ArtifactError(
-            f"lacks {len(lost)} of the encoder's weights, {lost[0]} among them; it is the weights of something else",
-            folder,
-        )
+    model, missing = _load(folder, "AutoModel")
+    _demand_whole(folder, [name for name in missing if not name.startswith("pooler.")])
     return model, missing
 
 
-def save_encoder(model: Any, without: list[str], source: Path, folder: Path) -> None:
-    """Write `config.json`, `model.safetensors` and the tokenizer's files, which are copied from `source` as they are.
+def new_task_model(folder: Path, auto_class: str, labels: Sequence[str]) -> Any:
+    """An encoder with a new head for a task; the head comes from torch's current random state.
 
-    `without`: names of parameters to leave out. The same weights give the same bytes. Raises OSError (disk full).
+    `auto_class` is the class of transformers, `labels` go into its configuration. Raises ArtifactError if weights of
+    the encoder are missing; a pooler may be, heads that use one train it.
+    """
+    # Without labels a head has two outputs, first and last position, whatever the encoder was published for.
+    head: dict[str, Any] = {"num_labels": 2}
+    if labels:
+        numbers = {label: number for number, label in enumerate(labels)}
+        head = {"id2label": dict(enumerate(labels)), "label2id": numbers}
+    model, missing = _load(folder, auto_class, **head)
+    encoder = f"{model.base_model_prefix}."
+    of_encoder = [name for name in missing if name.startswith(encoder)]
+    _demand_whole(folder, [name for name in of_encoder if not name.startswith(f"{encoder}pooler.")])
+    return model
+
+
+def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]]:
+    """A task model and its labels in the order of their ids. Raises ArtifactError if weights are missing."""
+    model, missing = _load(folder, auto_class)
+    _demand_whole(folder, missing)
+    return model, tuple(model.config.id2label[number] for number in range(model.config.num_labels))
+
+
+def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:
+    """Write `config.json` and `model.safetensors`, and copy the tokenizer's files from `source` byte for byte.
+
+    (Writing the tokenizer anew would store the changes that tasks on words make to it.) `without`: names of parameters
+    to leave out. The same weights give the same bytes. Raises OSError (disk full).
     """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
-    with disk_errors(folder / "model.safetensors"), no_bars():
+    with disk_errors(folder / "model.safetensors"), without_progress_bars():
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
-    copy_tokenizer(source, folder)
-
-
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy a tokenizer's files, byte for byte: writing it anew would store the changes that word tasks make to it."""
     for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
 
 
+def _load(folder: Path, auto_class: str, **config: Any) -> tuple[Any, list[str]]:
+    """The model in single precision, whatever it was saved in, and the names of the parameters the folder lacks."""
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+
+    try:
+        with without_progress_bars():
+            model, info = getattr(transformers, auto_class).from_pretrained(
+                folder,
+                dtype=torch.float32,  # a checkpoint saved in half precision would otherwise train in it
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **config,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        what = "an encoder" if auto_class == "AutoModel" else f"a model for {auto_class}"
+        raise ArtifactError(f"holds no weights of {what} that can be read ({_first_line(error)})", folder) from error
+    return model, sorted(info["missing_keys"])
+
+
+def _demand_whole(folder: Path, missing: Sequence[str]) -> None:
+    if missing:
+        raise ArtifactError(
+            f"lacks {len(missing)} of the model's weights, {missing[0]} among them; they are the weights of something "
+            "else",
+            folder,
+        )
+
+
 @contextmanager
-def no_bars() -> Iterator[None]:
-    """Without transformers' own progress bars: only the console talks."""
+def without_progress_bars() -> Iterator[None]:
+    """Silence transformers' own progress bars: only the console reports progress."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

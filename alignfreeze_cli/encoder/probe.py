@@ -13,7 +13,10 @@ from torch import Tensor
 
 from alignfreeze_cli.encoder.batches import Drawn, make_batch, model_inputs, pool_words
 from alignfreeze_cli.encoder.blocks import all_hidden_states, architecture
+from alignfreeze_cli.encoder.dataset import RealignDataset
 from alignfreeze_cli.encoder.encoding import EncodedPairs
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.training.metrics import Metrics
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +37,7 @@ class Retrieval:
         """What picking at random would reach."""
         return 1 / self.words if self.words else 0.0
 
-    def row(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in `metrics.jsonl`."""
         blocks = {"embeddings" if n == 0 else str(n - 1): round(value, 6) for n, value in enumerate(self.accuracy)}
         return {"language": self.language, "words": self.words, "chance": round(self.chance, 6), "accuracy": blocks}
@@ -66,6 +69,26 @@ def retrieval(
     model.train(was_training)
     accuracy = tuple(_accuracy(torch.cat(s), torch.cat(t)) for s, t in zip(sources, targets, strict=True))
     return Retrieval(pairs.language, sum(len(s) for s in sources[0]), accuracy)
+
+
+def log_retrieval(
+    model: PreTrainedModel, dataset: RealignDataset, pooling: str, metrics: Metrics, step: int, console: Console
+) -> None:
+    """Log the retrieval of every language, unless an earlier part of a resumed run has done so.
+
+    For the main process alone.
+    """
+    when = "after" if step else "before"
+    done = {row["language"] for row in metrics.rows() if row.get("probe") == when}
+    total = sum(len(held) for held in dataset.held_out)
+    if not total:
+        return
+    with console.progress(f"probing {when}", total, "pairs") as bar:
+        for pairs, held in zip(dataset.pairs, dataset.held_out, strict=True):
+            if len(held) and pairs.language not in done:
+                found = retrieval(model, pairs, held.tolist(), dataset.pad_id, pooling)
+                metrics.log(step, probe=when, **found.to_dict())
+            bar.advance(len(held))
 
 
 def _accuracy(source: Tensor, target: Tensor) -> float:

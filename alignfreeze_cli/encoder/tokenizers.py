@@ -7,6 +7,9 @@ from typing import Any
 
 from alignfreeze_cli.errors import ArtifactError
 
+LONE_PIECE = "▁"
+"""SentencePiece's mark of a word's beginning, where it became a subword of its own."""
+
 
 def load_tokenizer(folder: Path, words: bool = True) -> Any:
     """The tokenizer of a model folder; with `words`, set so that every word given to it begins as a word.
@@ -30,8 +33,14 @@ def load_tokenizer(folder: Path, words: bool = True) -> Any:
     return tokenizer
 
 
+def lone_piece_id(tokenizer: Any) -> int:
+    """Id of the lone `▁`, or -1 (no id) where the vocabulary has none."""
+    found = tokenizer.backend_tokenizer.token_to_id(LONE_PIECE)
+    return -1 if found is None else int(found)
+
+
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids that a tokenizer puts before and after a single text."""
+    """The ids that a tokenizer puts before and after a single text. ArtifactError if it puts them elsewhere."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     for start in range(len(whole) - len(bare) + 1):

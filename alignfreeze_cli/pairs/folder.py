@@ -105,7 +105,7 @@ def data_file(folder: Path, source: str, target: str) -> Path:
 
 
 def write_statistics(folder: Path, statistics: Mapping[str, Any]) -> None:
-    """Write `statistics.json`; see `step.py` for what is in it."""
+    """Write `statistics.json`; steps/align_pairs.py fills it."""
     text = json.dumps(statistics, indent=2, ensure_ascii=False)
     (folder / STATISTICS).write_text(text + "\n", encoding="utf-8")
 
@@ -113,11 +113,11 @@ def write_statistics(folder: Path, statistics: Mapping[str, Any]) -> None:
 class PairsFolder:
     """A pairs folder, open for reading. Nothing is held in memory but one row group at a time."""
 
-    def __init__(self, folder: Path, languages: Sequence[PairsFile], statistics: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, files: Sequence[PairsFile], statistics: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.languages = list(languages)
+        self.files = list(files)
         self.statistics = statistics
-        self._by_target = {language.target: language for language in languages}
+        self._by_target = {file.target: file for file in files}
 
     def read(self, target: str, indices: Sequence[int] | None = None) -> Iterator[Pair]:
         """The pairs of a language in the order of the file, or those of the given rows in the given order.
@@ -165,7 +165,7 @@ def open_pairs(folder: Path) -> PairsFolder:
         source = str(statistics["source"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ArtifactError(f"is no pairs folder: its {STATISTICS} is missing or damaged", folder) from None
-    languages = []
+    files = []
     for target in order:
         path = data_file(folder, source, target)
         try:
@@ -174,8 +174,8 @@ def open_pairs(folder: Path) -> PairsFolder:
             raise ArtifactError(f"cannot be read as Parquet: {error}", path) from error
         if not {"source", "target", "links"} <= set(schema.names):
             raise ArtifactError(f"holds {', '.join(schema.names)} instead of source, target, links", path)
-        languages.append(PairsFile(source, target, path, metadata.num_rows))
-    return PairsFolder(folder, languages, statistics)
+        files.append(PairsFile(source, target, path, metadata.num_rows))
+    return PairsFolder(folder, files, statistics)
 
 
 def _pairs(rows: pa.RecordBatch | pa.Table) -> Iterator[Pair]:

@@ -135,10 +135,6 @@ def attempt(node: Node, settings: StepSettings, console: Console) -> Outcome:
     started = time.monotonic()
     try:
         result: Result = STEPS[node.step].run(settings, console)
-        if result.status == "made":
-            from alignfreeze_cli.hub.cards import card_after  # imported where steps run, not for a plan
-
-            card_after(result, console)
     except (Interrupted, KeyboardInterrupt):
         raise
     except Exception as error:

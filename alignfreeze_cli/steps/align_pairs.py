@@ -14,9 +14,10 @@ from alignfreeze_cli.aligners import aligner_class
 from alignfreeze_cli.aligners.base import Aligner
 from alignfreeze_cli.aligners.linking import Aligned, ChunkTask, Job, Workers, split_chunk, unpacked
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
-from alignfreeze_cli.artifacts import Input, Result, Workspace, produce
+from alignfreeze_cli.artifacts import Input, OutputFolder, Result
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
 from alignfreeze_cli.pairs.lines import Chunk, Lines, parse
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
@@ -53,10 +54,17 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     """Find the links between the words of parallel text and write the usable pairs of every language.
 
     Raises SettingsError (a segmenter is missing), DataError (a corpus, dictionary or file of links that cannot be used,
-    or no usable pair at all), HubError, and what `produce` raises.
+    or no usable pair at all), HubError, and what `OutputFolder` raises.
     """
     languages = _resolve(settings, console)
     inputs = [resolved for language in languages for resolved in language.inputs]
+    output = OutputFolder("pairs", settings, inputs, default="pairs")
+    if done := output.finished():
+        if settings.pharaoh is not None and not settings.dry_run:
+            # The pairs need not be made again, but nobody knows from which words the files of links come, if any.
+            console.info("The pairs are there already; writing the links.")
+            _build(languages, settings, console, None)
+        return done
     plan = {
         "words": settings.words,
         "aligner": settings.aligner,
@@ -65,23 +73,12 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     if settings.pharaoh is not None:
         plan["pharaoh"] = [str(_pharaoh_file(settings.pharaoh, language)) for language in languages]
 
-    def build(work: Workspace) -> dict[str, Any]:
-        return _build(languages, settings, console, work.path)
-
-    result = produce(
-        kind="pairs",
-        settings=settings,
-        default_output="pairs",
-        inputs=inputs,
-        console=console,
-        plan=plan,
-        build=build,
-    )
-    if result.status == "already done" and settings.pharaoh is not None and not settings.dry_run:
-        # The pairs need not be made again, but nobody knows from which words the files of links come, if there are any.
-        console.info("The pairs are there already; writing the links.")
-        _build(languages, settings, console, None)
-    return result
+    if settings.dry_run:
+        return output.planned(plan)
+    with output.open(console) as work:
+        work.details = _build(languages, settings, console, work.path)
+    card_after(output.result, console)
+    return output.result
 
 
 def _resolve(settings: AlignPairsSettings, console: Console) -> list[LanguagePair]:

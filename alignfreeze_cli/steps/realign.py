@@ -1,28 +1,44 @@
-"""`realign`: pull words that translate each other together, in the blocks that the freeze plan leaves free.
+"""`alignfreeze realign`: pull words that translate each other together, in the blocks that the freeze plan trains.
 
-In the order of the run: resolve and check (`realign`), encode the pairs and plan the draws (`material.py`), train,
-probe before and after, write the encoder (`_build`, with what `realigner.py` does).
+From top to bottom: hold the settings against encoder and pairs, open the output folder, encode the pairs and plan what
+is drawn at each step, load and freeze the encoder, probe, train, probe again, write the encoder.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, resolve_encoder
+import torch
+from torch import nn
+
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.artifacts import OutputFolder, Result, Workspace, resolve_encoder
+from alignfreeze_cli.artifacts.record import ADAPTER
+from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.dataset import LanguageSource, gather, languages, pairs_folders, report
-from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, read_block
-from alignfreeze_cli.encoder.lora import with_lora
-from alignfreeze_cli.encoder.models import skeleton
+from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, report_usage, resolve_pairs
+from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_plan
+from alignfreeze_cli.encoder.lora import Adapters
+from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
+from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton
+from alignfreeze_cli.encoder.probe import log_retrieval
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
+from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import AlignFreezeError, SettingsError
+from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.steps.realigner import Realigner
-from alignfreeze_cli.training.loop import LoopSettings, Training, default_rate, open_accelerator
+from alignfreeze_cli.steps.align_pairs import align_pairs
+from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, default_rate, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
+
+DEFAULT_PAIRS = "opus-100-pairs"
+DEFAULT_PAIRS_LINES = 100_000  # per language: several times what the default number of steps draws
 
 
 def realign(settings: RealignSettings, console: Console) -> Result:
@@ -31,99 +47,159 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     Raises SettingsError (a plan or block that does not fit the encoder, a family that is not supported), ArtifactError
     (inputs of another kind, damaged or pickled), DataError (no usable pairs), Interrupted (a checkpoint was left).
     """
+    source = resolve_encoder(settings.model)
+    arch = architecture(skeleton(source.path))
+    plan = resolve_plan(settings.freeze, arch.n_blocks, settings.block, settings.lora)
+    arch.window_length(settings.max_length, settings.max_length)
+    rate = default_rate(arch.family, settings.lora) if settings.learning_rate is None else settings.learning_rate
     if not settings.pairs:
-        raise SettingsError("--pairs: name the pairs folders to realign on, as `align-pairs` makes them.")
-    model = resolve_encoder(settings.model)
-    folders = pairs_folders(settings.pairs)
-    bare = skeleton(model.path)
-    arch = architecture(bare)
-    plan = FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, read_block(settings.block, arch.n_blocks))
-    plan = with_lora(plan, settings.lora)
-    if settings.max_length > arch.max_length:
-        raise SettingsError(f"--max-length {settings.max_length} is more than the encoder takes ({arch.max_length}).")
-    sources = languages(folders, settings.targets)
-    rows = {name: sum(source.language.rows for source in some) for name, some in sources.items()}
+        made = _default_pairs(settings, console)
+        if made.status == "planned":
+            return replace(made, details={"align-pairs": dict(made.details), "realign": "once these pairs are there"})
+        settings = replace(settings, pairs=(str(made.path),))
+    folders = resolve_pairs(settings.pairs)
+    sources = language_sources(folders, settings.targets)
+
+    output = OutputFolder("encoder", settings, [source, *folders], default="encoder", seed=settings.seed)
+    if done := output.finished():
+        return done
+    if settings.dry_run:
+        rows = {name: sum(each.file.rows for each in some) for name, some in sources.items()}
+        return output.planned(_planned(settings, plan, rows, rate))
+
+    with output.open(console) as work:
+        accelerator = open_accelerator(
+            output.path, settings.device, settings.precision, settings.tracker, settings.recorded()
+        )
+        process, processes = accelerator.process_index, accelerator.num_processes
+        with accelerator.main_process_first():
+            dataset = build_dataset(settings, sources, load_tokenizer(source.path), processes, console)
+        report_usage(dataset.draws, settings.sampling, console)
+        if complaints := settings.save_at_complaints(dataset.draws.steps):
+            raise SettingsError(f"{complaints[0]}.")
+
+        model, missing = load_encoder(source.path)
+        apply_plan(model, plan)
+        console.info(plan.strip())
+        model.to(accelerator.device)
+        metrics = Metrics(work.path / FILE_NAME, accelerator)
+        if work.main:
+            log_retrieval(model, dataset, settings.pooling, metrics, 0, console)
+        accelerator.wait_for_everyone()
+
+        vocabulary = adapters = None
+        if settings.vocabulary == "active":
+            vocabulary = ActiveVocabulary(model, dataset.token_ids())
+            rows_of_all = vocabulary.full.num_embeddings
+            console.info(f"{len(vocabulary.ids):,} of {rows_of_all:,} word embeddings occur in the pairs.")
+        torch.manual_seed(settings.seed)
+        projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
+        if settings.lora:
+            adapters = Adapters.attach(model, plan.trained, settings.lora)
+            console.info(adapters.summary())
+
+        def batches(step: int) -> list[MicroBatch]:
+            """This process's share of a step's pairs."""
+            drawn = dataset.drawn(step)[process::processes]
+            batch = make_batch(drawn, arch, dataset.pad_id, vocabulary.remap if vocabulary else None)
+            return [MicroBatch(batch, 1 / processes, batch.layout.tokens, batch.layout.positions)]
+
+        def write(training: Training, work: Workspace, metrics: Metrics) -> None:
+            """The encoder as it is now, in a folder: what a run that ended here would have made."""
+            with vocabulary.whole() if vocabulary else nullcontext(), adapters.merged() if adapters else nullcontext():
+                log_retrieval(model, dataset, settings.pooling, metrics, training.steps, console)
+                save_model(model, source.path, work.path, without=missing)
+            if adapters and settings.keep_adapter:
+                adapters.save(work.path / ADAPTER, source)
+            work.details = {
+                **_trained(arch, plan, training, rate, dataset),
+                "probe": [row for row in metrics.rows() if "probe" in row],
+                "left-out": missing,
+                **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),
+            }
+
+        def keep(training: Training) -> None:
+            """`--save-at`: write the encoder as it is in the midst of training, then train on."""
+            name = _kept_name(training.steps)
+            if work.main and not (work.path / name).exists():
+                with work.nested(name, replace(settings, steps=training.steps, epochs=None, save_at=())) as inner:
+                    write(training, inner, metrics.copied(inner.path / FILE_NAME))
+            accelerator.wait_for_everyone()
+
+        training = train(
+            nn.ModuleDict({"encoder": model, "projection": projection}),
+            partial(
+                realignment_loss,
+                block=plan.read_block,
+                pooling=settings.pooling,
+                temperature=settings.temperature,
+                negatives=settings.negatives,
+                processes=processes,
+            ),
+            batches,
+            LoopSettings(dataset.draws.steps, rate, settings.seed, settings.checkpoint_every),
+            work.checkpoints,
+            console,
+            metrics,
+            accelerator,
+            at=dict.fromkeys(settings.save_steps, keep),
+        )
+        if work.main:
+            lost = [name for name in map(_kept_name, settings.save_steps) if not (work.path / name).is_dir()]
+            if lost:
+                raise AlignFreezeError(f"{work.path} has lost its {lost[0]}; start anew with --overwrite.")
+            write(training, work, metrics)
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+    card_after(output.result, console)
+    return output.result
+
+
+def _default_pairs(settings: RealignSettings, console: Console) -> Result:
+    """The pairs of a run that names none: OPUS-100 with the MUSE dictionaries, made once and found again."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("--pairs: with several processes, make the pairs first with `alignfreeze align-pairs`.")
+    folder = (settings.output or Path("encoder")).parent / "-".join([DEFAULT_PAIRS, *settings.targets])
+    wanted = AlignPairsSettings(output=folder, max_lines=DEFAULT_PAIRS_LINES, dry_run=settings.dry_run)
+    return align_pairs(replace(wanted, target=settings.targets) if settings.targets else wanted, console)
+
+
+def _planned(settings: RealignSettings, plan: ResolvedPlan, rows: dict[str, int], rate: float) -> dict[str, Any]:
+    """What a dry run shows."""
     length = {"epochs": settings.epochs} if settings.epochs else {"steps": settings.steps or DEFAULT_STEPS}
-    shown = {
+    lora = {"lora": f"rank {settings.lora} in blocks {', '.join(map(str, plan.trained))}"} if settings.lora else {}
+    return {
         "plan": plan.strip(),
         "pairs": rows,
         **length,
         **({"save-at": list(settings.save_steps)} if settings.save_at else {}),
         "batch-size": settings.batch_size,
-        "learning-rate": learning_rate(settings, arch),
-        **({"lora": f"rank {settings.lora} in blocks {', '.join(map(str, plan.trained))}"} if settings.lora else {}),
+        "learning-rate": rate,
+        **lora,
     }
-    return produce(
-        kind="encoder",
-        settings=settings,
-        default_output="encoder",
-        inputs=[model, *folders],
-        console=console,
-        plan=shown,
-        build=partial(_build, settings, console, model, sources, plan),
-        seed=settings.seed,
-    )
 
 
-def learning_rate(settings: RealignSettings, arch: Architecture) -> float:
-    """The rate of a run: as set, or the published one of the encoder's family, or that of LoRA."""
-    return default_rate(arch.family, settings.lora) if settings.learning_rate is None else settings.learning_rate
-
-
-def _build(
-    settings: RealignSettings,
-    console: Console,
-    model: Input,
-    sources: dict[str, list[LanguageSource]],
-    plan: ResolvedPlan,
-    work: Workspace,
+def _trained(
+    arch: Architecture, plan: ResolvedPlan, training: Training, rate: float, dataset: RealignDataset
 ) -> dict[str, Any]:
-    """Everything between the checks and the record."""
-    loop = LoopSettings(
-        steps=0,  # this and the rate are known when pairs and encoder are
-        learning_rate=0.0,
-        seed=settings.seed,
-        precision=settings.precision,
-        checkpoint_every=settings.checkpoint_every,
-        device=settings.device,
-        trackers=settings.tracker,
-    )
-    output = settings.output or Path("encoder")
-    accelerator = open_accelerator(loop, output.parent, output.name)
-    processes = accelerator.num_processes
-    if settings.batch_size < processes:
-        raise SettingsError(f"--batch-size {settings.batch_size} leaves some of the {processes} processes no pair.")
-    with accelerator.main_process_first():
-        material = gather(settings, console, model.path, sources, processes)
-    report(console, settings, material.draws.usage())
-    steps = material.draws.steps
-    if complaints := settings.save_at_complaints(steps):
-        raise SettingsError(f"{complaints[0]}.")
-    realigner = Realigner.open(settings, console, model, plan, material, accelerator)
-    loop = replace(loop, steps=steps, learning_rate=learning_rate(settings, realigner.arch))
-    metrics = Metrics(work.path / FILE_NAME, accelerator)
-
-    def keep(training: Training) -> None:
-        """What a run that ended here would have made."""
-        alone = replace(settings, steps=training.steps, epochs=None, save_at=())
-        with realigner.as_published():
-            work.nested(_nested_name(training.steps), alone, partial(realigner.finish, metrics, training, loop))
-        accelerator.wait_for_everyone()
-
-    if work.main:
-        realigner.probe(metrics, 0)
-    accelerator.wait_for_everyone()
-    training = realigner.train(loop, work.checkpoints, metrics, dict.fromkeys(settings.save_steps, keep))
-    details = {}
-    if work.main:
-        lost = [name for name in map(_nested_name, settings.save_steps) if not (work.path / name).is_dir()]
-        if lost:
-            raise AlignFreezeError(f"{work.path} has lost its {lost[0]}; start anew with --overwrite.")
-        details = realigner.finish(metrics, training, loop, work.path)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    return details
+    """What the record says of the training."""
+    return {
+        "family": arch.family,
+        "blocks": arch.n_blocks,
+        "frozen-blocks": list(plan.frozen),
+        "embeddings-frozen": plan.embeddings_frozen,
+        "trained-blocks": list(plan.trained),
+        "read-block": plan.read_block,
+        "learning-rate": rate,
+        "steps": training.steps,
+        "first-loss": training.first_loss,
+        "last-loss": training.last_loss,
+        "tokens-per-second": round(training.tokens_per_second, 1),
+        "padding": round(training.padding, 4),
+        "languages": dataset.first(training.steps).to_dict(),
+    }
 
 
-def _nested_name(steps: int) -> str:
+def _kept_name(steps: int) -> str:
+    """The folder, inside the output, of an encoder that `--save-at` keeps."""
     return f"steps-{steps}"

@@ -8,11 +8,11 @@ tables/*.tex                                 the tables for a paper
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts import Input, Result, Workspace, produce, read_record, verify
+from alignfreeze_cli.artifacts import Input, OutputFolder, Result, read_record, verify
 from alignfreeze_cli.artifacts.files import content_digest, file_digest, folder_files
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import rows as published_rows
@@ -32,22 +32,16 @@ def report(settings: ReportSettings, console: Console) -> Result:
     The same scores and settings give the same bytes. Raises SettingsError, DataError, ArtifactError.
     """
     collected = Collected(()) if settings.published_only else collect(settings.runs)
-
-    def build(work: Workspace) -> Mapping[str, Any]:
+    output = OutputFolder("report", settings, _inputs(settings, collected), default="report", seed=settings.seed)
+    if done := output.finished():
+        return done
+    if settings.dry_run:
+        return output.planned(_plan(settings, collected))
+    with output.open(console) as work:
         made = report_of_published(settings) if settings.published_only else report_of(settings, collected, console)
         _write(made, work.path, console, settings.plots)
-        return _details(made)
-
-    return produce(
-        kind="report",
-        settings=settings,
-        default_output="report",
-        inputs=_inputs(settings, collected),
-        console=console,
-        plan=_plan(settings, collected),
-        build=build,
-        seed=settings.seed,
-    )
+        work.details = _details(made)
+    return output.result
 
 
 def _plan(settings: ReportSettings, collected: Collected) -> dict[str, Any]:

@@ -23,11 +23,18 @@ from torch import Tensor, nn
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.encoder.batches import WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
-from alignfreeze_cli.encoder.dataset import LanguageSource, RealignDataset, gather, languages, pairs_folders, report
-from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, confined, read_block
-from alignfreeze_cli.encoder.lora import with_lora
+from alignfreeze_cli.encoder.dataset import (
+    LanguageSource,
+    RealignDataset,
+    build_dataset,
+    language_sources,
+    report_usage,
+    resolve_pairs,
+)
+from alignfreeze_cli.encoder.freezing import ResolvedPlan, confined, resolve_plan
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.joint_settings import DEFAULT_WEIGHT, PREFIX, SHARED, unset
 from alignfreeze_cli.tasks.settings import FinetuneSettings
@@ -51,13 +58,13 @@ class Joint:
         """The parts of the loss, as the loop wants them."""
         return (("task", 1.0), ("realign", self.weight))
 
-    def shown(self) -> dict[str, Any]:
+    def planned(self) -> dict[str, Any]:
         """What a dry run says."""
-        rows = {name: sum(source.language.rows for source in some) for name, some in self.sources.items()}
+        rows = {name: sum(source.file.rows for source in some) for name, some in self.sources.items()}
         pairs = {"pairs": rows, "batch-size": self.settings.batch_size, "weight": self.weight}
         return {"schedule": "during", "plan of realignment": self.plan.strip(), **pairs}
 
-    def gather(
+    def dataset(
         self, console: Console, model: Input, steps: int, per_pass: int, accelerator: Accelerator
     ) -> RealignDataset:
         """The pairs of `steps` steps; `per_pass` of them are one pass over the task's data.
@@ -68,9 +75,10 @@ class Joint:
         planned = min(steps, per_pass) if self.settings.sampling == "published" else steps
         settings = dataclasses.replace(self.settings, steps=planned)
         with accelerator.main_process_first():
-            material = gather(settings, console, model.path, self.sources, accelerator.num_processes)
-        report(console, settings, material.draws.usage())
-        return material
+            tokenizer = load_tokenizer(model.path)
+            dataset = build_dataset(settings, self.sources, tokenizer, accelerator.num_processes, console)
+        report_usage(dataset.draws, settings.sampling, console)
+        return dataset
 
     def model(self, encoder: Any) -> nn.ModuleDict:
         """The task's model and the projection that realignment looks through, made from the seed."""
@@ -78,7 +86,7 @@ class Joint:
         projection = new_projection(self.settings.projection, architecture(encoder).hidden_size, encoder.config)
         return nn.ModuleDict({"encoder": encoder, "projection": projection})
 
-    def objective(self, of_task: Objective, processes: int) -> Objective:
+    def loss(self, of_task: Objective, processes: int) -> Objective:
         """Both losses over a micro-batch, (2,): the sum of the task's terms, this process's share of realignment's."""
 
         def both(model: nn.Module, inputs: tuple[Any, WordBatch | None]) -> Tensor:
@@ -102,7 +110,7 @@ class Joint:
         return both
 
     def batches(
-        self, of_task: Batches, material: RealignDataset, arch: Architecture, process: int, processes: int
+        self, of_task: Batches, dataset: RealignDataset, arch: Architecture, process: int, processes: int
     ) -> Batches:
         """The task's micro-batches, the last one of a step with this process's pairs.
 
@@ -112,8 +120,8 @@ class Joint:
 
         def of_step(step: int) -> list[MicroBatch]:
             *before, last = of_task(step)
-            drawn = material.drawn(step % material.draws.steps)[process::processes]
-            pairs = make_batch(drawn, arch, material.pad_id)
+            drawn = dataset.drawn(step % dataset.draws.steps)[process::processes]
+            pairs = make_batch(drawn, arch, dataset.pad_id)
             return [
                 *(_joined(micro_batch, None, 0.0) for micro_batch in before),
                 _joined(last, pairs, 1 / processes),
@@ -121,11 +129,11 @@ class Joint:
 
         return of_step
 
-    def described(self, material: RealignDataset, training: Training, arch: Architecture) -> dict[str, Any]:
+    def to_dict(self, dataset: RealignDataset, training: Training, arch: Architecture) -> dict[str, Any]:
         """What the record says of it; under `realign` the names are those of the record of `realign`."""
         chosen = {key: value for key, value in self.settings.recorded().items() if key.replace("-", "_") in SHARED}
         first, last = training.parts["realign"]
-        reopened = material.draws.steps < training.steps
+        reopened = dataset.draws.steps < training.steps
         realign = {
             "plan": self.plan.text,
             "weight": self.weight,
@@ -137,11 +145,11 @@ class Joint:
             "trained-blocks": list(self.plan.trained),
             "read-block": self.plan.read_block,
             "steps": training.steps,
-            "steps-of-stream": material.draws.steps,
+            "steps-of-stream": dataset.draws.steps,
             "stream": "anew in every epoch" if reopened else "continued",
             "first-loss": first,
             "last-loss": last,
-            "languages": material.described(),
+            "languages": dataset.to_dict(),
         }
         return {"schedule": "during", "realign": realign}
 
@@ -164,14 +172,13 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
         probe_pairs=0,
         **{name: value for name, value in given.items() if not unset(value)},
     )
-    folders = pairs_folders(settings.realign_with)
-    block = read_block(as_realign.block, arch.n_blocks)
+    folders = resolve_pairs(settings.realign_with)
     return Joint(
         as_realign,
         DEFAULT_WEIGHT if settings.realign_weight is None else settings.realign_weight,
         folders,
-        languages(folders, as_realign.targets, "--realign-targets"),
-        with_lora(FreezePlan.parse(settings.freeze).resolve(arch.n_blocks, block), settings.lora),
+        language_sources(folders, as_realign.targets, "--realign-targets"),
+        resolve_plan(settings.freeze, arch.n_blocks, as_realign.block, settings.lora),
     )
 
 

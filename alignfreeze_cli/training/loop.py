@@ -24,6 +24,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -46,13 +47,10 @@ class LoopSettings:
 
     steps: int  # optimizer steps
     learning_rate: float  # the peak
+    seed: int = 31
+    checkpoint_every: int = 0  # steps; 0: only when interrupted
     warmup: float = 0.0  # share of the steps over which the rate rises from 0
     schedule: str = "constant"  # or "linear": falls to 0
-    seed: int = 31
-    precision: str = "fp32"  # or "bf16": autocast, weights and optimizer stay in fp32
-    checkpoint_every: int = 0  # steps; 0: only when interrupted
-    device: str = "auto"  # "cpu", "cuda"
-    trackers: tuple[str, ...] = ()  # "tensorboard", "wandb"
     parts: tuple[tuple[str, float], ...] = (("loss", 1.0),)  # parts of the loss: their names and coefficients
 
 
@@ -98,27 +96,35 @@ class Training:
 Objective = Callable[[nn.Module, Any], Tensor]
 
 
-def open_accelerator(settings: LoopSettings, log_folder: Path, run_name: str) -> Accelerator:
-    """The devices, processes and trackers of a run; under `torchrun` every process calls this.
+def open_accelerator(
+    output: Path,
+    device: str = "auto",
+    precision: str = "fp32",
+    trackers: tuple[str, ...] = (),
+    config: Mapping[str, Any] = MappingProxyType({}),
+) -> Accelerator:
+    """The devices, processes and trackers of a run that makes `output`; under `torchrun` every process calls this.
 
-    TensorBoard's files go to `log_folder/tensorboard/run_name`: beside the output, which holds results only.
+    `device` is auto, cpu or cuda; `precision` fp32, or bf16 for autocast: weights and optimizer stay in fp32. Trackers
+    get the settings in `config`; TensorBoard's files go to the folder `tensorboard` beside the output, which holds
+    results only.
 
     Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
     """
-    if settings.device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
-        cpu=settings.device == "cpu",
-        mixed_precision="bf16" if settings.precision == "bf16" else "no",
-        log_with=open_trackers(settings.trackers),
-        project_dir=log_folder / "tensorboard",
+        cpu=device == "cpu",
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        log_with=open_trackers(trackers),
+        project_dir=output.parent / "tensorboard",
         # The others wait while the main process encodes pairs or probes, which may take longer than the usual minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
-    if settings.trackers:
-        accelerator.init_trackers(run_name, config={k: str(v) for k, v in asdict(settings).items()})
+    if trackers:
+        accelerator.init_trackers(output.name, config={key: str(value) for key, value in config.items()})
     return accelerator
 
 
@@ -140,7 +146,7 @@ def train(
     `batches(step)` returns this process's micro-batches of a step (0-based) and must depend on nothing else: it runs
     ahead, in a thread.
     Checkpoints go to the folder `store` (`work.checkpoints`); a complete one found there is continued. They are left
-    there at the end: `artifacts.produce` removes them once the result is written.
+    there at the end: `OutputFolder` removes them once the result is written.
     `at[n]` is called when n steps are done, in every process, with what a training of n steps gives, and must leave
     model and random state as they are. It is called before the checkpoint of that step is written, and again by a run
     that resumes from an earlier one.
@@ -230,8 +236,8 @@ def train(
                 window = progress.recent[-progress.since_log :]
                 mean, parts = _mean(window, settings)
                 speed = (progress.tokens - tokens_at_log) / max(now - clock, 1e-9)
-                told = {f"{name}_loss": part for name, part in parts.items()} if len(parts) > 1 else {}
-                metrics.log(done, loss=mean, **told, learning_rate=rate, tokens_per_second=round(speed, 1))
+                by_part = {f"{name}_loss": part for name, part in parts.items()} if len(parts) > 1 else {}
+                metrics.log(done, loss=mean, **by_part, learning_rate=rate, tokens_per_second=round(speed, 1))
                 progress.since_log, tokens_at_log, clock = 0, progress.tokens, now
                 bar.advance(0, note=f"loss {mean:.4f}")
             bar.advance()

@@ -1,4 +1,4 @@
-"""The life of an output folder, through `produce` with a step small enough to read."""
+"""The life of an output folder, with a step small enough to read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 
 from alignfreeze_cli.artifacts import (
     Input,
+    OutputFolder,
     Result,
     Workspace,
-    produce,
     read_record,
     resolve_artifact,
     resolve_files,
@@ -35,23 +35,21 @@ class CopySettings(StepSettings):
 
 
 def copy(settings: CopySettings, source: Path, kind: str = "pairs", build: Any = None) -> Result:
+    """A step small enough to read."""
     given = resolve_files("text", str(source), [source])
-
-    def write(work: Workspace) -> Mapping[str, Any]:
-        (work.path / "data").mkdir()
-        (work.path / "data" / "copy.txt").write_text(source.read_text() * settings.times)
-        return {"bytes": source.stat().st_size * settings.times}
-
-    return produce(
-        kind=kind,
-        settings=settings,
-        default_output="copy",
-        inputs=[given],
-        console=Console(),
-        plan={"times": settings.times},
-        build=build or write,
-        seed=31,
-    )
+    output = OutputFolder(kind, settings, [given], default="copy", seed=31)
+    if done := output.finished():
+        return done
+    if settings.dry_run:
+        return output.planned({"times": settings.times})
+    with output.open(Console()) as work:
+        if build:
+            work.details = dict(build(work))
+        else:
+            (work.path / "data").mkdir()
+            (work.path / "data" / "copy.txt").write_text(source.read_text() * settings.times)
+            work.details = {"bytes": source.stat().st_size * settings.times}
+    return output.result
 
 
 @pytest.fixture
@@ -210,16 +208,9 @@ def test_lineage_holds_every_ancestor_once(tmp_path: Path, source: Path) -> None
     parent = resolve_artifact(str(tmp_path / "a"), "pairs")
 
     def child(name: str, inputs: list[Input], times: int) -> Input:
-        settings = CopySettings(output=tmp_path / name, times=times)
-        produce(
-            kind="scores",
-            settings=settings,
-            default_output="",
-            inputs=inputs,
-            console=Console(),
-            plan={},
-            build=lambda work: {"n": (work.path / "scores.json").write_text(name)},
-        )
+        output = OutputFolder("scores", CopySettings(output=tmp_path / name, times=times), inputs, default="")
+        with output.open(Console()) as work:
+            (work.path / "scores.json").write_text(name)
         return resolve_artifact(str(tmp_path / name), "scores", name=name)
 
     b = child("b", [parent], 2)

@@ -31,12 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from encoder.models import tiny
 from encoder.worlds import vocabulary
 
-ONE_STEP = LoopSettings(steps=1, learning_rate=1e-3, checkpoint_every=1, device="cpu")
+ONE_STEP = LoopSettings(steps=1, learning_rate=1e-3, checkpoint_every=1)
 
 
 def generic(folder: Path) -> None:
     """A network whose loss is a sum over rows, of which the processes get unequal numbers and micro-batches."""
-    accelerator = open_accelerator(ONE_STEP, folder, "generic")
+    accelerator = open_accelerator(folder / "generic", "cpu")
     torch.manual_seed(2)
     network = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3)).double()
     x, y = torch.randn(11, 5).double(), torch.randint(3, (11,))
@@ -54,10 +54,10 @@ def generic(folder: Path) -> None:
 
 def realignment(folder: Path, inputs: Path) -> None:
     """The realignment objective on seven pairs, of which one process gets four and the other three."""
-    accelerator = open_accelerator(ONE_STEP, folder, "realignment")
+    accelerator = open_accelerator(folder / "realignment", "cpu")
     opened = open_pairs(inputs / "pairs")
     tokenizer = load_tokenizer(inputs / "encoder")
-    (language,) = opened.languages
+    (language,) = opened.files
     pairs = encode_pairs(opened, language, file_digest(language.path), tokenizer, tokenizer_digest(tokenizer), 32)
     model = tiny("bert", vocab_size=len(vocabulary()))
     arch = architecture(model)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alignfreeze_cli.artifacts import resolve_artifact
 from alignfreeze_cli.encoder import dataset
-from alignfreeze_cli.encoder.dataset import RealignDataset, gather, languages
+from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, resolve_pairs
 from alignfreeze_cli.encoder.settings import SAMPLINGS, RealignSettings
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
 
@@ -47,8 +47,8 @@ def gathered(world: Path, steps: int | None, **changes: Any) -> RealignDataset:
     folders = [str(world / "one"), str(world / "two")]
     values: dict[str, Any] = {"batch_size": 6, "max_length": 32, "probe_pairs": 2, "steps": steps, **changes}
     settings = RealignSettings(model=str(world / "encoder"), pairs=tuple(folders), **values)
-    inputs = [resolve_artifact(folder, "pairs") for folder in folders]
-    return gather(settings, Console(), world / "encoder", languages(inputs, settings.targets), 1)
+    sources = language_sources(resolve_pairs(folders), settings.targets)
+    return build_dataset(settings, sources, load_tokenizer(world / "encoder"), 1, Console())
 
 
 def told(some: RealignDataset, number: int, row: int) -> list[Any]:

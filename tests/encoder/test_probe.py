@@ -26,8 +26,8 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def encoded(folder: Path, pairs: list[Pair], tokenizer: Any) -> EncodedPairs:
     opened = open_pairs(make_pairs(folder, {"de": pairs}))
-    digest = file_digest(opened.languages[0].path)
-    return encode_pairs(opened, opened.languages[0], digest, tokenizer, tokenizer_digest(tokenizer), 32)
+    digest = file_digest(opened.files[0].path)
+    return encode_pairs(opened, opened.files[0], digest, tokenizer, tokenizer_digest(tokenizer), 32)
 
 
 def by_hand(model: Any, pairs: list[Pair], tokenizer: Any) -> list[float]:

@@ -41,7 +41,7 @@ def sentence_pieces() -> Any:
 def encode(folder: Path, pairs: list[Pair], tokenizer: Any = None, max_length: int = 16, **more: Any) -> EncodedPairs:
     opened = open_pairs(make_pairs(folder, {"de": pairs}))
     tokenizer = tokenizer or word_pieces()
-    (language,) = opened.languages
+    (language,) = opened.files
     digest = file_digest(language.path)
     return encode_pairs(opened, language, digest, tokenizer, key_of(tokenizer), max_length, **more)
 

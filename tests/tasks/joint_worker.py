@@ -16,8 +16,9 @@ from alignfreeze_cli.artifacts import resolve_encoder
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.steps.finetune import batches, finetune, objective
+from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.base import Windows
+from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.joint import Joint, find_joint
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
@@ -78,14 +79,14 @@ def one_step(folder: Path, inputs: Path, **changes: Any) -> None:
     loop = LoopSettings(
         steps=1, learning_rate=1e-3, checkpoint_every=1, device="cpu", parts=(("task", 1.0), ("realign", WEIGHT))
     )
-    accelerator = open_accelerator(loop, folder, "joint")
+    accelerator = open_accelerator(folder / "joint", "cpu")
     process, processes = accelerator.process_index, accelerator.num_processes
     chosen, joint, model = settings(inputs, **changes), joint_of(inputs, **changes), model_of(inputs)
-    material = joint.gather(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
+    material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
     of_task = batches(windows_of(inputs), chosen, 3, process, processes)
     train(
         joint.model(model).double(),
-        joint.objective(objective(POS), processes),
+        joint.loss(summed_loss(POS), processes),
         joint.batches(of_task, material, architecture(model), process, processes),
         loop,
         folder / "checkpoints",

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
-from alignfreeze_cli.steps.evaluate import length_batches
 from alignfreeze_cli.tasks.conllu import read_conllu
+from alignfreeze_cli.tasks.prediction import length_batches
 from alignfreeze_cli.tasks.settings import EvaluateSettings
 
 from .worlds import make_world, score, train

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
-from alignfreeze_cli.steps.finetune import batches, objective
+from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.tagging import Tagged
@@ -147,7 +147,7 @@ def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(micro
         parts = [m for p in range(processes) for m in batches(windows, settings(), micro_batch, p, processes)(step)]
         assert all(batches(windows, settings(), micro_batch, p, processes)(step) for p in range(processes))
         weight = sum(m.weight for m in parts if isinstance(m.weight, float))
-        loss = sum(objective(POS)(model, m.inputs) for m in parts) / weight
+        loss = sum(summed_loss(POS)(model, m.inputs) for m in parts) / weight
         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
 
 

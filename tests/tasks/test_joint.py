@@ -28,10 +28,11 @@ from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
-from alignfreeze_cli.steps.finetune import batches, finetune, objective
+from alignfreeze_cli.steps.finetune import finetune
+from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.joint import Joint
 from alignfreeze_cli.training import checkpoints
-from alignfreeze_cli.training.loop import LoopSettings, open_accelerator
+from alignfreeze_cli.training.loop import open_accelerator
 
 from . import joint_worker
 from .joint_worker import POS, WEIGHT, joint_of, model_of, settings, windows_of
@@ -83,10 +84,10 @@ def by_hand(inputs: Path, **changes: Any) -> tuple[Any, dict[str, Tensor], Tenso
     windows = windows_of(inputs)
     (whole,) = batches(windows, settings(inputs), 7, 0, 1)(0)
     assert isinstance(whole.weight, float)
-    task = objective(POS)(task_model, whole.inputs) / whole.weight
+    task = summed_loss(POS)(task_model, whole.inputs) / whole.weight
 
-    accelerator = open_accelerator(LoopSettings(1, 1e-3, device="cpu"), inputs, "hand")
-    material = joint.gather(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
+    accelerator = open_accelerator(inputs / "hand", "cpu")
+    material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
     sides: tuple[list[Tensor], list[Tensor]] = ([], [])
     links = []
     for drawn in material.drawn(0):
@@ -132,12 +133,12 @@ def test_a_step_is_the_loss_written_by_hand(inputs: Path, tmp_path: Path, freeze
 def test_what_is_frozen_gets_the_tasks_gradient_and_no_other(inputs: Path) -> None:
     joint, model = joint_of(inputs, freeze="front"), model_of(inputs)
     both = joint.model(model).double()
-    accelerator = open_accelerator(LoopSettings(1, 1e-3, device="cpu"), inputs, "exact")
-    material = joint.gather(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
+    accelerator = open_accelerator(inputs / "exact", "cpu")
+    material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
     of_task = batches(windows_of(inputs), settings(inputs), 7, 0, 1)
     (micro_batch,) = joint.batches(of_task, material, architecture(model), 0, 1)(0)
-    task_alone = objective(POS)(model, micro_batch.inputs[0])
-    parts = joint.objective(objective(POS), 1)(both, micro_batch.inputs)
+    task_alone = summed_loss(POS)(model, micro_batch.inputs[0])
+    parts = joint.loss(summed_loss(POS), 1)(both, micro_batch.inputs)
     assert all(parameter.requires_grad for parameter in both.parameters())
     model.zero_grad()
     task_alone.backward()
@@ -159,12 +160,12 @@ def test_every_family_is_realigned_under_a_tasks_head(family: str, inputs: Path)
     plan = FreezePlan.parse("front").resolve(arch.n_blocks)
     joint = Joint(RealignSettings(model="m", seed=3), WEIGHT, [], {}, plan)
     both = joint.model(model).double()
-    accelerator = open_accelerator(LoopSettings(1, 1e-3, device="cpu"), inputs, "family")
+    accelerator = open_accelerator(inputs / "family", "cpu")
     of_pairs = joint_of(inputs)
-    material = of_pairs.gather(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
+    material = of_pairs.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
     batch = make_batch(material.drawn(0), arch, material.pad_id)
     before = [parameter.requires_grad for parameter in both.parameters()]
-    parts = joint.objective(lambda model, inputs: inputs, 1)(both, (torch.zeros((), dtype=torch.float64), batch))
+    parts = joint.loss(lambda model, inputs: inputs, 1)(both, (torch.zeros((), dtype=torch.float64), batch))
     assert [parameter.requires_grad for parameter in both.parameters()] == before
     parts[1].backward()
     free = {id(parameter) for _, parameter in arch.embedding_parameters(model)}
@@ -274,13 +275,13 @@ def test_sentence_pairs_learn_beside_word_pairs(inputs: Path, tmp_path: Path) ->
 
 
 def test_the_published_stream_begins_anew_in_every_epoch(inputs: Path) -> None:
-    accelerator = open_accelerator(LoopSettings(1, 1e-3, device="cpu"), inputs, "stream")
+    accelerator = open_accelerator(inputs / "stream", "cpu")
     base = resolve_encoder(str(inputs / "encoder"))
     arch, of_task = architecture(model_of(inputs)), batches(windows_of(inputs), settings(inputs), 7, 0, 1)
 
     def pairs(sampling: str | None) -> list[list[list[int]]]:
         joint = joint_of(inputs, realign_sampling=sampling)
-        material = joint.gather(Console(), base, 12, 6, accelerator)
+        material = joint.dataset(Console(), base, 12, 6, accelerator)
         step = joint.batches(of_task, material, arch, 0, 1)
         return [[g.input_ids.tolist() for g in step(n)[-1].inputs[1].layout.groups] for n in range(12)]
 

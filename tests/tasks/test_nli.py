@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from transformers import AutoModel, set_seed
 
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.encoder.models import load_task_model, new_task_model, save_model
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.tasks.models import build_model, load_model, save_model
 from alignfreeze_cli.tasks.nli import PairWindows
 from alignfreeze_cli.tasks.nli_files import LABELS, Pair
 from alignfreeze_cli.tasks.registry import TASKS
@@ -246,7 +246,7 @@ def test_every_family_gets_a_head_and_is_loaded_again(family: str, tmp_path: Pat
     tiny(family, AutoModel, dtype=torch.float32, **changes).save_pretrained(tmp_path / "encoder")
     wordpiece().save_pretrained(tmp_path / "encoder")
     set_seed(1)
-    model = build_model(tmp_path / "encoder", NLI, LABELS)
+    model = new_task_model(tmp_path / "encoder", NLI.auto_class, LABELS)
     assert len(architecture(model).blocks(model)) == 5
     examples = [*pairs("a b c|d e", "f|g h i j k"), *pairs("l m|n o", label="entailment")]
     windows = encode(examples, 12)
@@ -260,7 +260,7 @@ def test_every_family_gets_a_head_and_is_loaded_again(family: str, tmp_path: Pat
     apart = sum(NLI.loss(model, windows.collate(np.array([number]))) for number in range(3))
     torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-4)
     save_model(model, tmp_path / "encoder", tmp_path / "nli")
-    again, labels = load_model(tmp_path / "nli", NLI)
+    again, labels = load_task_model(tmp_path / "nli", NLI.auto_class)
     assert labels == LABELS
     torch.testing.assert_close(NLI.loss(again.eval(), batch), together)
 
@@ -271,7 +271,7 @@ def test_the_model_is_told_which_text_a_subword_belongs_to_if_it_can_know(tmp_pa
     for family, differs in (("bert", True), ("electra", True), ("xlm-roberta", False), ("distilbert", False)):
         folder = tmp_path / family
         tiny(family, AutoModel, dtype=torch.float32, vocab_size=61, pad_token_id=0).save_pretrained(folder)
-        model = build_model(folder, NLI, LABELS).eval()
+        model = new_task_model(folder, NLI.auto_class, LABELS).eval()
         assert torch.equal(NLI.loss(model, batch), NLI.loss(model, other)) is not differs
 
 

@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 
 from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.encoder.blocks import FAMILIES
+from alignfreeze_cli.encoder.models import new_task_model
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.tasks.models import build_model
 from alignfreeze_cli.tasks.qa_windows import QaWindows
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
@@ -270,7 +270,7 @@ def test_an_encoder_published_with_three_labels_still_gets_two_outputs(family: s
     encoder.save_pretrained(tmp_path / "two")
     encoder.config.num_labels = 3
     encoder.save_pretrained(tmp_path / "three")
-    two, three = (build_model(tmp_path / name, QA, ()) for name in ("two", "three"))
+    two, three = (new_task_model(tmp_path / name, QA.auto_class, ()) for name in ("two", "three"))
     assert three.qa_outputs.out_features == 2
     assert three(input_ids=torch.arange(5, 9)[None]).end_logits.shape == (1, 4)
     assert three.config.to_dict() == {**two.config.to_dict(), "_name_or_path": three.config._name_or_path}

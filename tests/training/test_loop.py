@@ -68,8 +68,8 @@ def run(
 ) -> tuple[nn.Module, Training]:
     folder.mkdir(exist_ok=True)
     model = model or network()
-    loop = LoopSettings(**{"steps": steps, "learning_rate": 0.01, "checkpoint_every": 4, "device": "cpu", **settings})
-    accelerator = open_accelerator(loop, folder, "test")
+    loop = LoopSettings(**{"steps": steps, "learning_rate": 0.01, "checkpoint_every": 4, **settings})
+    accelerator = open_accelerator(folder / "test", "cpu")
     metrics = Metrics(folder / FILE_NAME, accelerator)
     store = folder / "checkpoints"
     done = train(model, objective, data or batches(), loop, store, console or Console(), metrics, accelerator)

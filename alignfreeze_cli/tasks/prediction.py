@@ -1,0 +1,83 @@
+"""A trained model's answers to the windows of many data sets, in batches of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+
+from alignfreeze_cli.encoder.blocks import few_places
+from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.tasks.base import Task, Windows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Named = TypeVar("Named")
+
+CPU_BATCH_TOKENS = 512
+GPU_BATCH_TOKENS = 65536
+MOST_PADDING = 0.1
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the accelerator if there is one; raises SettingsError for `cuda` where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Numbers of windows in batches of similar length, longest first, each of at most `budget` subwords with padding.
+
+    The longest come first so that a memory too small is found out at once; a window longer than the budget goes alone.
+    In small data neighbours in length may differ much, so no window is padded by more than `MOST_PADDING` of a row.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, begin = [], 0
+    while begin < len(order):
+        longest = int(lengths[order[begin]])
+        near = order[begin : begin + max(1, budget // longest)]
+        near = near[lengths[near] >= (1 - MOST_PADDING) * longest]
+        batches.append(near)
+        begin += len(near)
+    return batches
+
+
+def predict(
+    model: PreTrainedModel, task: Task, prepared: Iterable[tuple[Named, Windows]], budget: int, device: torch.device
+) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
+    """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
+
+    The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next data set is
+    prepared (read, cut, tokenised) while this one is computed. On a CPU every thread takes whole batches for itself:
+    threads that share a batch wait for each other after every operation, which costs more than half of the time as soon
+    as anything else runs on the machine.
+    """
+    from accelerate.utils import send_to_device
+
+    def answer(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, Any]:
+        with torch.inference_mode():
+            return indices, task.answer(model, send_to_device(windows.collate(indices), device))
+
+    threads = torch.get_num_threads()
+    workers = threads if device.type == "cpu" else 1
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+    ahead: tuple[Named, Windows, Iterator[tuple[np.ndarray, Any]]] | None = None
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        with few_places(model):
+            for name, windows in prepared:
+                begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
+                if ahead is not None:
+                    yield *ahead[:2], list(ahead[2])
+                ahead = name, windows, begun
+            if ahead is not None:
+                yield *ahead[:2], list(ahead[2])
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
