@@ -162,7 +162,7 @@ class StepSettings:
         False, help="Replace an output that was made with other settings or inputs.", result=False
     )
     resume: bool = setting(
-        False, help="Go on from the last checkpoint, if there is one (of realign or finetune).", result=False
+        False, help="Go on from the last checkpoint, if there is one (realign and finetune).", result=False
     )
     dry_run: bool = setting(False, help="Say what would be done, and do nothing.", result=False)
 

@@ -1,4 +1,12 @@
-"""A batch of sentence pairs as the realignment objective takes it: sentences in rows, words, links."""
+"""A batch of sentence pairs as the realignment loss takes it: sentences in rows, words, links.
+
+In the order of the data's way: drawn pairs → `make_batch` (sentences of both sides, words, links) → `pack` (rows) →
+`encode` (hidden states) → `pool_words` (word vectors).
+
+Parallel sentences differ much in length, so a batch padded to its longest one computes twice what it needs. Here
+several sentences share a row. Positions start again with each, and the attention mask is block-diagonal, so every word
+gets the vector that it would get alone. Where a model cannot do that, sentences of similar length are padded together.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Drawn(NamedTuple):
-    """One pair of a batch. As a control the target sentence may be that of another pair of the same language."""
+    """One pair of a batch: numbers of its sentences. Under `--links shuffled` the target's is that of another pair."""
 
     pairs: EncodedPairs
     source: int

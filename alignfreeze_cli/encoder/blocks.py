@@ -189,20 +189,24 @@ def _forward(model: PreTrainedModel, inputs: Mapping[str, Any]) -> Tensor:
     return hidden
 
 
+# After its attention a block works on every position by itself. A tagger reads the first subword of each word, so in
+# the last block the others are needed as keys and values only: what follows the attention, three quarters of a block's
+# matrix products, runs on the positions that are read. Their output is that of the whole computation.
+
 # A context of its own in every thread: several may use one model at a time.
-_wanted: ContextVar[tuple[Tensor, Tensor] | None] = ContextVar("wanted", default=None)
+_positions_read: ContextVar[tuple[Tensor, Tensor] | None] = ContextVar("positions_read", default=None)
 
 
 @contextmanager
-def few_places(model: PreTrainedModel) -> Iterator[None]:
-    """While inside, `logits_at` spares the model what it can; without it, or for other families, it computes all."""
+def read_positions_only(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, `logits_at` computes of the last block what it reads only; for some families all of it."""
     arch = architecture(model)
     path = FAMILIES[arch.family].first_positionwise
     # DeBERTa has a convolution over positions beside its first block, so that one must stay whole.
     if path is None or arch.n_blocks < 2:
         yield
         return
-    handle = arch.blocks(model)[-1].get_submodule(path).register_forward_pre_hook(_select)
+    handle = arch.blocks(model)[-1].get_submodule(path).register_forward_pre_hook(_select_read)
     try:
         yield
     finally:
@@ -210,19 +214,19 @@ def few_places(model: PreTrainedModel) -> Iterator[None]:
 
 
 def logits_at(model: PreTrainedModel, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor) -> Tensor:
-    """What a token classifier says at some places of a batch, (places, labels); `rows`, `positions`: (places,), long.
+    """Logits of a token classifier at some positions of a batch, (reads, labels); `rows`, `positions`: (reads,), long.
 
     `model` is in evaluation mode; `inputs` is what its forward takes.
     """
-    token = _wanted.set((rows, positions))
+    token = _positions_read.set((rows, positions))
     try:
         logits: Tensor = model(**inputs).logits
     finally:
-        _wanted.reset(token)
+        _positions_read.reset(token)
     return logits if logits.dim() == 2 else logits[rows, positions]
 
 
-def _select(_module: Any, states: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-    """Of all states that go on from here, (batch, positions, hidden), those at the wanted places, (places, hidden)."""
-    wanted = _wanted.get()
-    return None if wanted is None else tuple(state[wanted] for state in states)
+def _select_read(_module: Any, states: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    """Of the states that go on from here, (batch, positions, hidden), those at the positions read, (reads, hidden)."""
+    read = _positions_read.get()
+    return None if read is None else tuple(state[read] for state in states)

@@ -5,7 +5,7 @@ What is drawn at a step does not depend on how many steps follow, so the beginni
 round-robin    one pair of each language in turn; a language that has run out starts again in a new order, alone
 proportional   each language as often as its share of all pairs, at every moment, to less than one draw
 published      in turn, but the stream ends when one language is asked for a pair more than it has, uses what it
-               has gathered as a last, smaller batch, and then repeats in the same order (reference, section 3:
+               has gathered as a last, smaller batch, and then repeats in the same order (multilingual_eval:
                with 581 usable Tamil pairs the published runs saw under 20,000 distinct pairs)
 """
 

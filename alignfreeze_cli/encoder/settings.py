@@ -10,7 +10,7 @@ from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 
 DEFAULT_STEPS = 1965
-"""Realignment steps behind the published part-of-speech results (mBERT and DistilMBERT; reference, section 6)."""
+"""Realignment steps behind the published part-of-speech results of mBERT and DistilMBERT: one pass over their pairs."""
 
 BLOCKS = ("last-but-one", "last")
 SAMPLINGS = ("round-robin", "published", "proportional")
@@ -32,7 +32,7 @@ def lora_setting() -> Any:
         minimum=0,
         metavar="RANK",
         help="Train LoRA adapters of this rank in the unfrozen blocks instead of all weights, merged into them at the "
-        "end; the embeddings stand still. 0: none.",
+        "end; the embeddings are frozen. 0: no LoRA.",
     )
 
 
@@ -66,16 +66,20 @@ class RealignSettings(StepSettings):
         "opus-100-pairs beside the output.",
     )
     targets: tuple[str, ...] = setting(
-        (), help="Target languages to use, in the order of their turns; without it all, as the folders list them."
+        (),
+        help="Target languages to use, in the order in which they take turns. [default: all, as the folders list them]",
     )
     freeze: str = setting(
         "front",
         check=plan_complaint,
         metavar="PLAN",
-        help="What stands still: none, front, back, even, odd, embeddings, 0-5, all-but:11, or several with commas.",
+        help="What is frozen: none, front (lower half), back (upper half), even, odd, embeddings, blocks by number "
+        "from 0 (0-5), all-but:11, or several with commas.",
     )
     steps: int | None = setting(
-        None, minimum=1, help=f"Optimizer steps; {DEFAULT_STEPS}, as for the paper's PoS, if --epochs is not given."
+        None,
+        minimum=1,
+        help=f"Optimizer steps. [default: {DEFAULT_STEPS}, as for the paper's PoS, unless --epochs is given]",
     )
     epochs: float | None = setting(
         None, minimum=0.0, above=True, help="Length as passes over the pairs, instead of --steps."
@@ -92,19 +96,19 @@ class RealignSettings(StepSettings):
         None,
         minimum=0.0,
         above=True,
-        help="Constant rate; by default 7.5e-6 for RoBERTa-like encoders, else 2e-5; with --lora 3e-4.",
+        help="Constant learning rate. [default: 7.5e-6 for RoBERTa-like encoders, else 2e-5; with --lora 3e-4]",
     )
     lora: int | None = lora_setting()
     keep_adapter: bool = keep_adapter_setting()
     temperature: float = setting(0.1, minimum=0.0, above=True, help="Temperature of the contrastive loss.")
     projection: int = setting(
-        128, minimum=0, help="Width of the projection that the loss looks through, not kept afterwards; 0: none."
+        128, minimum=0, help="Width of the projection head between word vectors and loss; it is not kept. 0: none."
     )
     block: str = setting(
         "last-but-one",
         check=_block_complaint,
-        help="Block whose output the loss reads: last-but-one (as published), last, or its number from 0; "
-        "blocks above it are never trained.",
+        help="Block whose output the loss reads: last-but-one (as published), last, or its number from 0; blocks above "
+        "it are never trained.",
     )
     pooling: str = setting(
         "first", choices=("first", "mean"), help="A word's vector: of its first subword, or the mean of all."
@@ -112,34 +116,40 @@ class RealignSettings(StepSettings):
     negatives: str = setting(
         "all",
         choices=("all", "other-language"),
-        help="What a word is told from: all words of the batch, or one side's.",
+        help="Negatives of a word: all other words of the batch, or those of the other language.",
     )
     sampling: str = setting(
         "round-robin",
         choices=SAMPLINGS,
-        help="Turns of the languages: each starting again for itself in a new order; the published stream, which ends "
-        "with the poorest language and repeats; or in proportion to their pairs.",
+        help="How languages take turns. round-robin: one pair each; a language that runs out starts again in a new "
+        "order. published: the paper's stream, which ends when one language runs out, and repeats. proportional: by "
+        "their pairs.",
     )
     links: str = setting(
         "given",
         choices=("given", "shuffled"),
-        help="Use the links as they are, or, as a control, link the words of one pair to those of another.",
+        help="given: the links as they are. shuffled: a control that links the words of one pair to those of another.",
     )
     lone_pieces: str = setting(
         "keep",
         choices=("keep", "delete"),
-        help="A word boundary that is a subword of its own (XLM-R): keep it as input but read the piece after it, or "
-        "delete it, as published.",
+        help="A word-boundary mark that is a subword of its own (XLM-R's lone ▁): keep it as input but read the "
+        "subword after it, or delete it, as published.",
     )
     max_length: int = setting(96, minimum=4, help="Subwords per sentence, special tokens included.")
     vocabulary: str = setting(
         "active",
         choices=("active", "full"),
         result=False,
-        help="Train the embeddings of what occurs, or the whole matrix: the same result, less memory and time.",
+        help="Train only the embeddings of subwords that occur in the pairs, or all: the result is the same, active "
+        "needs less memory and time.",
     )
-    precision: str = setting("fp32", choices=("fp32", "bf16"), help="Arithmetic; weights are kept in fp32.")
-    seed: int = setting(31, minimum=0, help="Decides order, dropout, projection and held-out pairs.")
+    precision: str = setting(
+        "fp32", choices=("fp32", "bf16"), help="Arithmetic of forward and backward passes; weights are kept in fp32."
+    )
+    seed: int = setting(
+        31, minimum=0, help="Decides the order of the pairs, dropout, the projection head and the held-out pairs."
+    )
     probe_pairs: int = setting(
         100,
         minimum=0,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from alignfreeze_cli.encoder.blocks import few_places
+from alignfreeze_cli.encoder.blocks import read_positions_only
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.tasks.base import Task, Windows
 
@@ -70,7 +70,7 @@ def predict(
     ahead: tuple[Named, Windows, Iterator[tuple[np.ndarray, Any]]] | None = None
     torch.set_num_threads(1 if device.type == "cpu" else threads)
     try:
-        with few_places(model):
+        with read_positions_only(model):
             for name, windows in prepared:
                 begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
                 if ahead is not None:

@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alignfreeze_cli.artifacts.files import atomic_write
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -55,9 +57,7 @@ class Metrics:
         if not self._accelerator.is_main_process:
             return
         kept = [row for row in self.rows() if step is None or row["step"] <= step]
-        draft = self.path.with_name(self.path.name + ".tmp")
-        draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept), encoding="utf-8")
-        os.replace(draft, self.path)
+        atomic_write(self.path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
 
     def sync(self) -> None:
         """Bring the rows to the disk, before a checkpoint that counts on them."""
