@@ -24,6 +24,7 @@ TOKENIZER_FILES = (
     "spm*",
 )
 _MODEL_FILES = ("config.json", *_WEIGHTS, *TOKENIZER_FILES)
+_LONGEST_HEADER = 100_000_000  # bytes
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -127,18 +128,9 @@ def _a(kind: str) -> str:
 def _model_input(name: str, reference: str, folder: Path, commit: str | None, record: Record | None) -> Input:
     """Check that a model's files are there and whole, and digest them."""
     if not (folder / "config.json").is_file():
-        raise ArtifactError("is no model folder: it has no config.json", folder)
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickles = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
-        raise ArtifactError(
-            f"holds its weights as a pickle ({pickles[0]}), which can run code when read; convert it to safetensors"
-            if pickles
-            else "has no safetensors weights (model.safetensors); pickled weights are not read",
-            folder,
-        )
-    for path in weights:
-        _check_weights(path)
+        adapter = "; it holds a LoRA adapter alone" if (folder / "adapter_config.json").is_file() else ""
+        raise ArtifactError(f"is no model folder: it has no config.json{adapter}", folder)
+    weight_shapes(folder)
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
     digests = {path.name: file_digest(path) for path in files}
     if record is not None:
@@ -151,18 +143,55 @@ def _model_input(name: str, reference: str, folder: Path, commit: str | None, re
     return Input(name, reference, folder, content_digest(digests), commit)
 
 
-def _check_weights(path: Path) -> None:
-    """A truncated or foreign file is found by its header, before anything large is read."""
+def weight_shapes(folder: Path) -> dict[str, list[int]]:
+    """Name and shape of every tensor of a model folder, read from the headers of its safetensors files.
+
+    Raises ArtifactError for a folder without them, and for a truncated or foreign file, before anything large is read.
+    """
+    shapes: dict[str, list[int]] = {}
+    for path in weight_files(folder):
+        shapes |= _tensor_shapes(path)
+    return shapes
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors file of a model folder, or its shards as the index lists them. Raises ArtifactError."""
+    index = folder / "model.safetensors.index.json"
+    paths = [folder / "model.safetensors"]
+    if not paths[0].is_file() and index.is_file():
+        try:
+            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            paths = sorted({folder / Path(name).name for name in names})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"is no index of weights ({type(error).__name__}); fetch it again", index) from error
+    elif not paths[0].is_file():
+        pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+        raise ArtifactError(
+            f"holds its weights as a pickle ({pickles[0]}), which can run code when read; convert it to safetensors"
+            if pickles
+            else "has no safetensors weights (model.safetensors); pickled weights are not read",
+            folder,
+        )
+    return paths
+
+
+def _tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """Name and shape of every tensor of a safetensors file, whose size must be what its header says."""
+    if not path.is_file():
+        raise ArtifactError("is missing, or is no file", path)
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length < min(size, 100_000_000) else None
-        end = max(entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__")  # type: ignore[union-attr]
-    except (ValueError, KeyError, TypeError, AttributeError):
+            header = json.loads(file.read(length)) if length < min(size, _LONGEST_HEADER) else None
+        tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}  # type: ignore[union-attr]
+        shapes = {key: [int(side) for side in entry["shape"]] for key, entry in tensors.items()}
+        end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise ArtifactError("is no safetensors file, or its header is cut off; fetch or make it again", path) from None
     if 8 + length + end != size:
         raise ArtifactError(
             f"is truncated or damaged: {size:,} bytes, not {8 + length + end:,} as its header says; fetch it again",
             path,
         )
+    return shapes

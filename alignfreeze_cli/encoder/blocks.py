@@ -52,6 +52,7 @@ class Architecture:
     family: str
     n_blocks: int
     hidden_size: int
+    vocabulary_size: int  # rows of the matrix of word embeddings
     first_position: int  # position id of a sentence's first token
     max_length: int  # tokens that one sentence may have, special tokens included
     window: int | None  # local attention sees |i - j| <= window; None where every block sees everything
@@ -116,6 +117,7 @@ def architecture(model: PreTrainedModel) -> Architecture:
         family=name,
         n_blocks=len(encoder.get_submodule(family.blocks)),
         hidden_size=config.hidden_size,
+        vocabulary_size=encoder.get_input_embeddings().num_embeddings,
         first_position=first_position,
         max_length=config.max_position_embeddings - first_position,
         window=config.sliding_window if family.local_attention else None,

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignfreeze_cli.artifacts.files import cache_folder
-from alignfreeze_cli.encoder.tokenizers import lone_piece_id
+from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
 from alignfreeze_cli.progress import Console
@@ -169,7 +169,7 @@ def _encode_side(
     texts: Sequence[list[str]], tokenizer: Any, max_length: int, lone_pieces: str
 ) -> tuple[Side, NDArray[np.int64]]:
     """One side, and the new number of each of its words within its sentence, -1 where nothing is left of it."""
-    encodings = tokenizer(list(texts), is_split_into_words=True, truncation=True, max_length=max_length).encodings
+    encodings = encode_words(tokenizer, texts, truncation=True, max_length=max_length)
     ids = np.concatenate([np.array(e.ids, dtype=np.int32) for e in encodings])
     word = np.concatenate([np.array([-1 if w is None else w for w in e.word_ids], dtype=np.int64) for e in encodings])
     sentence = np.repeat(np.arange(len(texts)), [len(e.ids) for e in encodings])

@@ -2,36 +2,71 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES
+from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
 from alignfreeze_cli.encoder.blocks import FAMILIES
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.training.checkpoints import disk_errors
+
+_WORD_EMBEDDINGS = re.compile(r"(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)\.weight$")
 
 
 def skeleton(folder: Path) -> Any:
     """The encoder without its weights (on torch's meta device), enough to check settings against it, in no time.
 
-    Raises SettingsError for a family that is not supported, ArtifactError for a `config.json` that cannot be read.
+    Raises SettingsError for a family that is not supported, ArtifactError for a `config.json` that cannot be read, that
+    describes no encoder, or another one than the weights are of. Nothing of the folder is run.
     """
     import torch
     from transformers import AutoConfig, AutoModel
 
+    path = folder / "config.json"
     try:
-        config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"cannot be read ({_first_line(error)})", folder / "config.json") from error
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
+        raise ArtifactError(f"cannot be read ({_first_line(error)})", path) from error
     if config.model_type not in FAMILIES:
         raise SettingsError(
             f"models of type {config.model_type!r} are not supported: the supported ones are {', '.join(FAMILIES)}."
         )
-    with torch.device("meta"):
-        return AutoModel.from_config(config)
+    if getattr(config, "is_decoder", False):
+        raise ArtifactError("sets is_decoder, so its attention sees no later word; an encoder is needed", path)
+    family = FAMILIES[config.model_type]
+    if family.positions_after_padding and config.pad_token_id is None:
+        raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
+    _demand_same_sizes(folder, config)
+    try:
+        with torch.device("meta"):
+            return AutoModel.from_config(config, trust_remote_code=False)
+    except Exception as error:
+        raise ArtifactError(f"describes no model that can be built ({_first_line(error)})", path) from error
+
+
+def _demand_same_sizes(folder: Path, config: Any) -> None:
+    """The configuration and the weights must have as many blocks, and the same matrix of word embeddings.
+
+    Looked up in the header of the weights, before anything is allocated. A model whose blocks are not found by name is
+    refused when it is loaded.
+    """
+    shapes = weight_shapes(folder)
+    pattern = re.compile(rf"(?:^|\.){re.escape(FAMILIES[config.model_type].blocks)}\.(\d+)\.")
+    blocks = len({match[1] for match in map(pattern.search, shapes) if match})
+    claimed = config.num_hidden_layers
+    if blocks and blocks != claimed:
+        raise ArtifactError(f"says {claimed:,} blocks, but the weights have {blocks}", folder / "config.json")
+    table = next((shape for name, shape in shapes.items() if _WORD_EMBEDDINGS.search(name)), None)
+    size = getattr(config, "embedding_size", None) or config.hidden_size
+    if table is not None and table != [config.vocab_size, size]:
+        raise ArtifactError(
+            f"says {config.vocab_size:,} x {size} word embeddings, but the weights have {' x '.join(map(str, table))}",
+            folder / "config.json",
+        )
 
 
 def load_encoder(folder: Path) -> tuple[Any, list[str]]:
@@ -49,15 +84,17 @@ def load_encoder(folder: Path) -> tuple[Any, list[str]]:
 def new_task_model(folder: Path, auto_class: str, labels: Sequence[str]) -> Any:
     """An encoder with a new head for a task; the head comes from torch's current random state.
 
-    `auto_class` is the class of transformers, `labels` go into its configuration. Raises ArtifactError if weights of
-    the encoder are missing; a pooler may be, heads that use one train it.
+    `auto_class` is the class of transformers, `labels` go into its configuration. Everything outside the encoder is
+    new, also where the folder holds a head: one that was trained on other labels, or with another seed, would make two
+    runs unequal from the start. Raises ArtifactError if weights of the encoder are missing; a pooler may be, heads that
+    use one train it.
     """
     # Without labels a head has two outputs, first and last position, whatever the encoder was published for.
     head: dict[str, Any] = {"num_labels": 2}
     if labels:
         numbers = {label: number for number, label in enumerate(labels)}
         head = {"id2label": dict(enumerate(labels)), "label2id": numbers}
-    model, missing = _load(folder, auto_class, **head)
+    model, missing = _load(folder, auto_class, without_head=True, **head)
     encoder = f"{model.base_model_prefix}."
     of_encoder = [name for name in missing if name.startswith(encoder)]
     _demand_whole(folder, [name for name in of_encoder if not name.startswith(f"{encoder}pooler.")])
@@ -87,26 +124,39 @@ def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = 
             shutil.copyfile(path, folder / path.name)
 
 
-def _load(folder: Path, auto_class: str, **config: Any) -> tuple[Any, list[str]]:
+def _load(folder: Path, auto_class: str, without_head: bool = False, **config: Any) -> tuple[Any, list[str]]:
     """The model in single precision, whatever it was saved in, and the names of the parameters the folder lacks."""
     import torch
     import transformers
-    from safetensors import SafetensorError
 
+    # A checkpoint saved in half precision would otherwise train in it.
+    wanted: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
     try:
         with without_progress_bars():
-            model, info = getattr(transformers, auto_class).from_pretrained(
-                folder,
-                dtype=torch.float32,  # a checkpoint saved in half precision would otherwise train in it
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                **config,
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            auto = getattr(transformers, auto_class)
+            if without_head:
+                adjusted = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, **config)
+                model_class = auto._model_mapping[type(adjusted)]
+                state = _encoder_state(folder, f"{model_class.base_model_prefix}.")
+                model, info = model_class.from_pretrained(None, config=adjusted, state_dict=state, **wanted)
+            else:
+                wanted |= {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+                model, info = auto.from_pretrained(folder, **wanted)
+    except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
         what = "an encoder" if auto_class == "AutoModel" else f"a model for {auto_class}"
         raise ArtifactError(f"holds no weights of {what} that can be read ({_first_line(error)})", folder) from error
     return model, sorted(info["missing_keys"])
+
+
+def _encoder_state(folder: Path, prefix: str) -> dict[str, Any]:
+    """The weights of the bare encoder in a folder, whether or not it was saved with a head around it."""
+    from safetensors.torch import load_file
+
+    state: dict[str, Any] = {}
+    for path in weight_files(folder):
+        state |= load_file(path)
+    with_head = any(name.startswith(prefix) for name in state)
+    return {name: tensor for name, tensor in state.items() if not with_head or name.startswith(prefix)}
 
 
 def _demand_whole(folder: Path, missing: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,61 @@ from alignfreeze_cli.errors import ArtifactError
 LONE_PIECE = "▁"
 """SentencePiece's mark of a word's beginning, where it became a subword of its own."""
 
+_COMPLETE = ("tokenizer.json", "vocab.txt", "vocab.json")
+"""A folder with one of these has a tokenizer; transformers would otherwise invent one of its special tokens alone."""
 
-def load_tokenizer(folder: Path, words: bool = True) -> Any:
-    """The tokenizer of a model folder; with `words`, set so that every word given to it begins as a word.
 
-    Byte-level vocabularies (RoBERTa, ModernBERT) mark a word's beginning by the space before it, and transformers 5
-    no longer adds one to words that come already split: "the", "cat" would read as "thecat". Raises ArtifactError for
-    a folder without a tokenizer, or one that cannot tell which word a subword belongs to.
+def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
+    """The fast tokenizer of a model folder; nothing of the folder is run.
+
+    `rows`: those of the model's embedding matrix, into which all ids must fit. Raises ArtifactError if they don't, for
+    a folder without a tokenizer, with one that cannot tell which word a subword belongs to, with no vocabulary beyond
+    special tokens, or without a token for padding.
     """
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in _COMPLETE):
+        _refuse_without_files(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(f"has no tokenizer that can be read ({str(error).splitlines()[0]})", folder) from error
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # whatever a damaged file makes of the library, it is the file's fault
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ArtifactError(f"has no tokenizer that can be read ({reason})", folder) from error
     if not tokenizer.is_fast:
         raise ArtifactError("has only a slow tokenizer, which cannot say which word a subword belongs to", folder)
-    backend = tokenizer.backend_tokenizer
-    for part in _pre_tokenizers(backend.pre_tokenizer) if words else ():
-        if type(part).__name__ == "ByteLevel":
-            part.add_prefix_space = True
+    words = tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)) or not words:
+        raise ArtifactError(
+            f"has a tokenizer whose vocabulary is {len(tokenizer)} special tokens, so every word would be unknown; "
+            "save the tokenizer that belongs to the model into the folder",
+            folder,
+        )
+    if tokenizer.pad_token_id is None:
+        raise ArtifactError(
+            "has a tokenizer without a padding token; name one in tokenizer_config.json (pad_token), for example the "
+            "end-of-text token",
+            folder,
+        )
+    largest = max(tokenizer.get_vocab().values()) if rows is not None else 0
+    if rows is not None and largest >= rows:
+        raise ArtifactError(
+            f"has a tokenizer with ids up to {largest:,}, but an embedding matrix of {rows:,} rows; resize the "
+            "embeddings, or use the tokenizer that the model was trained with",
+            folder,
+        )
     return tokenizer
+
+
+def encode_words(tokenizer: Any, sentences: Sequence[Sequence[str]], **options: Any) -> list[Any]:
+    """Sentences that are split into words, as `tokenizers.Encoding`s whose `word_ids` tell which word a subword is of.
+
+    Every word carries the blank before it, also the first one: the subwords are those of `" " + " ".join(words)`. Byte
+    level vocabularies (RoBERTa, Qwen) and some of SentencePiece's (Gemma) mark a word's beginning by that blank, and
+    would read "the", "cat" as "thecat"; the others (BERT, XLM-R) take it for what they put there themselves.
+    """
+    blanks = [[f" {word}" for word in words] for words in sentences]
+    encodings: list[Any] = tokenizer(blanks, is_split_into_words=True, **options).encodings
+    return encodings
 
 
 def lone_piece_id(tokenizer: Any) -> int:
@@ -51,8 +86,16 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     )
 
 
-def _pre_tokenizers(pre_tokenizer: Any) -> list[Any]:
-    """A pre-tokenizer, or the parts of a sequence of them."""
-    if type(pre_tokenizer).__name__ == "Sequence":
-        return list(pre_tokenizer)
-    return [pre_tokenizer]
+def _refuse_without_files(folder: Path) -> None:
+    if any(folder.glob("*.model")):
+        raise ArtifactError(
+            "has its tokenizer only as a SentencePiece model, without tokenizer.json; convert it once with "
+            "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`, which needs the packages sentencepiece and "
+            "protobuf (pip install 'alignfreeze[sentencepiece]')",
+            folder,
+        )
+    raise ArtifactError(
+        f"has no tokenizer ({', '.join(_COMPLETE)}: none of them is there); save the one that belongs to the model "
+        "into the folder",
+        folder,
+    )

@@ -78,7 +78,7 @@ def _score_languages(
     device = pick_device(settings.device)
     model, labels = load_task_model(folder, task.auto_class)
     model.to(device).eval()
-    tokenizer = load_tokenizer(folder, words=task.reads_words)
+    tokenizer = load_tokenizer(folder, architecture(model).vocabulary_size)
     budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
 
     def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:

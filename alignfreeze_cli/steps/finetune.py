@@ -51,7 +51,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
 
     def read() -> tuple[Windows, dict[str, int]]:
         """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
-        tokenizer = load_tokenizer(encoder.path, words=task.reads_words)
+        tokenizer = load_tokenizer(encoder.path, arch.vocabulary_size)
         with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
             examples = task.read(source.paths, settings.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()

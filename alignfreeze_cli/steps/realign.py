@@ -73,7 +73,9 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         )
         process, processes = accelerator.process_index, accelerator.num_processes
         with accelerator.main_process_first():
-            dataset = build_dataset(settings, sources, load_tokenizer(source.path), processes, console)
+            dataset = build_dataset(
+                settings, sources, load_tokenizer(source.path, arch.vocabulary_size), processes, console
+            )
         report_usage(dataset.draws, settings.sampling, console)
         if complaints := settings.save_at_complaints(dataset.draws.steps):
             raise SettingsError(f"{complaints[0]}.")

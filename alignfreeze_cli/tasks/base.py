@@ -84,7 +84,6 @@ class Task(ABC):
     train_length: ClassVar[int] = 96  # subwords, special tokens included
     evaluation_length: ClassVar[int]
     epochs: ClassVar[int]
-    reads_words: ClassVar[bool] = False  # whether the texts of its examples are split into words
     data: ClassVar[str]  # name of the default data, for records and cards
     licence: ClassVar[str]  # of that data
     citation: ClassVar[str]  # BibTeX of that data

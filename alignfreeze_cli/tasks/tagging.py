@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignfreeze_cli.encoder.tokenizers import special_tokens
+from alignfreeze_cli.encoder.tokenizers import encode_words, special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
@@ -112,7 +112,6 @@ class TaggingTask(Task):
     auto_class = "AutoModelForTokenClassification"
     pipeline_tag = "token-classification"
     evaluation_length = 128
-    reads_words = True
     options: ClassVar[tuple[type, ...]] = (TaggingOptions,)
     defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep"}
 
@@ -139,7 +138,7 @@ class TaggingTask(Task):
         before, after = special_tokens(tokenizer)
         budget = max_length - len(before) - len(after)
         lone = tokenizer.get_vocab().get(LONE_PIECE, -1)
-        encodings = tokenizer([e.words for e in examples], is_split_into_words=True, add_special_tokens=False).encodings
+        encodings = encode_words(tokenizer, [e.words for e in examples], add_special_tokens=False)
 
         tokens: list[int] = []
         starts, slot_starts = [0], [0]

@@ -1,0 +1,155 @@
+"""Tokenizers for words: every kind sees a blank before each word, and folders without a usable one are refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import BertTokenizer, GemmaTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
+
+from alignfreeze_cli.encoder.tokenizers import encode_words, load_tokenizer, special_tokens
+from alignfreeze_cli.errors import ArtifactError
+
+TEXT = ["the cat sat on the mat", "don't stop me now", "über die Brücke", "кошка сидит", "a.b c-d", "猫が 座る"] * 20
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def trained(model: Any, trainer: Any, pre_tokenizer: Any, normalizer: Any = None) -> Tokenizer:
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizer
+    if normalizer is not None:
+        backend.normalizer = normalizer
+    backend.train_from_iterator(TEXT, trainer)
+    return backend
+
+
+def bpe_parts(backend: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    model = json.loads(backend.to_str())["model"]
+    return model["vocab"], [tuple(merge) for merge in model["merges"]]
+
+
+@cache
+def tokenizer(kind: str) -> Any:
+    """A small real tokenizer of each kind that encoders and decoders have, trained on a few sentences."""
+    byte_level = trainers.BpeTrainer(vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    named = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    if kind == "bert":
+        words = sorted({word for text in TEXT for word in text.split()} | set("abcdefghijklmnopqrstuvwxyz.-'"))
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, "##t", "##s"]
+        return BertTokenizer(vocab={token: number for number, token in enumerate(vocabulary)})
+    if kind == "xlm-roberta":
+        unigram = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>")
+        backend = trained(models.Unigram(), unigram, pre_tokenizers.Metaspace(), normalizers.NFKC())
+        return PreTrainedTokenizerFast(tokenizer_object=backend, **named)
+    if kind in ("roberta", "roberta with its own blank"):
+        level = pre_tokenizers.ByteLevel(add_prefix_space="own" in kind)
+        return PreTrainedTokenizerFast(tokenizer_object=trained(models.BPE(), byte_level, level), **named)
+    if kind == "qwen2":
+        vocabulary, merges = bpe_parts(trained(models.BPE(), byte_level, pre_tokenizers.ByteLevel()))
+        return Qwen2Tokenizer(vocab={**vocabulary, "<|endoftext|>": len(vocabulary)}, merges=merges)
+    blanks = normalizers.Replace(" ", "▁")
+    alphabet = sorted(set("".join(TEXT)) - {" "}) + ["▁"]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    vocabulary, merges = bpe_parts(
+        trained(models.BPE(), trainer, pre_tokenizers.Split("▁", "merged_with_next"), blanks)
+    )
+    return GemmaTokenizer(vocab=vocabulary, merges=merges)
+
+
+KINDS = ("bert", "xlm-roberta", "roberta", "roberta with its own blank", "qwen2", "gemma")
+# Words without blanks or leading marks in them, which no tokenizer keeps apart from what stands before.
+WORDS = st.lists(st.text("abcdeostühкошa.'-猫", min_size=1, max_size=6), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(words=WORDS)
+def test_words_are_encoded_as_the_text_that_they_make(kind: str, words: list[str]) -> None:
+    (encoding,) = encode_words(tokenizer(kind), [words], add_special_tokens=False)
+    whole = tokenizer(kind)(" " + " ".join(words), add_special_tokens=False)["input_ids"]
+    assert encoding.ids == whole
+    assert sorted({word for word in encoding.word_ids if word is not None}) == list(range(len(words)))
+
+
+@pytest.mark.parametrize("kind", ["roberta", "qwen2", "gemma"])
+def test_words_do_not_run_together_nor_fall_apart(kind: str) -> None:
+    (encoding,) = encode_words(tokenizer(kind), [["the", "cat"]], add_special_tokens=False)
+    assert encoding.tokens == (["▁the", "▁cat"] if kind == "gemma" else ["Ġthe", "Ġcat"])
+    if kind == "qwen2":  # only the first part of a word has the blank before it
+        (encoding,) = encode_words(tokenizer(kind), [["don't"]], add_special_tokens=False)
+        assert [token.startswith("Ġ") for token in encoding.tokens][1:] == [False] * (len(encoding.tokens) - 1)
+
+
+def test_special_tokens_before_and_after_a_text() -> None:
+    assert special_tokens(tokenizer("bert")) == ([2], [3])
+    assert special_tokens(tokenizer("xlm-roberta")) == ([], [])
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    tokenizer("xlm-roberta").save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.get_vocab() == tokenizer("xlm-roberta").get_vocab()
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ArtifactError, match="has no tokenizer .* none of them is there"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(b"\n")
+    with pytest.raises(ArtifactError, match="sentencepiece and protobuf"):
+        load_tokenizer(tmp_path)
+
+
+def test_special_tokens_alone_are_no_vocabulary(tmp_path: Path) -> None:
+    BertTokenizer(
+        vocab={token: number for number, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])}
+    ).save_pretrained(tmp_path)
+    with pytest.raises(ArtifactError, match="vocabulary is 5 special tokens"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_without_padding_is_refused(tmp_path: Path) -> None:
+    backend = tokenizer("roberta").backend_tokenizer
+    PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
+    with pytest.raises(ArtifactError, match="without a padding token"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model": {"type": "Nonsense"}}', "null"])
+def test_a_damaged_tokenizer_is_named(tmp_path: Path, content: str) -> None:
+    tokenizer("bert").save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(ArtifactError, match="has no tokenizer that can be read"):
+        load_tokenizer(tmp_path)
+
+
+def test_ids_beyond_the_embedding_matrix_are_refused(tmp_path: Path) -> None:
+    tokenizer("bert").save_pretrained(tmp_path)
+    size = max(tokenizer("bert").get_vocab().values()) + 1
+    load_tokenizer(tmp_path, size)
+    with pytest.raises(ArtifactError, match=f"ids up to {size - 1}, but an embedding matrix of {size - 1} rows"):
+        load_tokenizer(tmp_path, size - 1)
+
+
+def test_nothing_of_the_folder_runs_and_nothing_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer("bert").save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    settings |= {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["mine.Mine", "mine.Mine"]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    ran = tmp_path / "ran"
+    (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\nclass Mine: pass\n")
+
+    def asked(*_: object) -> str:
+        raise AssertionError("asked on standard input")
+
+    monkeypatch.setattr("builtins.input", asked)
+    with contextlib.suppress(ArtifactError):  # refused, or read as what transformers itself knows
+        load_tokenizer(tmp_path)
+    assert not ran.exists()
