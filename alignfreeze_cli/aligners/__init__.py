@@ -1,7 +1,6 @@
 """Aligners find the links between the words of sentence pairs: one file per aligner, one line in `ALIGNERS`.
 
-A new aligner is a class with the methods of `Aligner` (aligners/base.py) and a line in the table; CONTRIBUTING.md has an
-example.
+A new aligner is a class with the methods of `Aligner` (aligners/base.py) and a line in the table; see CONTRIBUTING.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The dictionary aligner: links between words that a bilingual dictionary has as translations, the paper's main setting.
+"""The dictionary aligner links words that a bilingual dictionary has as translations: the paper's main setting.
 
 From top to bottom: what a dictionary file is and how both directions' files are found, the rule by which words are
 linked, and the aligner that applies the rule to the files.

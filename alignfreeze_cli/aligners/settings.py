@@ -43,8 +43,8 @@ class AlignPairsSettings(CorpusSettings):
     )
     reverse_dictionary: str = setting(
         "own",
-        help="What is read as the other direction's dictionary. own: its own file; published: the forward file again, as "
-        "in the published runs, with its entries read the wrong way round.",
+        help="What is read as the other direction's dictionary. own: its own file; published: the forward file again, "
+        "with its entries read the wrong way round, as in the published runs.",
         choices=("own", "published"),
     )
     fold_case: bool = setting(
@@ -59,7 +59,7 @@ class AlignPairsSettings(CorpusSettings):
     )
     pharaoh: Path | None = setting(
         None,
-        help="Also write the aligner's links, before filtering, to DIR/<source>-<target>.pharaoh, one line per corpus line.",
+        help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line.",
         result=False,
         metavar="DIR",
     )

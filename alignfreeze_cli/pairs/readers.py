@@ -1,4 +1,4 @@
-"""Finding and reading parallel text: text files (TSV, `source ||| target`, two Moses files), Parquet, the Hub's data sets.
+"""Finding and reading parallel text: text files (TSV, `source ||| target`, two Moses files), Parquet, the Hub.
 
 Every reader is a `Corpus` that gives chunks of a fixed number of lines, so memory does not grow with the corpus.
 """
@@ -391,7 +391,7 @@ def _ask_hub(what: str, call: Callable[[], T]) -> T:
 
 
 def _cached_answer(what: str, key: Sequence[str | None], ask: Callable[[], Any], permanent: bool = True) -> Any:
-    """An answer of the Hub, kept so that it is known offline. One that cannot change (`permanent`) is asked for once."""
+    """An answer of the Hub, kept for offline mode; one that cannot change (`permanent`) is asked for only once."""
     from huggingface_hub import constants
 
     name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:32]

@@ -25,7 +25,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 
 
 def fill(template: str, source: str, target: str, language: str = "{language}") -> str:
-    """Replace `{source}`, `{target}` and `{pair}` (both codes in alphabetical order); `{language}` only if it is given."""
+    """Replace `{source}`, `{target}`, `{pair}` (both codes in alphabetical order), and `{language}` if it is given."""
     pair = "-".join(sorted((source, target)))
     return template.format(source=source, target=target, language=language, pair=pair)
 
@@ -78,8 +78,8 @@ class CorpusSettings(StepSettings):
     )
     corpus: tuple[str, ...] = setting(
         (OPUS_100,),
-        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files of which line k "
-        "translates line k (Moses format: `news.{pair}.{language}`, or both names with `::` between them: "
+        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files (Moses format: line k "
+        "translates line k; `news.{pair}.{language}`, or both names with `::` between them: "
         "`a.en::b.de`), or a data set of the Hub (`org/name@revision`; `opus-100` for short). {source} and {target} "
         "are replaced by the language codes, {pair} by both in alphabetical order, {language} by the code of each "
         "side. Several corpora are read one after another. Text files may be gzipped (.gz).",
@@ -89,8 +89,8 @@ class CorpusSettings(StepSettings):
     )
     corpus_format: str = setting(
         "auto",
-        help="Format of text files. tsv: source, tab, target; bars: source ||| target; auto: by the name (.tsv) or the first "
-        "lines.",
+        help="Format of text files. tsv: source, tab, target; bars: source ||| target; auto: by the name (.tsv) "
+        "or the first lines.",
         choices=("auto", "tsv", "bars"),
     )
     split: str = setting("train", help="Split of a data set of the Hub.")
@@ -99,9 +99,9 @@ class CorpusSettings(StepSettings):
     )
     words: str = setting(
         "unicode",
-        help="How text is cut into words. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as in "
-        "the paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja and "
-        "th are cut by a segmenter (extra `segmenters`).",
+        help="How text is cut into words. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as "
+        "in the paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja "
+        "and th are cut by a segmenter (extra `segmenters`).",
         choices=WORD_RULES,
     )
 
