@@ -73,7 +73,8 @@ def parse_chunk(chunk: Chunk) -> ParsedChunk:
     else:
         sides, reasons = _parse_one_file(chunk.data[0], chunk.first, chunk.form)
     malformed = [MalformedLine(chunk.first + number, reason) for number, reason in sorted(reasons.items())]
-    return ParsedChunk(*_without_malformed(sides, reasons), malformed)
+    source, target = _without_malformed(sides, reasons)
+    return ParsedChunk(source, target, malformed)
 
 
 def parse_companion(chunk: Chunk) -> tuple[list[str] | None, Reasons]:

@@ -78,11 +78,11 @@ class CorpusSettings(StepSettings):
     )
     corpus: tuple[str, ...] = setting(
         (OPUS_100,),
-        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files (Moses format: line k "
-        "translates line k; `news.{pair}.{language}`, or both names with `::` between them: "
-        "`a.en::b.de`), or a data set of the Hub (`org/name@revision`; `opus-100` for short). {source} and {target} "
-        "are replaced by the language codes, {pair} by both in alphabetical order, {language} by the code of each "
-        "side. Several corpora are read one after another. Text files may be gzipped (.gz).",
+        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files (Moses format, "
+        "line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: `a.en::b.de`), or a "
+        "data set of the Hub (`org/name@revision`; `opus-100` for short). {source} and {target} are replaced by the "
+        "language codes, {pair} by both in alphabetical order, {language} by the code of each side. Several corpora "
+        "are read one after another. Text files may be gzipped (.gz).",
         check=_check_corpora,
         input=True,
         metavar="PATHS",
