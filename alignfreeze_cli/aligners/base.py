@@ -39,11 +39,13 @@ class Aligner(Protocol):
     the worker processes, and what is large (a dictionary, a model) is loaded there when it is first needed.
     """
 
-    companion: Path | None
-    """A text file that is read together with the corpus, one line for each of its lines, such as a file of links.
+    @property
+    def companion(self) -> Path | None:
+        """A text file that is read together with the corpus, one line for each of its lines, such as a file of links.
 
-    None for an aligner that needs the corpus only.
-    """
+        None for an aligner that needs the corpus only.
+        """
+        ...
 
     @classmethod
     def prepare(cls, settings: AlignPairsSettings, target: str, console: Console) -> tuple[Self, list[Input]]:
