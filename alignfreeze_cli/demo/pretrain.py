@@ -93,7 +93,7 @@ def pretrain(
         for ids in _batches(tokenizer, texts, steps, settings.batch_size):
             masked, chosen = _mask(ids, tokenizer)
             hidden = encoder(masked, attention_mask=ids != tokenizer.pad_token_id).last_hidden_state
-            # Scores of the masked pieces: (chosen, vocabulary). As in BERT, the output weights are the input embeddings.
+            # Scores for masked pieces only: (chosen, vocabulary). As in BERT, output weights are the input embeddings.
             scores = F.linear(head(hidden[chosen]), encoder.embeddings.word_embeddings.weight, bias)
             loss = F.cross_entropy(scores, ids[chosen])
             optimizer.zero_grad()

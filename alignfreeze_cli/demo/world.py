@@ -66,30 +66,6 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
     return output.result
 
 
-def _distances(languages: Sequence[Language]) -> str:
-    """How far each language is from the source, measured by the words they do not share."""
-    content = {
-        "source": languages[0].code,
-        "title": "share of words that the demo world's language does not have in common with the source",
-        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _rng(settings: DemoWorldSettings, *purpose: str) -> random.Random:
-    """Each text has random numbers of its own, so that it does not depend on the length of another."""
-    return random.Random(" ".join([str(settings.seed), *purpose]))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _lines(lines: Sequence[str]) -> str:
-    return "".join(line + "\n" for line in lines)
-
-
 def _write_texts(settings: DemoWorldSettings, source: Language, language: Language, folder: Path) -> list[str]:
     """Write all text of a language but its task data; gives the monolingual text."""
     code = language.code
@@ -134,6 +110,30 @@ def _make_encoder(
     save_encoder(encoder, tokenizer, folder)
     last = losses[-max(1, len(losses) // 10) :]
     return sum(last) / len(last)
+
+
+def _rng(settings: DemoWorldSettings, *purpose: str) -> random.Random:
+    """Each text has random numbers of its own, so that it does not depend on the length of another."""
+    return random.Random(" ".join([str(settings.seed), *purpose]))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(line + "\n" for line in lines)
+
+
+def _distances(languages: Sequence[Language]) -> str:
+    """How far each language is from the source, measured by the words they do not share."""
+    content = {
+        "source": languages[0].code,
+        "title": "share of words that the demo world's language does not have in common with the source",
+        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
+    }
+    return json.dumps(content, indent=2) + "\n"
 
 
 _EXAMPLE = Clause(
