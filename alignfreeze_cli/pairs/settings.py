@@ -13,7 +13,7 @@ from alignfreeze_cli.settings import StepSettings, setting
 
 _PAPER = "bg cs de es lv af ar ca da el fa fi fr he hi hu it ja ko lt no pl pt ro ru sk sl sv ta th tr uk vi zh"
 PAPER_LANGUAGES = tuple(_PAPER.split(" "))
-"""The 34 languages every published realignment uses, in the published order (PoS and NER scripts)."""
+"""The 34 languages that the paper realigns, in the order of its published scripts for PoS and NER."""
 
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
@@ -24,10 +24,10 @@ TWO_FILES = "::"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 
 
-def fill(template: str, source: str, target: str, language: str = "{language}") -> str:
-    """Replace `{source}`, `{target}`, `{pair}` (both codes in alphabetical order), and `{language}` if it is given."""
+def fill(template: str, source: str, target: str) -> str:
+    """Replace `{source}`, `{target}` and `{pair}` (both codes in alphabetical order); `{language}` stays."""
     pair = "-".join(sorted((source, target)))
-    return template.format(source=source, target=target, language=language, pair=pair)
+    return template.format(source=source, target=target, pair=pair, language="{language}")
 
 
 def placeholders(template: str) -> set[str]:

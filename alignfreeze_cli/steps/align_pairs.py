@@ -63,7 +63,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     """
     if settings.words != "blank":
         for code in (settings.source, *settings.target):
-            segmenter_for(code)
+            segmenter_for(code)  # raises SettingsError if it is needed and not installed
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
     output = OutputFolder("pairs", settings, [each for pair in languages for each in pair.inputs], default="pairs")
