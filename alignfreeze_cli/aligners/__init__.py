@@ -1,6 +1,6 @@
-"""Where links between words come from: one file per aligner, one line here.
+"""Aligners find the links between the words of sentence pairs: one file per aligner, one line in `ALIGNERS`.
 
-A new aligner is a class with the methods of `Aligner` (alignfreeze_cli/pairs/aligners/base.py) and a line in the table.
+A new aligner is a class with the methods of `Aligner` (aligners/base.py) and a line in the table; see CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ ALIGNERS = {
     "dictionary": "alignfreeze_cli.aligners.dictionary:DictionaryAligner",
     "pharaoh": "alignfreeze_cli.aligners.pharaoh:PharaohAligner",
 }
-"""Name on the command line → module and class, imported when it is used."""
+"""Name on the command line -> module and class, imported when it is used."""
 
 
 def aligner_class(name: str) -> type[Aligner]:
-    """The class behind a name of `ALIGNERS`."""
+    """The class of an aligner by its name in `ALIGNERS`."""
     module, _, attribute = ALIGNERS[name].partition(":")
     found: type[Aligner] = getattr(importlib.import_module(module), attribute)
     return found

@@ -1,4 +1,4 @@
-"""What an aligner is."""
+"""What an aligner is: the protocol `Aligner`, and the sentence pairs it is given."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from alignfreeze_cli.progress import Console
 
 @dataclass(frozen=True)
 class SentencePairs:
-    """Consecutive sentence pairs of a corpus.
+    """Consecutive sentence pairs of a corpus, cut into words.
 
-    `companions` are the lines of the aligner's companion file that belong to them, if it has one. `problems` takes
-    (number of the pair in the batch, what is wrong) for companion lines that cannot be used.
+    `companion_lines` are the lines of the aligner's companion file for these pairs, one each, if it has such a file.
+    The aligner adds to `malformed` what it cannot use of them: (number of the pair in the batch, what is wrong).
     """
 
     source: Words
     target: Words
-    companions: Sequence[str] | None = None
-    problems: list[tuple[int, str]] = field(default_factory=list)
+    companion_lines: Sequence[str] | None = None
+    malformed: list[tuple[int, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -34,26 +34,35 @@ class SentencePairs:
 class Aligner(Protocol):
     """Finds links between the words of sentence pairs of one language pair.
 
-    An aligner is a small frozen dataclass: it is sent to the worker processes and compared there, so what is large (a
-    dictionary, a model) is loaded on first use and kept outside of it.
+    `prepare` makes one for a language pair, `check` looks once at the first sentence pairs, then `align` gets batch
+    after batch, in several processes if there are `--workers`. So an aligner is a small frozen dataclass: it is sent to
+    the worker processes, and what is large (a dictionary, a model) is loaded there when it is first needed.
     """
 
-    companion: Path | None
-    """A text file with one line for each line of the corpus, or None."""
+    @property
+    def companion(self) -> Path | None:
+        """A text file that is read together with the corpus, one line for each of its lines, such as a file of links.
+
+        None for an aligner that needs the corpus only.
+        """
+        ...
 
     @classmethod
     def prepare(cls, settings: AlignPairsSettings, target: str, console: Console) -> tuple[Self, list[Input]]:
-        """Find what is needed for a language pair; gives the aligner and its resolved inputs."""
+        """Find the files that the aligner needs for a language pair; gives the aligner and those files as inputs.
+
+        Runs before anything is read or written. Raises DataError if a file is missing, HubError if it is out of reach.
+        """
         ...
 
     def check(self, batch: SentencePairs) -> None:
-        """Look at the first sentence pairs of a corpus; raises DataError if the aligner cannot be meant for it."""
+        """Look at the first sentence pairs of a corpus; raises DataError if the aligner's files do not fit them."""
         ...
 
     def align(self, batch: SentencePairs) -> Links:
         """The links of a batch, unfiltered."""
         ...
 
-    def described(self) -> Mapping[str, Any]:
-        """What statistics.json says about the aligner: facts that explain the numbers."""
+    def statistics(self) -> Mapping[str, Any]:
+        """Facts about the aligner for statistics.json that explain the numbers, such as the size of a dictionary."""
         ...

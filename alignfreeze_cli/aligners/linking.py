@@ -1,4 +1,4 @@
-"""Aligning chunks, in this process or in several: the order and the bytes of the result are the same."""
+"""Chunks of a corpus -> linked and filtered word pairs, in this process or in several; the result is the same bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -17,20 +17,19 @@ import pyarrow as pa
 
 from alignfreeze_cli.aligners.base import Aligner, SentencePairs
 from alignfreeze_cli.errors import AlignFreezeError
-from alignfreeze_cli.pairs.arrays import int32_array
+from alignfreeze_cli.pairs.arrays import int32_array, table_from_bytes, table_to_bytes
+from alignfreeze_cli.pairs.chunks import Chunk, MalformedLine, ParsedChunk, parse_chunk, parse_companion
+from alignfreeze_cli.pairs.counts import Counts
 from alignfreeze_cli.pairs.folder import SCHEMA
-from alignfreeze_cli.pairs.lines import Chunk, Lines, Problem, companion_lines, parse
 from alignfreeze_cli.pairs.links import filter_links, write_pharaoh
-from alignfreeze_cli.pairs.statistics import Counts
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
-
-_AHEAD = 8
-"""Chunks per worker that may be done before the one that is written next: processes take half a second to start."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to do with the chunks of a language pair. Small: it travels with every chunk."""
+class LinkingJob:
+    """How the chunks of a language pair are aligned: its codes, the word rule, the aligner, and whether links are
+    wanted in Pharaoh format, too. Small, as it is sent to the worker processes with every chunk.
+    """
 
     source: str
     target: str
@@ -40,54 +39,46 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """The outcome of a chunk: usable pairs as an Arrow stream with `SCHEMA`, and what became of the rest."""
+class LinkedChunk:
+    """A chunk's usable pairs, and what became of the rest.
+
+    `pairs_bytes` holds the pairs as an Arrow stream with `SCHEMA`, `pharaoh` the unfiltered links of all lines, if they
+    are wanted.
+    """
 
     target: str
     place: str
     lines: int
-    table: bytes
+    pairs_bytes: bytes
     counts: Counts
-    problems: Sequence[Problem]
-    link_problems: Sequence[Problem] = field(default_factory=list)
-    pharaoh: str = ""
+    malformed: Sequence[MalformedLine]
+    malformed_companion: Sequence[MalformedLine]
+    pharaoh: str
+
+    def pairs(self) -> pa.Table:
+        """The usable pairs as a table with `SCHEMA`."""
+        return table_from_bytes(self.pairs_bytes)
 
 
-@functools.lru_cache(maxsize=4)
-def _splitter(rule: str, language: str) -> Callable[[Texts], Words]:
-    return splitter(rule, language)
-
-
-def split_chunk(job: Job, lines: Lines, companions: Sequence[str] | None = None) -> SentencePairs:
-    """The words of a chunk's sentence pairs."""
-    source = _splitter(job.words, job.source)(lines.source)
-    target = _splitter(job.words, job.target)(lines.target)
-    return SentencePairs(source, target, companions)
-
-
-def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: bytes | None = None) -> Aligned:
-    """Parse, split, align and filter one chunk.
-
-    `companions` are the lines of the aligner's companion file for this chunk, the first of them with the number
-    `first_companion` in that file.
-    """
-    lines = parse(chunk)
-    given, undecodable = (None, {}) if companions is None else companion_lines(companions, first_companion)
-    batch = split_chunk(job, lines, given)
+def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
+    """Parse, cut into words, align and filter one chunk."""
+    parsed = parse_chunk(chunk)
+    companion_lines, undecodable = parse_companion(chunk)
+    batch = split_into_words(job, parsed, companion_lines)
     found = job.aligner.align(batch)
     filtered = filter_links(batch.source, batch.target, found)
 
+    # Every line of the chunk is one of: malformed, with malformed links, empty, unlinked, filtered out, kept.
     malformed = np.zeros(len(batch), bool)
-    malformed[[problem.line - chunk.first for problem in lines.problems]] = True
-    bad_links = {**dict(batch.problems), **undecodable}
+    malformed[[each.line - chunk.first for each in parsed.malformed]] = True
+    bad_links = {**dict(batch.malformed), **undecodable}
     # A malformed line of the corpus has no words, so whatever its links say is no second mistake.
-    bad_links = {number: why for number, why in sorted(bad_links.items()) if not malformed[number]}
+    bad_links = {number: reason for number, reason in sorted(bad_links.items()) if not malformed[number]}
     unusable = malformed.copy()
     unusable[list(bad_links)] = True
     empty = ~unusable & ((batch.source.lengths == 0) | (batch.target.lengths == 0))
     unlinked = ~unusable & ~empty & (found.counts(len(batch)) == 0)
     kept = filtered.links.counts(len(batch)) > 0
-
     counts = Counts(
         lines=len(batch),
         kept=int(kept.sum()),
@@ -95,6 +86,7 @@ def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: by
         malformed_links=len(bad_links),
         empty=int(empty.sum()),
         unlinked=int(unlinked.sum()),
+        filtered=int((~unusable & ~empty & ~unlinked & ~kept).sum()),
         links_found=len(found),
         links_kept=len(filtered.links),
         not_one_to_one=filtered.not_one_to_one,
@@ -102,49 +94,46 @@ def align_chunk(job: Job, chunk: Chunk, first_companion: int = 1, companions: by
         source_words=len(batch.source.values),
         target_words=len(batch.target.values),
     )
-    counts.filtered = counts.lines - sum(
-        (counts.kept, counts.malformed, counts.malformed_links, counts.empty, counts.unlinked)
-    )
     columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
     rows = int32_array(np.flatnonzero(kept))
-    table = pa.table([column.take(rows) for column in columns], schema=SCHEMA)
-    return Aligned(
+    return LinkedChunk(
         job.target,
         chunk.place,
         len(batch),
-        _packed(table),
+        table_to_bytes(pa.table([column.take(rows) for column in columns], schema=SCHEMA)),
         counts,
-        lines.problems,
-        [Problem(first_companion + number, why) for number, why in bad_links.items()],
+        parsed.malformed,
+        [MalformedLine(chunk.companion_first + number, reason) for number, reason in bad_links.items()],
         write_pharaoh(found, len(batch)) if job.pharaoh else "",
     )
 
 
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
+def split_into_words(
+    job: LinkingJob, parsed: ParsedChunk, companion_lines: Sequence[str] | None = None
+) -> SentencePairs:
+    """The words of a chunk's sentence pairs."""
+    source = _splitter(job.words, job.source)(parsed.source)
+    target = _splitter(job.words, job.target)(parsed.target)
+    return SentencePairs(source, target, companion_lines)
 
 
-def unpacked(aligned: Aligned) -> pa.Table:
-    """The usable pairs of a chunk."""
-    return pa.ipc.open_stream(aligned.table).read_all()
+@functools.lru_cache(maxsize=4)
+def _splitter(rule: str, language: str) -> Callable[[Texts], Words]:
+    return splitter(rule, language)
 
 
-ChunkTask = tuple[Job, Chunk, int, bytes | None]
-"""The arguments of `align_chunk`."""
+_AHEAD = 8
+"""Chunks per process that may be done before the one that is written next: processes take half a second to start."""
 
 
-class Workers:
-    """This process and others that align chunks beside it, `count` together. A context manager."""
+class LinkingPool:
+    """This process and others that align chunks together, `processes` in all. A context manager."""
 
-    def __init__(self, count: int) -> None:
-        self._others = count - 1
+    def __init__(self, processes: int) -> None:
+        self._others = processes - 1
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> LinkingPool:
         if self._others:
             # Spawned, not forked: by now Arrow has threads of its own, which a fork would lose in the middle of things.
             context = multiprocessing.get_context("spawn")
@@ -157,30 +146,31 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def align(self, tasks: Iterable[ChunkTask]) -> Iterator[Aligned]:
-        """The outcomes in the order of the tasks; only a few chunks per worker are in memory at a time.
+    def link(self, work: Iterable[tuple[LinkingJob, Chunk]]) -> Iterator[LinkedChunk]:
+        """The linked chunks in the order given; only a few chunks per process are in memory at a time.
 
-        Every other process has a chunk in hand and one to come; what is beyond that is aligned right here.
+        Every other process has a chunk in hand and one to come; what is beyond that is aligned in this process. Raises
+        AlignFreezeError if a process is killed.
         """
         if self._pool is None:
-            for task in tasks:
-                yield align_chunk(*task)
+            for job, chunk in work:
+                yield link_chunk(job, chunk)
             return
-        waiting: deque[Future[Aligned]] = deque()
+        waiting: deque[Future[LinkedChunk]] = deque()
         try:
-            for task in tasks:
+            for job, chunk in work:
                 if sum(not outcome.done() for outcome in waiting) < 2 * self._others:
-                    waiting.append(self._pool.submit(align_chunk, *task))
+                    waiting.append(self._pool.submit(link_chunk, job, chunk))
                 else:
                     waiting.append(Future())
-                    waiting[-1].set_result(align_chunk(*task))
+                    waiting[-1].set_result(link_chunk(job, chunk))
                 while waiting and (waiting[0].done() or len(waiting) > _AHEAD * (self._others + 1)):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise AlignFreezeError(
-                "A worker process ended without a word; was memory short? Try fewer --workers. (From Python, start "
+                "A worker process ended without a message; was memory short? Try fewer --workers. (From Python, start "
                 'the script under `if __name__ == "__main__":`.)'
             ) from error
 

@@ -1,4 +1,4 @@
-"""Links made elsewhere, in Pharaoh format: line k of the file belongs to line k of the corpus."""
+"""Links made by another tool, in Pharaoh format: line k of the file belongs to line k of the corpus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alignfreeze_cli.progress import Console
 
 @dataclass(frozen=True)
 class PharaohAligner:
-    """A file of links. Its word positions must come from the same splitting into words as `--words` names."""
+    """A file of links. It must count words as `--words` cuts them."""
 
     companion: Path | None
 
@@ -28,17 +28,14 @@ class PharaohAligner:
         return cls(path), [resolve_files(f"links {target}", template, [path])]
 
     def check(self, batch: SentencePairs) -> None:
-        """Nothing can be told from the first lines: each line is checked when it is used."""
-
-    def described(self) -> dict[str, Any]:
-        return {}
+        """Nothing to check in advance: `align` checks every line."""
 
     def align(self, batch: SentencePairs) -> Links:
         """Parse the lines; one that is malformed or names a word that is not there is reported and gives no link."""
-        assert batch.companions is not None
+        assert batch.companion_lines is not None
         source, target = batch.source.lengths.tolist(), batch.target.lengths.tolist()
         found: list[list[tuple[int, int]]] = []
-        for number, line in enumerate(batch.companions):
+        for number, line in enumerate(batch.companion_lines):
             links: list[tuple[int, int]] = []
             try:
                 links = parse_pharaoh(line)
@@ -46,7 +43,10 @@ class PharaohAligner:
                     if i >= source[number] or j >= target[number]:
                         raise ValueError(f"{i}-{j} is outside a pair of {source[number]} and {target[number]} words")
             except ValueError as error:
-                batch.problems.append((number, str(error)))
+                batch.malformed.append((number, str(error)))
                 links = []
             found.append(links)
         return Links.from_lists(found)
+
+    def statistics(self) -> dict[str, Any]:
+        return {}

@@ -20,36 +20,40 @@ MUSE = "https://dl.fbaipublicfiles.com/arrival/dictionaries/{source}-{target}.tx
 """Where the paper's code fetches its dictionaries: the full MUSE files."""
 
 
-def _path(value: str) -> str | None:
+def _check_path(value: str) -> str | None:
     return template_complaint(value, ("source", "target", "pair"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignPairsSettings(CorpusSettings):
-    """Parallel text → pairs folder."""
+    """How parallel text is aligned and written as a pairs folder."""
 
-    aligner: str = setting("dictionary", help="Where the links between words come from.", choices=tuple(ALIGNERS))
+    aligner: str = setting(
+        "dictionary",
+        help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links.",
+        choices=tuple(ALIGNERS),
+    )
     dictionary: str = setting(
         MUSE,
-        help="For --aligner dictionary: a file in MUSE's format (`word translation` a line) or an address; "
-        "{source}-{target} in it is swapped to find the other direction's file.",
-        check=_path,
+        help="For --aligner dictionary: a file in MUSE's format (a line is a word and its translation), or the address "
+        "of one. The other direction's file is found by swapping the two language codes in it.",
+        check=_check_path,
         input=True,
         metavar="PATH",
     )
     reverse_dictionary: str = setting(
         "own",
-        help="The other direction's file: its own, or, as in the published runs, a copy of the forward one under its "
-        "name, whose entries are then read the wrong way round.",
+        help="What is read as the other direction's dictionary. own: its own file; published: the forward file again, "
+        "with its entries read the wrong way round, as in the published runs.",
         choices=("own", "published"),
     )
     fold_case: bool = setting(
-        False, help="Look words up without regard to case (off in the paper; on finds more, above all in German)."
+        False, help="Ignore case when looking words up: more links, above all in German. The paper does not ignore it."
     )
     links: str | None = setting(
         None,
-        help="For --aligner pharaoh: file of links made elsewhere, `0-0 2-1` a line, one line per corpus line.",
-        check=_path,
+        help="For --aligner pharaoh: a file of links made by another tool, one line such as `0-0 2-1` per corpus line.",
+        check=_check_path,
         input=True,
         metavar="PATH",
     )
@@ -59,7 +63,9 @@ class AlignPairsSettings(CorpusSettings):
         result=False,
         metavar="DIR",
     )
-    workers: int = setting(1, help="Processes that align; the result is the same.", minimum=1, result=False)
+    workers: int = setting(
+        1, help="Number of processes that align; the result does not depend on it.", minimum=1, result=False
+    )
 
     def conflicts(self) -> list[str]:
         found = []

@@ -1,1 +1,1 @@
-"""The small multilingual world that everything can run on without a network."""
+"""A small made-up multilingual world on which everything can run without a network."""

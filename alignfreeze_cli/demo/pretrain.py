@@ -1,19 +1,20 @@
-"""Training the world's encoder to fill in masked words: a tiny BERT, from nothing, in about a minute.
+"""Pre-training the world's encoder: a tiny BERT that learns to fill in masked words, from scratch, in about a minute.
 
-The tokenizer is a WordPiece one whose vocabulary is known, not learned: every stem, every ending, and single letters so
-that no word is unknown.
+Its WordPiece vocabulary is not learned but given: every stem, every ending, and single letters so that no word is
+unknown.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alignfreeze_cli.demo.language import Language
-from alignfreeze_cli.demo.lexicon import UPOS
+from alignfreeze_cli.demo.languages import Language
+from alignfreeze_cli.demo.meanings import UPOS
+from alignfreeze_cli.demo.settings import DemoWorldSettings
 from alignfreeze_cli.encoder.models import without_progress_bars
 from alignfreeze_cli.progress import Console
 
@@ -25,14 +26,14 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 POSITIONS = 96
 WIDTH = 64
 MASKED = 0.3
-"""Share of hidden pieces: twice BERT's, so that a step teaches more."""
+"""Share of masked pieces: twice BERT's, so that a step teaches more."""
 
 
-def vocabulary(languages: Sequence[Language]) -> list[str]:
-    """The pieces: special ones, letters at the beginning and inside of words, words that stand alone, endings."""
+def wordpieces(languages: Sequence[Language]) -> list[str]:
+    """The vocabulary: special pieces, stems and letters that begin words, endings and letters that continue them."""
     words = {word for language in languages for word in language.words.values()}
     for language in languages:
-        if language.fuses:
+        if language.contracts:
             adpositions = [language.words[c] for c, upos in UPOS.items() if upos == "ADP"]
             words |= {adposition + language.words["the"] for adposition in adpositions}
     endings = {ending for language in languages for ending in language.endings.values()}
@@ -44,24 +45,17 @@ def vocabulary(languages: Sequence[Language]) -> list[str]:
 def make_tokenizer(languages: Sequence[Language]) -> BertTokenizer:
     from transformers import BertTokenizer
 
-    pieces = {piece: number for number, piece in enumerate(vocabulary(languages))}
+    pieces = {piece: number for number, piece in enumerate(wordpieces(languages))}
     return BertTokenizer(vocab=pieces, do_lower_case=False, strip_accents=False, model_max_length=POSITIONS)
 
 
 def pretrain(
-    tokenizer: BertTokenizer,
-    texts: Sequence[str],
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seed: int,
-    threads: int,
-    console: Console,
+    tokenizer: BertTokenizer, texts: Sequence[str], settings: DemoWorldSettings, console: Console
 ) -> tuple[BertModel, list[float]]:
-    """Train a BERT of 4 blocks, 64 wide, on `texts`; gives the encoder and the loss of every step.
+    """Train a BERT of 4 blocks of width 64 on `texts`; gives the encoder and the loss of every step.
 
-    The rate rises for the first tenth of the steps, then falls to nothing. `threads` is set, and not left to the
-    machine, because sums are rounded differently on another number of threads.
+    The learning rate rises for the first tenth of the steps, then falls to 0. The number of threads is a setting and
+    not left to the machine, because another number of threads rounds sums differently.
     """
     import torch
     from torch.nn import functional as F
@@ -80,21 +74,26 @@ def pretrain(
         pad_token_id=tokenizer.pad_token_id,
     )
     losses = []
-    with _threads(threads), torch.random.fork_rng(devices=[]), console.progress("pre-training", steps, "steps") as task:
-        torch.manual_seed(seed)
+    steps = settings.steps
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(settings.threads)
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        torch.manual_seed(settings.seed)
+        progress = stack.enter_context(console.progress("pre-training", steps, "steps"))
         encoder = BertModel(config)
         head = torch.nn.Sequential(torch.nn.Linear(WIDTH, WIDTH), torch.nn.ReLU(), torch.nn.LayerNorm(WIDTH))
         bias = torch.nn.Parameter(torch.zeros(len(tokenizer)))
         trained = [*encoder.parameters(), *head.parameters(), bias]
-        optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=0.01, fused=True)
+        optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=0.01, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / (0.1 * steps), (steps - step) / (0.9 * steps))
         )
         encoder.train()
-        for ids in _batches(tokenizer, texts, steps, batch):
+        for ids in _batches(tokenizer, texts, steps, settings.batch_size):
             masked, chosen = _mask(ids, tokenizer)
             hidden = encoder(masked, attention_mask=ids != tokenizer.pad_token_id).last_hidden_state
-            # Only hidden pieces are guessed, by the vectors that the pieces have as input: (chosen, vocabulary)
+            # Scores for masked pieces only: (chosen, vocabulary). As in BERT, output weights are the input embeddings.
             scores = F.linear(head(hidden[chosen]), encoder.embeddings.word_embeddings.weight, bias)
             loss = F.cross_entropy(scores, ids[chosen])
             optimizer.zero_grad()
@@ -102,29 +101,17 @@ def pretrain(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-            task.advance(1, f"loss {losses[-1]:.2f}")
+            progress.advance(1, f"loss {losses[-1]:.2f}")
     return encoder.eval(), losses
 
 
-def save(encoder: BertModel, tokenizer: BertTokenizer, folder: Path) -> None:
-    """A plain Hugging Face folder; what guessed the masked words stays behind."""
+def save_encoder(encoder: BertModel, tokenizer: BertTokenizer, folder: Path) -> None:
+    """A plain Hugging Face folder, without the head that predicted the masked pieces."""
     with without_progress_bars():
         encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _batches(tokenizer: BertTokenizer, texts: Sequence[str], steps: int, batch: int) -> Iterator[torch.Tensor]:
@@ -147,9 +134,9 @@ def _batches(tokenizer: BertTokenizer, texts: Sequence[str], steps: int, batch: 
 
 
 def _mask(ids: torch.Tensor, tokenizer: BertTokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hide pieces as BERT does: of those chosen 80 % become [MASK], 10 % another piece, 10 % stay.
+    """Mask pieces as BERT does: of those chosen 80 % become [MASK], 10 % a random piece, 10 % stay.
 
-    Gives the ids with pieces hidden, and which were chosen, both (batch, positions).
+    Gives the ids with pieces masked, and which were chosen, both (batch, positions).
     """
     import torch
 

@@ -1,7 +1,7 @@
 """The demo world: a folder with everything the pipeline needs, made from a seed without a network.
 
-    encoder/                             a tiny BERT that has read text of all languages, and its tokenizer
-    text/{language}.txt                  what it has read
+    encoder/                             a tiny BERT pre-trained on text of all languages, and its tokenizer
+    text/{language}.txt                  the text it was pre-trained on
     parallel/{source}-{target}.tsv       sentence pairs, and in links/{source}-{target}.pharaoh their true word links
     dictionaries/{source}-{target}.txt   MUSE format, and the reverse direction
     pos/  ner/  nli/  qa/                {source}-train and {language}-test of each task
@@ -20,10 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts import OutputFolder, Result
-from alignfreeze_cli.demo import tasks, texts
-from alignfreeze_cli.demo.language import Language, make_languages
-from alignfreeze_cli.demo.meaning import Imagination, inference, passage
-from alignfreeze_cli.demo.readme import readme, shared_words
+from alignfreeze_cli.demo import data
+from alignfreeze_cli.demo.languages import Language, make_languages, shared_words, text_in
+from alignfreeze_cli.demo.meanings import (
+    TOPICS,
+    UPOS,
+    Clause,
+    ClauseSampler,
+    Phrase,
+    sample_inference,
+    sample_passage,
+)
 from alignfreeze_cli.demo.settings import DemoWorldSettings
 from alignfreeze_cli.progress import Console
 
@@ -49,7 +56,7 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
                 bar.advance()
         _write_tasks(settings, languages, work.path)
         loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
-        _write(work.path / "README.md", readme(languages, settings))
+        _write(work.path / "README.md", _readme(languages, settings))
         _write(work.path / DISTANCES, _distances(languages))
         work.details = {
             "source": languages[0].code,
@@ -59,18 +66,54 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
     return output.result
 
 
-def _distances(languages: Sequence[Language]) -> str:
-    """The share of words that a language does not have in common with the source; grammars differ with it."""
-    content = {
-        "source": languages[0].code,
-        "title": "share of words that the demo world's language does not have in common with the source",
-        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
-    }
-    return json.dumps(content, indent=2) + "\n"
+def _write_texts(settings: DemoWorldSettings, source: Language, language: Language, folder: Path) -> list[str]:
+    """Write all text of a language but its task data; gives the monolingual text."""
+    code = language.code
+    text = data.monolingual_lines(language, _rng(settings, "text", code), settings.sentences)
+    _write(folder / "text" / f"{code}.txt", _lines(text))
+    if language is not source:
+        pair, reverse = f"{source.code}-{code}", f"{code}-{source.code}"
+        lines, links = data.parallel_lines(source, language, _rng(settings, "parallel", code), settings.pairs)
+        entries = data.dictionary_lines(source, language, _rng(settings, "dictionary", code), settings.known)
+        _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
+        _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
+        _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
+        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(data.reversed_dictionary_lines(entries)))
+    return text
+
+
+def _write_tasks(settings: DemoWorldSettings, languages: Sequence[Language], folder: Path) -> None:
+    def draw(task: str, split: str, make: Callable[[ClauseSampler], Any], names: float = 0.2) -> list[Any]:
+        sampler = ClauseSampler(_rng(settings, task, split), names)
+        return [make(sampler) for _ in range(settings.train if split == "train" else settings.test)]
+
+    for split, with_data in (("train", languages[:1]), ("test", languages)):
+        sentences = draw("pos", split, ClauseSampler.sentence)
+        named = draw("ner", split, ClauseSampler.sentence, names=0.5)
+        inferences, passages = draw("nli", split, sample_inference), draw("qa", split, sample_passage)
+        for language in with_data:
+            name = f"{language.code}-{split}"
+            _write(folder / "pos" / f"{name}.conllu", data.conllu_file(language, sentences, name))
+            _write(folder / "ner" / f"{name}.tsv", data.iob_file(language, named))
+            _write(folder / "nli" / f"{name}.tsv", data.nli_file(language, inferences))
+            _write(folder / "qa" / f"{name}.json", data.squad_file(language, passages, name))
+
+
+def _make_encoder(
+    settings: DemoWorldSettings, languages: Sequence[Language], text: Sequence[str], folder: Path, console: Console
+) -> float:
+    """Pre-train the encoder; gives the mean loss of the last tenth of the steps."""
+    from alignfreeze_cli.demo.pretrain import make_tokenizer, pretrain, save_encoder
+
+    tokenizer = make_tokenizer(languages)
+    encoder, losses = pretrain(tokenizer, text, settings, console)
+    save_encoder(encoder, tokenizer, folder)
+    last = losses[-max(1, len(losses) // 10) :]
+    return sum(last) / len(last)
 
 
 def _rng(settings: DemoWorldSettings, *purpose: str) -> random.Random:
-    """Random numbers of their own for every text, so that one text does not depend on the length of another."""
+    """Each text has random numbers of its own, so that it does not depend on the length of another."""
     return random.Random(" ".join([str(settings.seed), *purpose]))
 
 
@@ -83,56 +126,87 @@ def _lines(lines: Sequence[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _write_texts(settings: DemoWorldSettings, source: Language, language: Language, folder: Path) -> list[str]:
-    """Everything but task data; gives the monolingual text."""
-    code = language.code
-    text = texts.monolingual(language, _rng(settings, "text", code), settings.sentences)
-    _write(folder / "text" / f"{code}.txt", _lines(text))
-    if language is not source:
-        pair, reverse = f"{source.code}-{code}", f"{code}-{source.code}"
-        lines, links = texts.parallel(source, language, _rng(settings, "parallel", code), settings.pairs)
-        entries = texts.dictionary(source, language, _rng(settings, "dictionary", code), settings.known)
-        _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
-        _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
-        _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
-        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(texts.turned(entries)))
-    return text
+def _distances(languages: Sequence[Language]) -> str:
+    """How far each language is from the source, measured by the words they do not share."""
+    content = {
+        "source": languages[0].code,
+        "title": "share of words that the demo world's language does not have in common with the source",
+        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
+    }
+    return json.dumps(content, indent=2) + "\n"
 
 
-def _write_tasks(settings: DemoWorldSettings, languages: Sequence[Language], folder: Path) -> None:
-    def draw(task: str, split: str, make: Callable[[Imagination], Any], names: float = 0.2) -> list[Any]:
-        imagine = Imagination(_rng(settings, task, split), names)
-        return [make(imagine) for _ in range(settings.train if split == "train" else settings.test)]
+_EXAMPLE = Clause(
+    topic="farm",
+    subject=Phrase("farmer", determiner="the", adjective="old"),
+    verb="feed",
+    object=Phrase("goat", numeral="two", plural=True),
+    adposition="behind",
+    place=Phrase("barn", determiner="the"),
+    past=True,
+)
 
-    for split, speakers in (("train", languages[:1]), ("test", languages)):
-        sentences = draw("pos", split, Imagination.sentence)
-        named = draw("ner", split, Imagination.sentence, names=0.5)
-        inferences, passages = draw("nli", split, inference), draw("qa", split, passage)
-        for language in speakers:
-            name = f"{language.code}-{split}"
-            _write(folder / "pos" / f"{name}.conllu", tasks.conllu(language, sentences, name))
-            _write(folder / "ner" / f"{name}.tsv", tasks.ner(language, named))
-            _write(folder / "nli" / f"{name}.tsv", tasks.nli(language, inferences))
-            _write(folder / "qa" / f"{name}.json", tasks.squad(language, passages, name))
+_ORDERS = {"S": "subject", "V": "verb", "O": "object", "A": "adverb", "P": "place"}
+
+_PAGE = """\
+# A small world
+
+Made up from seed {seed}: related languages that speak about the same {concepts} concepts in {topics} topics, and an
+encoder that has read text of all of them. It is for seeing the whole pipeline work without a network, and for tests.
+It claims nothing about real languages.
+
+**{source}** is the source: it alone has training data. The others derive from it, by growing distance: fewer shared
+words, another order of the parts of a sentence, other endings. The codes lie in the range that ISO 639-3 reserves for
+private use (qaa to qtz), so they are no real language's; their alphabetical order is the order of distance.
+
+| code | name | shared words | order | adposition | "the" | endings mark |
+| --- | --- | --- | --- | --- | --- | --- |
+{table}
+
+"The old farmer fed two goats behind the barn." in each of them:
+
+| code | sentence |
+| --- | --- |
+{examples}
+
+| file | what |
+| --- | --- |
+| `encoder/` | BERT, 4 blocks, 64 wide, {steps} steps of guessing masked words in `text/`; loads with `AutoModel` |
+| `text/` | {sentences} lines of each language, not translations of each other |
+| `parallel/` | {pairs} sentence pairs per language, `{source_code} TAB other` |
+| `links/` | their true word links, Pharaoh format; words are cut as `--words unicode` does |
+| `dictionaries/` | MUSE format, both directions, all forms of {known:.0%} of the words, drawn for each language |
+| `pos/` | CoNLL-U: tags, lemmas and features, fused words as ranges (qbe, qci); no trees |
+| `ner/` | `word TAB tag`, IOB2: PER, ORG, LOC; some names are both a person's and a place's |
+| `nli/` | `premise TAB hypothesis TAB label` |
+| `qa/` | SQuAD 1.1 JSON, one question for each passage |
+| `distances.json` | 1 - shared words; `alignfreeze report` reads it beside the runs, or as `--distances` |
+
+Tasks have {train} training examples in {source} and {test} test examples in every language, the same ones in all.
+"""
 
 
-def _make_encoder(
-    settings: DemoWorldSettings, languages: Sequence[Language], text: Sequence[str], folder: Path, console: Console
-) -> float:
-    """Pre-train the encoder; gives the mean loss of the last tenth of the steps."""
-    from alignfreeze_cli.demo.pretrain import make_tokenizer, pretrain, save
-
-    tokenizer = make_tokenizer(languages)
-    model, losses = pretrain(
-        tokenizer,
-        text,
-        settings.steps,
-        settings.batch_size,
-        settings.learning_rate,
-        settings.seed,
-        settings.threads,
-        console,
+def _readme(languages: Sequence[Language], settings: DemoWorldSettings) -> str:
+    """README.md: what is in the folder, what the languages are like, and one sentence in each."""
+    source = languages[0]
+    table = "\n".join(
+        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(_ORDERS[part] for part in x.clause)} "
+        f"| {x.adposition} | {x.article} | {', '.join(x.marks)} |"
+        for x in languages
     )
-    save(model, tokenizer, folder)
-    last = losses[-max(1, len(losses) // 10) :]
-    return sum(last) / len(last)
+    examples = "\n".join(f"| {x.code} | {text_in(x, _EXAMPLE)} |" for x in languages)
+    return _PAGE.format(
+        seed=settings.seed,
+        concepts=len(UPOS),
+        topics=len(TOPICS),
+        source=source.name,
+        source_code=source.code,
+        table=table,
+        examples=examples,
+        steps=settings.steps,
+        sentences=settings.sentences,
+        pairs=settings.pairs,
+        known=settings.known,
+        train=settings.train,
+        test=settings.test,
+    )

@@ -1,1 +1,1 @@
-"""Parallel text → word pairs: readers, segmentation, aligners, filters, and the pairs folder."""
+"""Word pairs and what they are made from: parallel text, words, links with their filters, and the pairs folder."""

@@ -1,7 +1,7 @@
-"""Between Arrow and NumPy without copies.
+"""Conversions between Arrow and NumPy without copies, and Arrow tables as bytes.
 
 Arrow's own `to_numpy` and `pa.array` import pandas at their first call, which takes longer than aligning thousands of
-lines, in every worker; so the buffers are shared here by hand.
+lines, in every worker process; the functions here use the arrays' buffers directly instead.
 """
 
 from __future__ import annotations
@@ -49,9 +49,23 @@ def string_array(data: Bytes, offsets: npt.NDArray[np.integer[Any]]) -> pa.Strin
 
 
 def as_strings(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.StringArray:
-    """A list of strings, or a column of another string type, as one string array."""
+    """A list of strings, or a column of any string type, as one string array."""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     if isinstance(texts, pa.Array):
         return texts if pa.types.is_string(texts.type) else texts.cast(pa.string())
     return pa.array(texts, pa.string())
+
+
+def table_to_bytes(table: pa.Table) -> bytes:
+    """A table as an Arrow stream, to be sent to another process."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def table_from_bytes(content: bytes) -> pa.Table:
+    """The opposite of `table_to_bytes`."""
+    return pa.ipc.open_stream(content).read_all()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.errors import ArtifactError
 
 SCHEMA = pa.schema(
@@ -47,7 +48,7 @@ class PairsFile(NamedTuple):
 
 
 class PairsWriter:
-    """Writes one language pair's Parquet file as a stream; the same rows give the same bytes, however they are cut.
+    """Writes one language pair's Parquet file as a stream; the same rows give the same bytes, in whatever portions.
 
     A context manager. What is written must fit `SCHEMA`; rows wait in memory until a row group is full.
     """
@@ -56,7 +57,7 @@ class PairsWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = 0
         self._waiting: list[pa.Table] = []
-        # No statistics: the least and the greatest word of a row group help nobody and cost a fifth of the writing.
+        # No column statistics: nobody searches by the least and greatest word, and they take a fifth of the writing.
         self._writer = pq.ParquetWriter(
             path, SCHEMA, version="2.6", compression="zstd", compression_level=1, write_statistics=False
         )
@@ -100,14 +101,13 @@ class PairsWriter:
 
 
 def data_file(folder: Path, source: str, target: str) -> Path:
-    """Where the pairs of two languages lie in a pairs folder."""
+    """The path of a language pair's file in a pairs folder."""
     return folder / "data" / f"{source}-{target}.parquet"
 
 
 def write_statistics(folder: Path, statistics: Mapping[str, Any]) -> None:
-    """Write `statistics.json`; steps/align_pairs.py fills it."""
-    text = json.dumps(statistics, indent=2, ensure_ascii=False)
-    (folder / STATISTICS).write_text(text + "\n", encoding="utf-8")
+    """Write `statistics.json`; docs/artifacts.md says what is in it."""
+    write_json(folder / STATISTICS, statistics)
 
 
 class PairsFolder:
@@ -157,7 +157,7 @@ class PairsFolder:
 def open_pairs(folder: Path) -> PairsFolder:
     """Open a pairs folder; languages come in the order in which `align-pairs` was given them.
 
-    Raises ArtifactError if files are missing or are no pairs. Digests are checked by `resolve_artifact`.
+    Raises ArtifactError if files are missing or do not hold pairs. Digests are checked by `resolve_artifact`.
     """
     try:
         statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
@@ -173,7 +173,7 @@ def open_pairs(folder: Path) -> PairsFolder:
         except (OSError, pa.ArrowException) as error:
             raise ArtifactError(f"cannot be read as Parquet: {error}", path) from error
         if not {"source", "target", "links"} <= set(schema.names):
-            raise ArtifactError(f"holds {', '.join(schema.names)} instead of source, target, links", path)
+            raise ArtifactError(f"has the columns {', '.join(schema.names)} instead of source, target, links", path)
         files.append(PairsFile(source, target, path, metadata.num_rows))
     return PairsFolder(folder, files, statistics)
 

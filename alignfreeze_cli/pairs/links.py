@@ -1,4 +1,4 @@
-"""Links between words: as arrays over a chunk of sentence pairs, and as lines of Pharaoh format.
+"""Links between the words of sentence pairs: as arrays, as lines of Pharaoh format, and the filters they go through.
 
 Pharaoh format: one line per sentence pair, `i-j` for every link with 0-based word positions, source first, separated by
 blanks; an empty line is a pair without links.
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from alignfreeze_cli.pairs.arrays import int32_array, int32_values
 from alignfreeze_cli.pairs.words import Words
 
-_LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
+_PHARAOH_LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
 
 Indices = npt.NDArray[np.int64]
 
@@ -39,6 +39,7 @@ class Links:
 
     @classmethod
     def from_lists(cls, links: Sequence[Sequence[tuple[int, int]]]) -> Links:
+        """From a list of (i, j) per sentence pair."""
         counts = [len(found) for found in links]
         flat = np.array([link for found in links for link in found], np.int64).reshape(-1, 2)
         return cls(np.repeat(np.arange(len(links)), counts), flat[:, 0], flat[:, 1])
@@ -59,6 +60,7 @@ class Links:
         return pa.ListArray.from_arrays(outer, pa.ListArray.from_arrays(inner, int32_array(both)))
 
     def to_lists(self, pairs: int) -> list[list[tuple[int, int]]]:
+        """The opposite of `from_lists`, for `pairs` sentence pairs."""
         found: list[list[tuple[int, int]]] = [[] for _ in range(pairs)]
         for pair, i, j in zip(self.pair.tolist(), self.source.tolist(), self.target.tolist(), strict=True):
             found[pair].append((i, j))
@@ -80,23 +82,27 @@ def write_pharaoh(links: Links, pairs: int) -> str:
 
 def parse_pharaoh(line: str) -> list[tuple[int, int]]:
     """The links of one line; raises ValueError that says what is wrong."""
-    if _LINE.fullmatch(line) is None:
+    if _PHARAOH_LINE.fullmatch(line) is None:
         wrong = next((field for field in line.split() if not re.fullmatch(r"\d{1,9}-\d{1,9}", field)), line.strip())
         raise ValueError(f"{wrong!r} is no link like 3-4")
     return [(int(i), int(j)) for i, _, j in (field.partition("-") for field in line.split())]
 
 
 @dataclass(frozen=True)
-class Filtered:
-    """Links that are left, and how many each filter took."""
+class FilteredLinks:
+    """The links that the filters left, and how many each filter dropped."""
 
     links: Links
     not_one_to_one: int
     equal_words: int
 
 
-def filter_links(source: Words, target: Words, links: Links) -> Filtered:
-    """Apply the filters to the links of a list of sentence pairs."""
+def filter_links(source: Words, target: Words, links: Links) -> FilteredLinks:
+    """Drop the links that realignment does not use, as the published code does (realignment_task.py).
+
+    First every link of a word that has more than one, so that the rest is one-to-one; then links between equal words
+    (case counts), which teach the encoder nothing.
+    """
     # Positions in the flat word arrays, so that one count serves all pairs.
     source_words = source.offsets[links.pair] + links.source
     target_words = target.offsets[links.pair] + links.target
@@ -106,4 +112,4 @@ def filter_links(source: Words, target: Words, links: Links) -> Filtered:
     source_words, target_words = source_words[single], target_words[single]
     equal = pc.equal(source.values.take(int32_array(source_words)), target.values.take(int32_array(target_words)))
     left = links.select(single).select(int32_values(pc.cast(equal, "int32")) == 0)
-    return Filtered(left, len(links) - int(single.sum()), int(single.sum()) - len(left))
+    return FilteredLinks(left, len(links) - int(single.sum()), int(single.sum()) - len(left))

@@ -1,4 +1,7 @@
-"""Settings of the text that pairs are made from. Imports nothing heavy: the command line reads it at every start."""
+"""Settings of parallel text: where it is read and how it is cut into words.
+
+Imports nothing heavy: the command line reads it at every start.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,21 @@ from alignfreeze_cli.settings import StepSettings, setting
 
 _PAPER = "bg cs de es lv af ar ca da el fa fi fr he hi hu it ja ko lt no pl pt ro ru sk sl sv ta th tr uk vi zh"
 PAPER_LANGUAGES = tuple(_PAPER.split(" "))
-"""The 34 languages every published realignment uses, in the published order (PoS and NER scripts)."""
+"""The 34 languages that the paper realigns, in the order of its published scripts for PoS and NER."""
 
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
 PLACEHOLDERS = ("source", "target", "language", "pair")
 TWO_FILES = "::"
-"""Between the two paths of a corpus whose sides lie in files of their own."""
+"""Between the two paths of a corpus whose sides are in files of their own."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 
 
-def fill(template: str, source: str, target: str, language: str = "{language}") -> str:
-    """Put languages into `{source}`, `{target}`, `{language}` and `{pair}` (both codes in alphabetical order)."""
+def fill(template: str, source: str, target: str) -> str:
+    """Replace `{source}`, `{target}` and `{pair}` (both codes in alphabetical order); `{language}` stays."""
     pair = "-".join(sorted((source, target)))
-    return template.format(source=source, target=target, language=language, pair=pair)
+    return template.format(source=source, target=target, pair=pair, language="{language}")
 
 
 def placeholders(template: str) -> set[str]:
@@ -32,7 +35,7 @@ def placeholders(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
-def _languages(value: tuple[str, ...]) -> str | None:
+def _check_languages(value: tuple[str, ...]) -> str | None:
     if not value:
         return "needs at least one language"
     bad = [code for code in value if not _LANGUAGE.fullmatch(code)]
@@ -42,11 +45,12 @@ def _languages(value: tuple[str, ...]) -> str | None:
     return f"names {sorted(doubled)[0]} twice" if doubled else None
 
 
-def _language(value: str) -> str | None:
+def _check_language(value: str) -> str | None:
     return None if _LANGUAGE.fullmatch(value) else f"must be a language code such as en, not {value!r}"
 
 
 def template_complaint(value: str, allowed: tuple[str, ...]) -> str | None:
+    """What is wrong with the placeholders of a path, or None."""
     try:
         unknown = placeholders(value) - set(allowed)
     except ValueError:
@@ -55,7 +59,7 @@ def template_complaint(value: str, allowed: tuple[str, ...]) -> str | None:
     return f"has an unknown {{{sorted(unknown)[0]}}} in {value!r}; known are {known}" if unknown else None
 
 
-def _corpora(value: tuple[str, ...]) -> str | None:
+def _check_corpora(value: tuple[str, ...]) -> str | None:
     if not value:
         return "needs at least one corpus"
     return next(filter(None, (template_complaint(item, PLACEHOLDERS) for item in value)), None)
@@ -63,44 +67,45 @@ def _corpora(value: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusSettings(StepSettings):
-    """Which parallel text is read, and how it is cut into words."""
+    """Which parallel text is read, and how it is cut into words; `AlignPairsSettings` adds how it is aligned."""
 
-    source: str = setting("en", help="Language of the first side.", check=_language, metavar="CODE")
+    source: str = setting("en", help="Language of the first side.", check=_check_language, metavar="CODE")
     target: tuple[str, ...] = setting(
         PAPER_LANGUAGES,
         help="Languages of the second side; default: the paper's 34.",
-        check=_languages,
+        check=_check_languages,
         metavar="CODES",
     )
     corpus: tuple[str, ...] = setting(
         (OPUS_100,),
-        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two Moses files "
-        "(`news.{pair}.{language}`, or both names with `::` between them: `a.en::b.de`), or a data set of the Hub "
-        "(`org/name@revision`; `opus-100` for short). {source} and {target} stand for the codes, {pair} for both in "
-        "alphabetical order, {language} for one side after the other. Several are read one after another; files may "
-        "be gzipped (.gz).",
-        check=_corpora,
+        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files (Moses format, "
+        "line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: `a.en::b.de`), or a "
+        "data set of the Hub (`org/name@revision`; `opus-100` for short). {source} and {target} are replaced by the "
+        "language codes, {pair} by both in alphabetical order, {language} by the code of each side. Several corpora "
+        "are read one after another. Text files may be gzipped (.gz).",
+        check=_check_corpora,
         input=True,
         metavar="PATHS",
     )
     corpus_format: str = setting(
         "auto",
-        help="How the lines of text files look; auto: by the name (.tsv) or the first lines.",
+        help="Format of text files. tsv: source, tab, target; bars: source ||| target; auto: by the name (.tsv) "
+        "or the first lines.",
         choices=("auto", "tsv", "bars"),
     )
     split: str = setting("train", help="Split of a data set of the Hub.")
     max_lines: int | None = setting(
-        None, help="Read at most so many lines of each corpus, for trials; default: all.", minimum=1
+        None, help="Read at most this many lines of each corpus, to try something out; default: all.", minimum=1
     )
     words: str = setting(
         "unicode",
-        help="What a word is. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as in the "
-        "paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja, th go "
-        "to a segmenter (extra `segmenters`).",
+        help="How text is cut into words. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as "
+        "in the paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja "
+        "and th are cut by a segmenter (extra `segmenters`).",
         choices=WORD_RULES,
     )
 
 
 def may_be_hub(corpus: str) -> bool:
-    """A data set of the Hub holds all languages, so its name needs no placeholder."""
+    """Whether a corpus may be a data set of the Hub: that holds all languages, so its name needs no placeholder."""
     return corpus == OPUS_100 or (corpus.count("/") == 1 and "." not in corpus.rsplit("/", 1)[1].split("@")[0])

@@ -1,10 +1,10 @@
 """What a word is: rules for cutting sentences into words, whole chunks of sentences at a time.
 
     unicode    letters, digits and `_` with the marks on them; the other characters between blanks
-    published  the rule of the paper's code, `\\w+|[^\\w\\s]+`: a mark is no letter, so Indic words fall to pieces
-    blank      the text is split already: whatever stands between blanks
+    published  the rule of the paper's code, `\\w+|[^\\w\\s]+`: a mark is no letter, so Indic words are cut to pieces
+    blank      the text is split already: a word is what is between two blanks
 
-Under the first two, languages whose script has no blanks (zh, ja, th) go to a segmenter, as in the paper's runs.
+Under the first two, languages written without blanks (zh, ja, th) are cut by a segmenter, as in the paper's runs.
 
 A rule is a table that gives every code point a class; a word is a run of code points of one class. So a chunk of text
 is cut by a few operations on arrays, with no Python object per word.
@@ -31,12 +31,12 @@ BLANK, WORD, OTHER, MARK, FORMAT = range(5)
 """Classes of code points. MARK and FORMAT belong to what they follow; they occur in the rule `unicode` only."""
 
 MIXED, INSIDE = 5, 6
-"""In between, for bytes: the first byte of a character does not tell its class; a byte inside a character."""
+"""Further values for bytes: a first byte that does not decide the class of its character; a byte inside a character."""
 
 _CODE_POINTS = 0x110000
 _ZERO_WIDTH_SPACE = 0x200B
 _MAY_ATTACH = (range(0x20000), range(0xE0000, 0xE1000))
-"""Where marks and format characters are: the other planes hold ideographs, private characters, or nothing."""
+"""Where marks and format characters are: other planes hold ideographs and private characters, or are unassigned."""
 
 Segmenter = Callable[[str], list[str]]
 Texts: TypeAlias = "Sequence[str] | pa.StringArray"
@@ -120,24 +120,24 @@ def _split_by_class(sentences: Texts, rule: str) -> Words:
     data, borders = string_parts(as_strings(sentences))
     if len(data) == 0:
         return Words(string_array(data, np.zeros(1, np.int32)), np.zeros(len(borders), np.int32))
-    kinds = _attach(_classes(data, rule), borders)
+    kinds = _attach_marks(_byte_classes(data, rule), borders)
     changes = np.empty(len(data) + 1, bool)
     changes[1:-1] = kinds[1:] != kinds[:-1]
     changes[borders] = True  # no word crosses from one sentence to the next
     edges = np.flatnonzero(changes)
     # `compress` picks what indexing with booleans does, in a third of the time.
-    worded = kinds[edges[:-1]] != BLANK
-    starts, ends = edges[:-1].compress(worded), edges[1:].compress(worded)
+    in_word = kinds[edges[:-1]] != BLANK
+    starts, ends = edges[:-1].compress(in_word), edges[1:].compress(in_word)
     values = string_array(data.compress(kinds != BLANK), np.concatenate(([0], np.cumsum(ends - starts))))
     return Words(values, np.searchsorted(starts, borders).astype(np.int32))
 
 
 @functools.cache
 def _first_byte_classes(rule: str) -> bytes:
-    """What the first byte of a character tells of its class, for `bytes.translate`.
+    """For `bytes.translate`: the class of a character as far as its first byte decides it.
 
-    Many first bytes stand for letters only (all of Cyrillic's but one, for example), so most characters need no further
-    look; the others get MIXED, and the bytes inside characters INSIDE.
+    Many first bytes begin only letters (all of Cyrillic's but one, for example), so most characters are done with
+    that; the other first bytes get MIXED, and the bytes inside characters INSIDE.
     """
     table = class_table(rule)
     found = [*table[:0x80], *[INSIDE] * 0x40]
@@ -149,9 +149,9 @@ def _first_byte_classes(rule: str) -> bytes:
     return bytes(found)
 
 
-def _classes(data: Bytes, rule: str) -> npt.NDArray[np.uint8]:
+def _byte_classes(data: Bytes, rule: str) -> npt.NDArray[np.uint8]:
     """The class of every byte of UTF-8 text, which is the class of the character it belongs to."""
-    # `translate` reads one byte per byte, where NumPy's indexing makes an eight-byte index of each.
+    # `translate` is faster than NumPy's indexing, which makes an eight-byte index of every byte.
     kinds = np.frombuffer(bytearray(data.tobytes().translate(_first_byte_classes(rule))), np.uint8)
     first = np.flatnonzero(kinds == MIXED)
     lead = data[first].astype(np.int32)
@@ -166,8 +166,8 @@ def _classes(data: Bytes, rule: str) -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def _attach(kinds: npt.NDArray[np.uint8], borders: Ints) -> npt.NDArray[np.uint8]:
-    """Give marks and format characters the class of what they follow in their sentence."""
+def _attach_marks(kinds: npt.NDArray[np.uint8], borders: Ints) -> npt.NDArray[np.uint8]:
+    """Give marks and format characters the class of the character that they follow in their sentence."""
     attached = kinds >= MARK
     if not attached.any():
         return kinds
@@ -176,7 +176,7 @@ def _attach(kinds: npt.NDArray[np.uint8], borders: Ints) -> npt.NDArray[np.uint8
     base[first] = first
     np.maximum.accumulate(base, out=base)
     found = kinds[base]
-    # A mark that follows a blank or begins a sentence stands alone as a word; a format character there shows nothing.
+    # A mark that follows a blank or begins a sentence is a word of its own; a format character there is invisible.
     alone = attached & ((found == BLANK) | (found >= MARK))
     return np.where(alone, np.where(kinds == MARK, WORD, BLANK), found).astype(np.uint8)
 
@@ -207,7 +207,7 @@ def segmenter_for(language: str) -> Segmenter | None:
 
 @functools.cache
 def _chinese() -> Segmenter:
-    """jieba's dictionary and model in Rust; jieba itself has had no release since 2020."""
+    """rjieba: jieba's dictionary and model in Rust; jieba itself has had no release since 2020."""
     import rjieba
 
     cut: Segmenter = rjieba.cut
@@ -226,7 +226,7 @@ def _japanese() -> Segmenter:
 
 @functools.cache
 def _thai() -> Segmenter:
-    """PyThaiNLP's default engine (newmm), the same as in the paper's code."""
+    """PyThaiNLP's default engine (newmm), as in the paper's code."""
     from pythainlp import word_tokenize
 
     cut: Segmenter = word_tokenize

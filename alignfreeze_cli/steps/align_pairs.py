@@ -1,41 +1,46 @@
-"""The step `align-pairs`: parallel text → pairs folder."""
+"""The command `align-pairs`: parallel text → pairs folder.
+
+1. find the corpora, dictionaries or links of every language
+2. read the corpora in chunks, align and filter these, in several processes if wanted
+3. write one Parquet file per language, and statistics.json: what was kept, what was dropped and why
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
 from alignfreeze_cli.aligners.base import Aligner
-from alignfreeze_cli.aligners.linking import Aligned, ChunkTask, Job, Workers, split_chunk, unpacked
+from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, split_into_words
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result
+from alignfreeze_cli.artifacts.files import atomic_file
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
+from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
+from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
-from alignfreeze_cli.pairs.lines import Chunk, Lines, parse
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
-from alignfreeze_cli.pairs.statistics import Counts, FileCounts, starving, summary
 from alignfreeze_cli.pairs.words import segmenter_for
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
 
-_SAMPLE = 1_000  # lines in which a dictionary must show that it is meant for the corpus
+_SAMPLE = 1_000  # lines of a corpus by which an aligner checks that its files are meant for it
 
 
 @dataclass
 class LanguagePair:
-    """One language pair on its way: what it is made from, and what has been counted."""
+    """What the pairs of one language are made from, and what has been counted."""
 
-    job: Job
+    job: LinkingJob
     corpora: list[Corpus]
     inputs: list[Input]
     counts: Counts = field(default_factory=Counts)
@@ -53,189 +58,166 @@ class LanguagePair:
 def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     """Find the links between the words of parallel text and write the usable pairs of every language.
 
-    Raises SettingsError (a segmenter is missing), DataError (a corpus, dictionary or file of links that cannot be used,
-    or no usable pair at all), HubError, and what `OutputFolder` raises.
+    Raises SettingsError (a segmenter is missing, and what `OutputFolder` raises), DataError (a corpus, dictionary or
+    file of links that cannot be used, or no usable pair at all), HubError.
     """
-    languages = _resolve(settings, console)
-    inputs = [resolved for language in languages for resolved in language.inputs]
-    output = OutputFolder("pairs", settings, inputs, default="pairs")
+    if settings.words != "blank":
+        for code in (settings.source, *settings.target):
+            segmenter_for(code)  # raises SettingsError if it is needed and not installed
+    languages = [_find_inputs(settings, target, console) for target in settings.target]
+
+    output = OutputFolder("pairs", settings, [each for pair in languages for each in pair.inputs], default="pairs")
     if done := output.finished():
         if settings.pharaoh is not None and not settings.dry_run:
-            # The pairs need not be made again, but nobody knows from which words the files of links come, if any.
+            # Files of links may be missing, or come from other settings: nothing records what they were made from.
             console.info("The pairs are there already; writing the links.")
-            _build(languages, settings, console, None)
+            _align(languages, settings, console, None)
         return done
-    plan = {
-        "words": settings.words,
-        "aligner": settings.aligner,
-        "corpora": {language.name: [corpus.place for corpus in language.corpora] for language in languages},
-    }
-    if settings.pharaoh is not None:
-        plan["pharaoh"] = [str(_pharaoh_file(settings.pharaoh, language)) for language in languages]
-
     if settings.dry_run:
-        return output.planned(plan)
+        return output.planned(_plan(languages, settings))
+
     with output.open(console) as work:
-        work.details = _build(languages, settings, console, work.path)
-    card_after(output.result, console)
-    return output.result
-
-
-def _resolve(settings: AlignPairsSettings, console: Console) -> list[LanguagePair]:
-    """Find everything that is needed, for all languages, before anything is read."""
-    codes = (settings.source, *settings.target)
-    if settings.words != "blank":
-        for code in codes:
-            segmenter_for(code)
-    languages = []
-    for target in settings.target:
-        corpora, corpus_input = find_corpora(settings, target)
-        aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
-        job = Job(settings.source, target, settings.words, aligner, settings.pharaoh is not None)
-        languages.append(LanguagePair(job, corpora, [corpus_input, *aligner_inputs]))
-    return languages
-
-
-def _build(
-    languages: list[LanguagePair], settings: AlignPairsSettings, console: Console, folder: Path | None
-) -> dict[str, Any]:
-    """Align every language; without a folder only the files of links are written. Gives the details for the record."""
-    with Workers(settings.workers) as workers:
-        # One stream over all languages: at the end of one, nobody waits for the last chunk before the next begins.
-        tasks = chain.from_iterable(_tasks(language, settings.max_lines) for language in languages)
-        outcomes = groupby(workers.align(tasks), key=lambda aligned: aligned.target)
-        for language, (_, aligned) in zip(languages, outcomes, strict=True):
-            language.counts, language.files = Counts(), {}
-            _align_language(language, aligned, settings, console, folder)
-    kept = {language.job.target: language.counts.kept for language in languages}
-    if not any(kept.values()):
-        raise DataError(
-            f"No usable pair in {sum(language.counts.lines for language in languages):,} lines: no link was left in "
-            "any language; do the corpus, the dictionary and --words fit together?"
-        )
-    lines = {language.job.target: language.counts.lines for language in languages}
-    warnings = starving(kept, lines, settings.words)
-    for warning in warnings:
-        console.warn(warning)
-    if folder is not None:
+        _align(languages, settings, console, work.path)
+        warnings = few_pairs_warnings({pair.job.target: pair.counts for pair in languages}, settings.words)
+        for warning in warnings:
+            console.warn(warning)
         statistics = {
             "source": settings.source,
             "words": settings.words,
             "aligner": settings.aligner,
-            "languages": {language.job.target: _described(language) for language in languages},
+            "languages": {pair.job.target: _statistics(pair) for pair in languages},
             "warnings": warnings,
         }
-        write_statistics(folder, statistics)
-    return {
-        "languages": {language.job.target: summary(language.counts) for language in languages},
-        "warnings": warnings,
+        write_statistics(work.path, statistics)
+        work.details = {
+            "languages": {pair.job.target: pair.counts.summary() for pair in languages},
+            "warnings": warnings,
+        }
+    card_after(output.result, console)
+    return output.result
+
+
+def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) -> LanguagePair:
+    corpora, corpus_input = find_corpora(settings, target)
+    aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
+    job = LinkingJob(settings.source, target, settings.words, aligner, settings.pharaoh is not None)
+    return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
+
+
+def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[str, Any]:
+    """What a dry run says."""
+    plan: dict[str, Any] = {
+        "words": settings.words,
+        "aligner": settings.aligner,
+        "corpora": {pair.name: [corpus.place for corpus in pair.corpora] for pair in languages},
     }
+    if settings.pharaoh is not None:
+        plan["pharaoh"] = [str(_pharaoh_file(settings.pharaoh, pair)) for pair in languages]
+    return plan
 
 
-def _described(language: LanguagePair) -> dict[str, Any]:
-    facts = dict(language.aligner.described())
-    files = {place: counts.described() for place, counts in language.files.items()}
-    return language.counts.described() | {"files": files} | ({"aligner": facts} if facts else {})
-
-
-def _align_language(
-    language: LanguagePair,
-    outcomes: Iterator[Aligned],
-    settings: AlignPairsSettings,
-    console: Console,
-    folder: Path | None,
-) -> None:
-    """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
-    companion = portable(str(language.aligner.companion))
-    with ExitStack() as stack:
-        writer = pharaoh = None
-        if folder is not None:
-            path = data_file(folder, language.job.source, language.job.target)
-            writer = stack.enter_context(PairsWriter(path))
-        if settings.pharaoh is not None:
-            pharaoh = stack.enter_context(_whole_file(_pharaoh_file(settings.pharaoh, language)))
-        progress = stack.enter_context(console.progress(f"aligning {language.name}", unit="lines"))
-        place = None
-        for aligned in outcomes:
-            if place not in (None, aligned.place):
-                _demand_well_formed(str(place), language.files[str(place)])
-            place = aligned.place
-            language.counts.add(aligned.counts)
-            language.files.setdefault(aligned.place, FileCounts()).add(aligned.lines, aligned.problems)
-            if language.aligner.companion is not None:
-                language.files.setdefault(companion, FileCounts()).add(aligned.lines, aligned.link_problems)
-            if writer is not None:
-                writer.write(unpacked(aligned))
-            if pharaoh is not None:
-                pharaoh.write(aligned.pharaoh)
-            progress.advance(aligned.lines, note=f"{language.counts.kept:,} kept")
-        for file, counts in language.files.items():
-            _demand_well_formed(file, counts)
-    for file, counts in language.files.items():
-        if counts.malformed:
-            first = ", ".join(f"line {problem.line} ({problem.why})" for problem in counts.places)
-            console.warn(f"{file}: {counts.malformed:,} of {counts.lines:,} lines are malformed and skipped: {first}.")
-
-
-def _demand_well_formed(place: str, counts: FileCounts) -> None:
-    if counts.malformed > MALFORMED * counts.lines:
-        first = counts.places[0]
+def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console: Console, folder: Path | None) -> None:
+    """Align every language and count; without a folder, only the files of links are written."""
+    with LinkingPool(settings.workers) as pool:
+        # One stream over all languages: the processes need not wait for the end of one to begin the next.
+        work = chain.from_iterable(
+            ((pair.job, chunk) for chunk in _read_chunks(pair, settings.max_lines)) for pair in languages
+        )
+        linked_by_language = groupby(pool.link(work), key=lambda linked: linked.target)
+        for pair, (_, linked) in zip(languages, linked_by_language, strict=True):
+            _write_language(pair, linked, settings, console, folder)
+    if not any(pair.counts.kept for pair in languages):
         raise DataError(
-            f"{counts.malformed:,} of {counts.lines:,} lines are malformed, more than {MALFORMED:.0%}; the first one: "
-            f"{first.why}",
-            place,
-            first.line,
+            f"No usable pair in {sum(pair.counts.lines for pair in languages):,} lines: no link was left in any "
+            "language; do the corpus, the dictionary and --words fit together?"
         )
 
 
-def _tasks(language: LanguagePair, limit: int | None) -> Iterator[ChunkTask]:
+def _read_chunks(pair: LanguagePair, limit: int | None) -> Iterator[Chunk]:
     """The chunks of all corpora of a language pair, each with its lines of the aligner's companion file."""
-    companion = language.aligner.companion
-    if companion is not None and limit is not None and len(language.corpora) > 1:
+    companion = pair.aligner.companion
+    if companion is not None and limit is not None and len(pair.corpora) > 1:
         # Each corpus would end early, and the file of links would go on in the middle of it.
         raise SettingsError(
             "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
         )
     with ExitStack() as stack:
-        lines = stack.enter_context(companion.open("rb")) if companion is not None else None
-        number, checked = 1, False
-        for corpus in language.corpora:
-            for chunk in corpus.chunks(limit):
-                if not checked:
-                    _check(language, chunk)
-                    checked = True
-                block = None
-                if lines is not None:
-                    held = list(islice(lines, chunk.count))
-                    if len(held) < chunk.count:
-                        raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
-                    block = b"".join(held)
-                yield language.job, chunk, number, block
-                number += chunk.count
-        if lines is not None and limit is None and lines.readline():
+        companion_lines = stack.enter_context(companion.open("rb")) if companion is not None else None
+        number = 1
+        for chunk in chain.from_iterable(corpus.chunks(limit) for corpus in pair.corpora):
+            if number == 1:
+                _check_aligner(pair, chunk)
+            if companion_lines is not None:
+                held = list(islice(companion_lines, chunk.count))
+                if len(held) < chunk.count:
+                    raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
+                yield replace(chunk, companion=b"".join(held), companion_first=number)
+            else:
+                yield chunk
+            number += chunk.count
+        if companion_lines is not None and limit is None and companion_lines.readline():
             raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)
 
 
-def _check(language: LanguagePair, chunk: Chunk) -> None:
-    """Let the aligner look at the beginning of the corpus."""
-    lines = parse(chunk)
-    language.aligner.check(split_chunk(language.job, Lines(lines.source[:_SAMPLE], lines.target[:_SAMPLE])))
+def _check_aligner(pair: LanguagePair, chunk: Chunk) -> None:
+    """Have the aligner check the beginning of the corpus: is its dictionary that of these languages?"""
+    parsed = parse_chunk(chunk)
+    sample = ParsedChunk(parsed.source[:_SAMPLE], parsed.target[:_SAMPLE])
+    pair.aligner.check(split_into_words(pair.job, sample))
 
 
-def _pharaoh_file(folder: Path, language: LanguagePair) -> Path:
-    return folder / f"{language.name}.pharaoh"
+def _write_language(
+    pair: LanguagePair,
+    linked_chunks: Iterable[LinkedChunk],
+    settings: AlignPairsSettings,
+    console: Console,
+    folder: Path | None,
+) -> None:
+    """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
+    companion = portable(str(pair.aligner.companion))
+    with ExitStack() as stack:
+        writer = pharaoh = None
+        if folder is not None:
+            writer = stack.enter_context(PairsWriter(data_file(folder, pair.job.source, pair.job.target)))
+        if settings.pharaoh is not None:
+            pharaoh = stack.enter_context(atomic_file(_pharaoh_file(settings.pharaoh, pair)))
+        progress = stack.enter_context(console.progress(f"aligning {pair.name}", unit="lines"))
+        for place, linked_of_file in groupby(linked_chunks, key=lambda linked: linked.place):
+            for linked in linked_of_file:
+                pair.counts.add(linked.counts)
+                pair.files.setdefault(place, FileCounts()).add(linked.lines, linked.malformed)
+                if pair.aligner.companion is not None:
+                    pair.files.setdefault(companion, FileCounts()).add(linked.lines, linked.malformed_companion)
+                if writer is not None:
+                    writer.write(linked.pairs())
+                if pharaoh is not None:
+                    pharaoh.write(linked.pharaoh.encode())
+                progress.advance(linked.lines, note=f"{pair.counts.kept:,} kept")
+            _demand_well_formed(place, pair.files[place])
+        if pair.aligner.companion is not None:
+            _demand_well_formed(companion, pair.files[companion])
+    for file, counts in pair.files.items():
+        if counts.malformed:
+            first = ", ".join(f"line {each.line} ({each.reason})" for each in counts.examples)
+            console.warn(f"{file}: {counts.malformed:,} of {counts.lines:,} lines are malformed and skipped: {first}.")
 
 
-@contextmanager
-def _whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name when it is complete, and not at all if the block fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _demand_well_formed(place: str, counts: FileCounts) -> None:
+    if counts.malformed > MALFORMED * counts.lines:
+        first = counts.examples[0]
+        raise DataError(
+            f"{counts.malformed:,} of {counts.lines:,} lines are malformed, more than {MALFORMED:.0%}; the first one: "
+            f"{first.reason}",
+            place,
+            first.line,
+        )
+
+
+def _statistics(pair: LanguagePair) -> dict[str, Any]:
+    files = {place: counts.to_dict() for place, counts in pair.files.items()}
+    aligner = dict(pair.aligner.statistics())
+    return pair.counts.to_dict() | {"files": files} | ({"aligner": aligner} if aligner else {})
+
+
+def _pharaoh_file(folder: Path, pair: LanguagePair) -> Path:
+    return folder / f"{pair.name}.pharaoh"

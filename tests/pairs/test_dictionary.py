@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignfreeze_cli.aligners.base import SentencePairs
-from alignfreeze_cli.aligners.dictionary import Dictionary, DictionaryAligner, find_dictionary, read_entries
+from alignfreeze_cli.aligners.dictionary import Dictionary, DictionaryAligner, find_dictionary, read_dictionary
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.pairs.links import Links, filter_links
 from alignfreeze_cli.pairs.words import Words
@@ -98,7 +98,7 @@ def test_golden_cases_of_the_published_code(tmp_path: Path) -> None:
 
 def usable(path: Path) -> bool:
     try:
-        return bool(read_entries(path).entries)
+        return bool(read_dictionary(path).entries)
     except DataError:
         return False
 
@@ -106,8 +106,8 @@ def usable(path: Path) -> bool:
 def test_only_lines_of_two_different_words_count(tmp_path: Path) -> None:
     path = tmp_path / "en-fr.txt"
     path.write_text("\ufeffcat chat\ncat\tminou\nParis Paris\nhot dog chien chaud\n\nalone\n", encoding="utf-8")
-    assert read_entries(path).entries == [("cat", "chat"), ("cat", "minou")]
-    assert read_entries(path).skipped == 3
+    assert read_dictionary(path).entries == [("cat", "chat"), ("cat", "minou")]
+    assert read_dictionary(path).skipped == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"one two three\n", b"\x00\xff\xfe binary"])
@@ -115,7 +115,7 @@ def test_what_is_no_dictionary_is_refused_by_name(content: bytes, tmp_path: Path
     path = tmp_path / "en-fr.txt"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"en-fr\.txt.*is no dictionary"):
-        read_entries(path)
+        read_dictionary(path)
 
 
 class TestFinding:

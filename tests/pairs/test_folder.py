@@ -29,7 +29,7 @@ def test_the_bytes_do_not_depend_on_how_the_rows_arrive(tmp_path: Path) -> None:
 
 def test_rows_are_read_in_file_order_and_in_any_other(tmp_path: Path) -> None:
     pairs = open_pairs(make(tmp_path, PAIRS, 5000))
-    assert pairs.languages == [("en", "de", data_file(tmp_path, "en", "de"), len(PAIRS))]
+    assert pairs.files == [("en", "de", data_file(tmp_path, "en", "de"), len(PAIRS))]
     assert list(pairs.read("de")) == PAIRS
     some = [ROW_GROUP + 7, 3, 4, ROW_GROUP - 1, ROW_GROUP, 3]
     assert list(pairs.read("de", some)) == [PAIRS[n] for n in some]

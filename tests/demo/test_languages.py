@@ -1,4 +1,4 @@
-"""The languages of the demo world and what they say."""
+"""The languages of the demo world and sentences in them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.demo.grammar import Word, links, say, written
-from alignfreeze_cli.demo.language import CODES, Language, make_languages
-from alignfreeze_cli.demo.lexicon import UPOS
-from alignfreeze_cli.demo.meaning import Clause, Imagination, Phrase, inference, question
-from alignfreeze_cli.demo.pretrain import vocabulary
+from alignfreeze_cli.demo.languages import CODES, Language, Word, make_languages, make_sentence, text_in, true_links
+from alignfreeze_cli.demo.meanings import UPOS, Clause, ClauseSampler, Phrase, make_question, sample_inference
+from alignfreeze_cli.demo.pretrain import wordpieces
 
 LANGUAGES = make_languages(seed=1)
-PIECES = frozenset(vocabulary(LANGUAGES))
+PIECES = frozenset(wordpieces(LANGUAGES))
 BY_CODE = {language.code: language for language in LANGUAGES}
 LINE = Clause(
     topic="farm",
@@ -35,14 +33,14 @@ def glosses(language: Language, clause: Clause) -> str:
     """The sentence with every word replaced by its concept and what its endings say."""
     return " ".join(
         "+".join(".".join((part.concept, *part.features)) for part in word.parts or (word,))
-        for word in say(language, clause)
+        for word in make_sentence(language, clause)
     )
 
 
 def meanings(seed: int, names: float = 0.3) -> Clause:
     rng = random.Random(seed)
-    sentence = Imagination(rng, names).sentence()
-    return question(sentence, rng) if rng.random() < 0.2 else sentence
+    sentence = ClauseSampler(rng, names).sentence()
+    return make_question(sentence, rng) if rng.random() < 0.2 else sentence
 
 
 @pytest.mark.parametrize(
@@ -101,14 +99,14 @@ def test_the_seed_decides_the_languages() -> None:
 @given(st.integers(0, 10**6), st.sampled_from(LANGUAGES[1:]))
 def test_links_join_words_of_the_same_concept(seed: int, language: Language) -> None:
     meaning = meanings(seed)
-    ours, theirs = say(LANGUAGES[0], meaning), say(language, meaning)
+    ours, theirs = make_sentence(LANGUAGES[0], meaning), make_sentence(language, meaning)
 
     def concepts(word: Word) -> set[str]:
         return {part.concept for part in word.parts or (word,)}
 
-    found = links(ours, theirs)
+    found = true_links(ours, theirs)
     assert all(concepts(ours[i]) & concepts(theirs[j]) for i, j in found)
-    assert found == sorted((i, j) for j, i in links(theirs, ours))
+    assert found == sorted((i, j) for j, i in true_links(theirs, ours))
     unlinked = set(range(len(ours))) - {i for i, _ in found}
     assert all(ours[i].concept in ("the", "a") for i in unlinked)
 
@@ -118,7 +116,7 @@ def test_every_language_says_all_of_it(seed: int, language: Language) -> None:
     meaning = meanings(seed)
 
     def said(speaker: Language) -> Counter[str]:
-        words = [part for word in say(speaker, meaning) for part in word.parts or (word,)]
+        words = [part for word in make_sentence(speaker, meaning) for part in word.parts or (word,)]
         return Counter(word.concept for word in words if word.concept not in ("the", "a"))
 
     assert said(language) == said(LANGUAGES[0])
@@ -127,18 +125,18 @@ def test_every_language_says_all_of_it(seed: int, language: Language) -> None:
 @given(st.integers(0, 10**6), st.sampled_from(LANGUAGES))
 def test_longest_piece_first_finds_the_stem(seed: int, language: Language) -> None:
     """WordPiece takes the longest known beginning of a word: for the world's words that has to be the stem."""
-    for word in say(language, meanings(seed)):
+    for word in make_sentence(language, meanings(seed)):
         longest = next(word.form[:end] for end in range(len(word.form), 0, -1) if word.form[:end] in PIECES)
         assert longest == (word.form if word.parts else language.words[word.concept])
 
 
 @given(st.integers(0, 10**6))
 def test_inferences_hold(seed: int) -> None:
-    """Who says more entails who says less, without negation; with it, the other way round."""
-    premise, hypothesis, label = inference(Imagination(random.Random(seed)))
+    """The clause with more details entails the other one, without negation; with it, the other way round."""
+    premise, hypothesis, label = sample_inference(ClauseSampler(random.Random(seed)))
 
     def size(clause: Clause) -> int:
-        return len(say(LANGUAGES[0], clause)) - clause.negated
+        return len(make_sentence(LANGUAGES[0], clause)) - clause.negated
 
     if label == "contradiction":
         assert premise.negated != hypothesis.negated
@@ -150,6 +148,6 @@ def test_inferences_hold(seed: int) -> None:
 
 
 def test_text_is_written_without_blanks_before_punctuation() -> None:
-    text = written(say(LANGUAGES[0], LINE))
+    text = text_in(LANGUAGES[0], LINE)
     assert text.endswith(".")
     assert " ." not in text

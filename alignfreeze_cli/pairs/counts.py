@@ -1,0 +1,123 @@
+"""What align-pairs counts per language: pairs read and kept, links, why the rest was dropped; and who has too few."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from alignfreeze_cli.pairs.chunks import MalformedLine
+
+EXAMPLES = 5
+"""Malformed lines that are named, per file."""
+
+TOO_FEW = 0.25
+"""A language with fewer usable pairs than this share of the median language is warned about."""
+
+
+@dataclass
+class Counts:
+    """Counts of one chunk or, added up, of a language pair."""
+
+    lines: int = 0
+    kept: int = 0
+    malformed: int = 0
+    malformed_links: int = 0
+    empty: int = 0
+    unlinked: int = 0
+    filtered: int = 0
+    links_found: int = 0
+    links_kept: int = 0
+    not_one_to_one: int = 0
+    equal_words: int = 0
+    source_words: int = 0
+    target_words: int = 0
+
+    def add(self, other: Counts) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def share_linked(self) -> dict[str, float]:
+        """Share of all words read that have a link, on each side."""
+        return {
+            "source": round(self.links_kept / max(1, self.source_words), 4),
+            "target": round(self.links_kept / max(1, self.target_words), 4),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The language's counts as statistics.json has them."""
+        return {
+            "lines": self.lines,
+            "kept": self.kept,
+            "dropped": {
+                "malformed line": self.malformed,
+                "malformed links": self.malformed_links,
+                "empty side": self.empty,
+                "no link found": self.unlinked,
+                "no link left by the filters": self.filtered,
+            },
+            "links": {
+                "found": self.links_found,
+                "kept": self.links_kept,
+                "dropped": {"word linked more than once": self.not_one_to_one, "equal words": self.equal_words},
+            },
+            "words": {"source": self.source_words, "target": self.target_words},
+            "share of words linked": self.share_linked(),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The few counts that the record holds and the terminal shows."""
+        return {
+            "lines": self.lines,
+            "kept": self.kept,
+            "links": self.links_kept,
+            "share of words linked": self.share_linked(),
+        }
+
+
+@dataclass
+class FileCounts:
+    """Lines of one file, and the first malformed ones among them."""
+
+    lines: int = 0
+    malformed: int = 0
+    examples: list[MalformedLine] = field(default_factory=list)
+
+    def add(self, lines: int, malformed: Iterable[MalformedLine]) -> None:
+        found = list(malformed)
+        self.lines += lines
+        self.malformed += len(found)
+        self.examples += found[: EXAMPLES - len(self.examples)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's counts as statistics.json has them."""
+        examples = [{"line": each.line, "why": each.reason} for each in self.examples]
+        return {"lines": self.lines, "malformed": self.malformed} | ({"first malformed": examples} if examples else {})
+
+
+def few_pairs_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:
+    """A sentence for every language with far fewer usable pairs than the others, or with none.
+
+    Realignment takes languages in turn, so one with few pairs is repeated often (or, with `--sampling published`, ends
+    the stream): the paper's runs saw under 20,000 distinct pairs because Tamil had 581. `words` is the word rule.
+    """
+    warnings = []
+    kept = {code: each.kept for code, each in counts.items()}
+    kept_share = {code: each.kept / max(1, each.lines) for code, each in counts.items()}
+    median, median_share = statistics.median(kept.values()), statistics.median(kept_share.values())
+    for code, number in kept.items():
+        if number and (len(kept) < 3 or number >= TOO_FEW * median):
+            continue
+        lines = f"{counts[code].lines:,} lines"
+        few = f"{number:,} usable pairs of {lines}" if number else f"no usable pair in {lines}"
+        compared = f"; the median language has {median:,.0f}" if len(kept) > 2 else ""
+        advice = ""
+        if not number or kept_share[code] < TOO_FEW * median_share:
+            advice = (
+                "; --words published cuts words of scripts with vowel signs to pieces, --words unicode keeps them whole"
+                if words == "published"
+                else "; check that the dictionary is the right one"
+            )
+        warnings.append(f"{code} has {few}{compared}{advice}.")
+    return warnings
