@@ -21,7 +21,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from alignfreeze_cli.errors import SettingsError
 
@@ -153,7 +153,13 @@ def _text(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class StepSettings:
-    """What every step takes; a step's own settings follow in its subclass."""
+    """What every step takes; a step's own settings follow in its subclass.
+
+    `changes` says, oldest first, what a step came to do otherwise under equal settings. How many there are is part of
+    the identity of what it makes, so that a folder of older code is not taken for a finished one.
+    """
+
+    changes: ClassVar[tuple[str, ...]] = ()
 
     output: Path | None = setting(
         None, help="Folder of the result; it appears there whole or not at all.", result=False, short="-o"

@@ -117,8 +117,9 @@ class OutputFolder:
             return Result(output, "already done", record, record.details)
         if self.settings.overwrite:
             return None
+        difference = _difference(record.identity, identity, self.settings.changes)
         raise OutputExistsError(
-            f"{output} exists and was made otherwise ({_difference(record.identity, identity)}); "
+            f"{output} exists and was made otherwise ({difference}); "
             "choose another --output, or replace it with --overwrite."
         )
 
@@ -177,9 +178,10 @@ class OutputFolder:
         return record
 
     def _identity(self, settings: StepSettings) -> dict[str, Any]:
-        """What decides the content of a folder."""
+        """What decides the content of a folder; `behaviour` counts the changes of the step, absent before the first."""
         inputs = {each.name: each.digest for each in self.inputs}
-        return {"kind": self.kind, "settings": settings.identity(), "inputs": inputs}
+        behaviour = {"behaviour": 1 + len(settings.changes)} if settings.changes else {}
+        return {"kind": self.kind, "settings": settings.identity(), "inputs": inputs, **behaviour}
 
     def _prepare(self, console: Console) -> None:
         """Keep the partial folder if it can be resumed, otherwise empty it."""
@@ -202,11 +204,16 @@ class OutputFolder:
         marker.write_text(json.dumps(identity), encoding="utf-8")
 
 
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any], changes: Sequence[str]) -> str:
     """The first few differences of two identities, in words."""
     if old["kind"] != new["kind"]:
         return f"it holds {old['kind']}, not {new['kind']}"
     found = []
+    before, now = old.get("behaviour", 1), new.get("behaviour", 1)
+    if before < now:
+        found.append(f"by an older version; since then {'; '.join(changes[before - 1 :])}")
+    elif before > now:
+        found.append("by a newer version")
     for part, name in (("settings", "{}"), ("inputs", "input {}")):
         for key in sorted(old[part].keys() | new[part].keys()):
             before, now = old[part].get(key), new[part].get(key)

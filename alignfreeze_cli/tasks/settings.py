@@ -112,6 +112,8 @@ class _Finetune(StepSettings):
 class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     """The settings of finetune, the options of single tasks last."""
 
+    changes = ("the head is always new, also where the model's folder holds one",)
+
     def silent(self) -> set[str]:
         return super().silent() | set(JOINT_OPTIONS)
 

@@ -254,3 +254,22 @@ def test_a_record_from_the_future_is_refused(tmp_path: Path, source: Path) -> No
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
     with pytest.raises(ArtifactError, match="newer alignfreeze"):
         resolve_artifact(str(tmp_path / "out"), "pairs")
+
+
+def test_a_folder_of_older_behaviour_is_refused_with_the_change_named(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = CopySettings(output=tmp_path / "out")
+    record = copy(out, source).record
+    assert record is not None
+    assert "behaviour" not in record.identity
+    monkeypatch.setattr(CopySettings, "changes", ("words are cut otherwise", "marks stay"))
+    with pytest.raises(OutputExistsError, match="by an older version; since then words are cut otherwise; marks stay"):
+        copy(out, source)
+    again = copy(CopySettings(output=tmp_path / "out", overwrite=True), source)
+    assert again.record is not None
+    assert again.record.identity["behaviour"] == 3
+    assert copy(out, source).status == "already done"
+    monkeypatch.setattr(CopySettings, "changes", ("words are cut otherwise",))
+    with pytest.raises(OutputExistsError, match="by a newer version"):
+        copy(out, source)

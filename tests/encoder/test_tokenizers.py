@@ -55,7 +55,7 @@ def tokenizer(kind: str) -> Any:
         vocabulary, merges = bpe_parts(trained(models.BPE(), byte_level, pre_tokenizers.ByteLevel()))
         return Qwen2Tokenizer(vocab={**vocabulary, "<|endoftext|>": len(vocabulary)}, merges=merges)
     blanks = normalizers.Replace(" ", "▁")
-    alphabet = sorted(set("".join(TEXT)) - {" "}) + ["▁"]
+    alphabet = [*sorted(set("".join(TEXT)) - {" "}), "▁"]
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
     vocabulary, merges = bpe_parts(
