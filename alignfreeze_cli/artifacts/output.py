@@ -12,7 +12,9 @@
 
 When the block ends, the record is written with the digest of every file, everything is flushed to the disk, and the
 partial folder (`.name.partial`) is renamed. So whatever has the output's name is complete. Training checkpoints live in
-the partial folder; it stays if the block fails and there is one, and `--resume` finds it there.
+the partial folder; it stays if the block fails and there is one, and `--resume` finds it there. A partial folder with a
+record is finished: if its place was taken in the meantime, or the process was killed before the rename, the next run of
+the same command only puts it in place.
 """
 
 from __future__ import annotations
@@ -31,8 +33,16 @@ from typing import Any, Literal
 
 from alignfreeze_cli.artifacts.files import file_digest, folder_files, sync
 from alignfreeze_cli.artifacts.inputs import Input
-from alignfreeze_cli.artifacts.record import Record, current_hardware, current_versions, portable, read_record
-from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, SettingsError
+from alignfreeze_cli.artifacts.record import (
+    RECORD_NAME,
+    Record,
+    current_hardware,
+    current_versions,
+    portable,
+    read_record,
+    verify,
+)
+from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, OutputExistsError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import StepSettings, declarations
 
@@ -95,7 +105,9 @@ class OutputFolder:
         self.path = settings.output or Path(default)
         self.result = Result(self.path, "planned")
         self._main = int(os.environ.get("RANK", "0")) == 0
-        self._partial = self.path.parent / f".{self.path.name}.partial"
+        self._place = Path(os.path.realpath(self.path))  # a link, also one that leads nowhere yet, or `.`
+        self._partial = self._place.parent / f".{self._place.name}.partial"
+        self._replaced = _inode(self._place)  # what is there now, and may be replaced with --overwrite
         self._started = time.monotonic()
 
     def finished(self) -> Result | None:
@@ -103,16 +115,19 @@ class OutputFolder:
 
         Raises OutputExistsError if it was made otherwise and is not to be replaced.
         """
-        if self._main and not self.settings.dry_run and _aside(self.path).exists():
-            with _locked(self._partial):
-                _recover(self.path)
-        output = self.path
-        if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        output, identity = self.path, self._identity(self.settings)
+        if self._main and not self.settings.dry_run:
+            if _aside(self._place).exists():
+                with _locked(self._partial):
+                    _recover(self._place)
+            if self._is_sealed(identity) and (self.settings.overwrite or _is_free(self._place)):
+                with _locked(self._partial):
+                    self._put_in_place()
+        if _is_free(self._place):
             return None
         record = read_record(output) if output.is_dir() else None
         if record is None:
             raise OutputExistsError(f"{output} exists and was not made by alignfreeze; choose another --output.")
-        identity = self._identity(self.settings)
         if record.identity == identity and all((output / name).is_file() for name in record.files):
             return Result(output, "already done", record, record.details)
         if self.settings.overwrite:
@@ -145,19 +160,16 @@ class OutputFolder:
             try:
                 yield work
                 record = self.seal(self._partial, self.settings, work.details)
-                # Only now that the record is on the disk, what a resumed run would need can go.
-                shutil.rmtree(work.checkpoints, ignore_errors=True)
-                (self._partial / _IDENTITY).unlink()
             except BaseException:
                 if not _has_checkpoint(self._partial):
                     shutil.rmtree(self._partial, ignore_errors=True)
                 raise
-            _put_in_place(self._partial, self.path)
+            self._put_in_place()
         self.result = Result(self.path, "made", record, work.details)
 
     def seal(self, folder: Path, settings: StepSettings, details: Mapping[str, Any]) -> Record:
         """Write the record of a folder whose files are all there, and flush everything to the disk."""
-        made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY)]
+        made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY, RECORD_NAME)]
         record = Record(
             kind=self.kind,
             settings=_publishable(settings),
@@ -182,6 +194,37 @@ class OutputFolder:
         inputs = {each.name: each.digest for each in self.inputs}
         behaviour = {"behaviour": 1 + len(settings.changes)} if settings.changes else {}
         return {"kind": self.kind, "settings": settings.identity(), "inputs": inputs, **behaviour}
+
+    def _is_sealed(self, identity: Mapping[str, Any]) -> bool:
+        """Whether the partial folder is the finished output, whole and made by the same settings and inputs."""
+        try:
+            record = read_record(self._partial) if self._partial.is_dir() else None
+            if record is None or record.identity != identity:
+                return False
+            verify(self._partial, record)
+        except ArtifactError:
+            return False
+        return True
+
+    def _put_in_place(self) -> None:
+        """Give the finished partial folder its name. OutputExistsError, and it is kept, if the place was taken."""
+        shutil.rmtree(self._partial / CHECKPOINTS, ignore_errors=True)  # a resumed run would have needed them
+        (self._partial / _IDENTITY).unlink(missing_ok=True)
+        if not _is_free(self._place) and not (self.settings.overwrite and _inode(self._place) == self._replaced):
+            raise OutputExistsError(
+                f"{self.path} was made by something else in the meantime. What this command made is kept in "
+                f"{self._partial}; move {self.path} away and run the command again to put it in place."
+            )
+        here = Path.cwd() == self._place
+        if _is_free(self._place):
+            os.rename(self._partial, self._place)
+        else:
+            os.rename(self._place, _aside(self._place))
+            os.rename(self._partial, self._place)
+            _remove(_aside(self._place))
+        if here:  # `--output .`: the folder that this process was in is gone
+            os.chdir(self._place)
+        sync(self._place.parent)
 
     def _prepare(self, console: Console) -> None:
         """Keep the partial folder if it can be resumed, otherwise empty it."""
@@ -270,14 +313,18 @@ def _lineage(inputs: Sequence[Input]) -> list[dict[str, Any]]:
     return list(chain.values())
 
 
-def _put_in_place(partial: Path, output: Path) -> None:
-    if output.exists() and any(output.iterdir()):
-        os.rename(output, _aside(output))
-        os.rename(partial, output)
-        _remove(_aside(output))
-    else:
-        os.rename(partial, output)
-    sync(output.parent)
+def _is_free(place: Path) -> bool:
+    """Whether nothing is there that could be lost."""
+    return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+
+
+def _inode(place: Path) -> tuple[int, int] | None:
+    """Which folder stands at a place, None if none does."""
+    try:
+        found = place.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _recover(output: Path) -> None:

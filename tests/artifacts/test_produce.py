@@ -187,11 +187,12 @@ def _killed_at(call: int, settings: CopySettings, source: Path) -> bool:
 
 
 def test_killed_at_any_moment_of_an_overwrite_the_output_is_old_or_new(tmp_path: Path, source: Path) -> None:
-    out = tmp_path / "out"
-    copy(CopySettings(output=out), source)
-    moments = 0
-    while _killed_at(moments + 1, CopySettings(output=out, times=2, overwrite=True), source):
+    moments, killed = 0, True
+    while killed:
         moments += 1
+        out = tmp_path / str(moments) / "out"
+        copy(CopySettings(output=out), source)
+        killed = _killed_at(moments, CopySettings(output=out, times=2, overwrite=True), source)
         # Whoever comes next finds a whole folder, the old or the new one.
         with contextlib.suppress(OutputExistsError):
             copy(CopySettings(output=out, times=1), source)
@@ -199,8 +200,70 @@ def test_killed_at_any_moment_of_an_overwrite_the_output_is_old_or_new(tmp_path:
         assert record is not None
         assert record.settings["times"] in (1, 2)
         verify(out, record)
-        copy(CopySettings(output=out, times=1, overwrite=True), source)
-    assert moments >= 6
+        again = copy(CopySettings(output=out, times=2, overwrite=True), source)
+        assert again.record is not None
+        assert again.record.settings["times"] == 2
+        assert not list(out.parent.glob(".*"))
+    assert moments >= 7
+
+
+def test_a_folder_that_came_up_meanwhile_is_kept_and_so_is_the_work(tmp_path: Path, source: Path) -> None:
+    out = tmp_path / "out"
+
+    def meanwhile(work: Workspace) -> Mapping[str, Any]:
+        out.mkdir()
+        (out / "theirs.txt").write_text("precious")
+        (work.path / "ours.txt").write_text("work of hours")
+        return {}
+
+    with pytest.raises(OutputExistsError, match=r"made by something else .* kept in .*\.out\.partial; move"):
+        copy(CopySettings(output=out), source, build=meanwhile)
+    assert (out / "theirs.txt").read_text() == "precious"
+    out.rename(tmp_path / "aside")
+    assert copy(CopySettings(output=out), source, build=_never).status == "already done"
+    assert (out / "ours.txt").read_text() == "work of hours"
+    record = read_record(out)
+    assert record is not None
+    assert list(record.files) == ["ours.txt"]
+    verify(out, record)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_overwriting_replaces_what_was_there_and_nothing_newer(tmp_path: Path, source: Path) -> None:
+    out = tmp_path / "out"
+    copy(CopySettings(output=out), source)
+
+    def meanwhile(work: Workspace) -> Mapping[str, Any]:
+        out.rename(tmp_path / "moved")
+        out.mkdir()
+        (out / "theirs.txt").write_text("precious")
+        return {}
+
+    with pytest.raises(OutputExistsError, match="made by something else"):
+        copy(CopySettings(output=out, times=2, overwrite=True), source, build=meanwhile)
+    assert (out / "theirs.txt").read_text() == "precious"
+
+
+def test_links_and_the_working_folder_can_be_outputs(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    for name, leads_to in (("link", tmp_path / "real"), ("dangling", tmp_path / "made" / "later")):
+        (tmp_path / name).symlink_to(leads_to)
+        assert copy(CopySettings(output=tmp_path / name), source).status == "made"
+        assert (tmp_path / name).is_symlink()
+        assert (leads_to / "data" / "copy.txt").is_file()
+        assert copy(CopySettings(output=tmp_path / name), source).status == "already done"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert copy(CopySettings(output=Path(".")), source).status == "made"
+    assert (tmp_path / "here" / "data" / "copy.txt").is_file()
+    assert Path("alignfreeze.json").is_file()
+    assert copy(CopySettings(output=Path(".")), source).status == "already done"
+
+
+def _never(work: Workspace) -> Mapping[str, Any]:
+    raise AssertionError("made again")
 
 
 def test_lineage_holds_every_ancestor_once(tmp_path: Path, source: Path) -> None:
