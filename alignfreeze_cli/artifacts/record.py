@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,19 @@ _ABOUT = ("metrics.jsonl", "statistics.json", "README.md", "blocks.svg", "blocks
 
 ADAPTER = "adapter"
 """Folder of LoRA adapters kept beside the weights they were merged into."""
+
+_LARGEST = 64_000_000  # bytes of a record
+
+_BLOCKS = {"blocks": int, "read-block": int, "frozen-blocks": list, "trained-blocks": list}
+_DETAILS: dict[str, dict[str, Any]] = {
+    "pairs": {"languages": dict, "warnings": list},
+    "encoder": {**_BLOCKS, "family": str, "steps": int, "languages": dict, "probe": list},
+    "task-model": {"task": str, "options": dict, "language": str, "labels": list, "frozen-blocks": list, "steps": int},
+    "scores": {"task": str, "metric": str, "source-language": str, "languages": dict, "scoring": dict},
+}
+"""Types of the details that later steps and cards read, by kind of folder."""
+
+_REQUIRED = {"task-model": ("task", "options", "language")}
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "datasets", "huggingface-hub", "numpy")
 
@@ -86,17 +99,79 @@ def read_record(folder: Path) -> Record | None:
     path = folder / RECORD_NAME
     if not path.is_file():
         return None
+    if path.stat().st_size > _LARGEST:
+        raise ArtifactError(f"is larger than any record ({_LARGEST:,} bytes); make the folder again", path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values["schema"] > SCHEMA:
+        if _whole(values, "schema") > SCHEMA:
             raise ArtifactError(
                 f"has schema {values['schema']}, written by a newer alignfreeze; update to read it", path
             )
+        _check_record(values)
         names = {f.name for f in dataclasses.fields(Record)}
         record = Record(**{name: value for name, value in values.items() if name in names})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ArtifactError(f"is not a record of alignfreeze ({error}); make the folder again", path) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ArtifactError(f"is not a record of alignfreeze ({reason}); make the folder again", path) from error
     return record
+
+
+def _check_record(values: Any) -> None:
+    """Whether a record's fields are of their types; raises ValueError that names the field.
+
+    Later steps and cards rely on it, and a record may come from anywhere.
+    """
+    _check_parent(values, "")
+    for name in ("identity", "files"):
+        _demand(values, name, dict)
+    for name, default in (("created", ""), ("seconds", 0.0), ("versions", {}), ("hardware", {})):
+        if name in values:
+            _demand(values, name, int | float if isinstance(default, float) else type(default))
+    for file, digest in values["files"].items():
+        if not isinstance(digest, str):
+            raise ValueError(f"files: the digest of {file!r} is no text")
+        if os.path.isabs(file) or ".." in Path(file).parts:
+            raise ValueError(f"files: {file!r} is outside the folder")
+    for number, ancestor in enumerate(_demand(values, "lineage", list)):
+        where = f"lineage[{number}]."
+        if not isinstance(ancestor, dict):
+            raise ValueError(f"lineage[{number}] is no object")
+        _check_parent(ancestor, where)
+        _demand(ancestor, "digest", str, where)
+
+
+def _check_parent(values: Any, where: str) -> None:
+    """The fields that a record shares with its entry in the lineage of its children."""
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    kind = _demand(values, "kind", str, where)
+    for name in ("settings", "details"):
+        _demand(values, name, dict, where)
+    if values.get("seed") is not None:
+        _whole(values, "seed", where)
+    for number, given in enumerate(_demand(values, "inputs", list, where)):
+        if not isinstance(given, dict):
+            raise ValueError(f"{where}inputs[{number}] is no object")
+        for name in ("name", "source", "digest"):
+            _demand(given, name, str, f"{where}inputs[{number}].")
+    details = values["details"]
+    for name, type_ in _DETAILS.get(kind, {}).items():
+        if name in details or name in _REQUIRED.get(kind, ()):
+            _demand(details, name, type_, f"{where}details.")
+
+
+def _demand(values: Mapping[str, Any], name: str, type_: Any, where: str = "") -> Any:
+    if name not in values:
+        raise ValueError(f"{where}{name} is missing")
+    if not isinstance(values[name], type_) or (isinstance(values[name], bool) and type_ is not bool):
+        raise ValueError(f"{where}{name} is {type(values[name]).__name__}")
+    return values[name]
+
+
+def _whole(values: Any, name: str, where: str = "") -> int:
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    return int(_demand(values, name, int, where))
 
 
 def verify(folder: Path, record: Record, names: Iterable[str] | None = None) -> None:

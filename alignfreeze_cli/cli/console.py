@@ -124,8 +124,9 @@ def _rate(speed: float) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON object on stdout; letters that its encoding may lack are escaped."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not unicode) + "\n")
 
 
 def print_result(text: str) -> None:

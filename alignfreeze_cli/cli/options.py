@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,13 +81,31 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
         _fail(f"--format must be text or json, not {format!r}.", 2)
     _silence_libraries(console)
     try:
-        yield console if _is_main_process() else Console()
+        with _termination_interrupts():
+            yield console if _is_main_process() else Console()
     except typer.Exit:
         raise
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
         _fail(*explain(error))
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does. Training has handlers of its own while it lasts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
