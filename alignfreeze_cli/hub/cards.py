@@ -128,18 +128,18 @@ def make_card(
     card, data = (DatasetCard, DatasetCardData) if record.kind == "pairs" else (ModelCard, ModelCardData)
     metadata = data(**_metadata(record, title, measured)).to_yaml()
     template = "pairs.md.j2" if record.kind == "pairs" else "model.md.j2"
-    new = card(fill(template, known | {"card_data": metadata}))
+    new = card(fill_template(template, known | {"card_data": metadata}))
     text = str(new if old is None else _merged(old, new, folder / CARD))
     return files | {CARD: (text.rstrip("\n") + "\n").encode()}
 
 
-def fill(template: str, known: Mapping[str, Any]) -> str:
+def fill_template(template: str, known: Mapping[str, Any]) -> str:
     """The text of a template of `template_folder` with these facts."""
     return _environment().get_template(template).render(known)
 
 
 def phrase(macro: str, known: Mapping[str, Any]) -> str:
-    """One sentence of the cards, for use elsewhere: a macro of `_macros.md.j2` without arguments."""
+    """The text of one macro of `_macros.md.j2`, for use outside a card."""
     module: Any = _environment().get_template("_macros.md.j2").make_module(dict(known))
     return str(getattr(module, macro)())
 

@@ -14,7 +14,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from alignfreeze_cli.aligners.settings import MUSE
-from alignfreeze_cli.hub.cards import ARXIV, fill, save_card
+from alignfreeze_cli.hub.cards import ARXIV, fill_template, save_card
 from alignfreeze_cli.hub.facts import BASE_LICENCES, KNOWN_DATA, Data
 from alignfreeze_cli.hub.lint import metadata_codes
 from alignfreeze_cli.hub.scores import ScoreRow
@@ -54,7 +54,7 @@ def recipe_card(recipe: Recipe) -> str:
         "data": [*_pairs_data(recipe), *(_task_data(recipe, task) for task in recipe.tasks)],
         "settings": _settings(recipe, realigned),
     }
-    return fill("recipe.md.j2", known).rstrip("\n") + "\n"
+    return fill_template("recipe.md.j2", known).rstrip("\n") + "\n"
 
 
 def _published_table(recipe: Recipe, task: str) -> dict[str, Any] | None:

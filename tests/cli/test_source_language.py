@@ -83,7 +83,7 @@ def test_every_step_with_another_source(world: Path) -> None:
     assert "--source xx" in card
     assert "--language xx" in card
     assert "English (source)" not in card
-    assert "aligned sentence pairs: xx with en, yy" in (world / "pairs" / "README.md").read_text()
+    assert "aligned sentence pairs: xx with en and yy" in (world / "pairs" / "README.md").read_text()
 
     run(
         "finetune", "--model", world / "encoder", *train, "--realign-with", world / "pairs", "--freeze", "front",
