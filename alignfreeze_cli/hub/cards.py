@@ -3,11 +3,11 @@
     record → facts (facts.py) ┐
     scores → rows (scores.py) ┴→ template (model_cards/templates) → README.md, merged with the one that is there
 
-Nothing is guessed and nothing is fetched. A card made anew keeps what a person wrote: only what stands between the
+Nothing is guessed and nothing is fetched. A card made anew keeps what a person wrote: only the text between the
 markers is replaced.
 
     <!-- alignfreeze:use -->      generated, replaced
-    <!-- /alignfreeze:use -->     all the rest is the person's
+    <!-- /alignfreeze:use -->     all other text is the person's
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from alignfreeze_cli.hub.scores import (
     baseline_scores,
     evaluation_results,
     score_rows,
-    scores_beside,
+    scores_next_to,
     scores_of_model,
 )
 from alignfreeze_cli.phrases import counted, listed, number_ranges, signed
@@ -49,7 +49,7 @@ PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
 PLACEHOLDER = "path/to/this/folder"
-"""Stands in the code of a card until the folder has a name on the Hub."""
+"""In the code of a card until the folder has a name on the Hub."""
 
 _PUBLISHED_SOURCE = "en"  # what every published run was realigned with and fine-tuned in
 _SECTION = re.compile(r"<!-- alignfreeze:(?P<name>[a-z]+) -->\n.*?<!-- /alignfreeze:(?P=name) -->", re.DOTALL)
@@ -82,7 +82,7 @@ def card_after(result: Result, console: Console) -> None:
     if result.record.kind == "scores":
         folder = folder.with_name(folder.name.removesuffix("-scores"))
         model = read_record(folder) if folder != result.path and folder.is_dir() else None
-        if model is None or not scores_beside(folder, model):
+        if model is None or not scores_next_to(folder, model):
             return
     elif result.record.kind not in KINDS_WITH_CARDS:
         return
@@ -117,7 +117,7 @@ def make_card(
         picture = draw_blocks(phrase("picture_text", known), facts.strips(record, _blocks(folder, record)))
         files = dict(zip(PICTURES, (picture.svg, picture.png), strict=True))
         known |= {"picture_width": picture.width, "scores": None}
-    if record.kind == "task-model" and (found := list(scores) or scores_beside(folder, record)):
+    if record.kind == "task-model" and (found := list(scores) or scores_next_to(folder, record)):
         measured = scores_of_model(found, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
         cell = published_cell(record)
@@ -287,11 +287,11 @@ def merge_text(old: str, new: str) -> str:
     """The old body with its generated sections replaced by the new ones.
 
     A section that the old body does not have yet comes after its predecessor, or to the end; one that is no longer
-    generated goes. Raises DataError if a marker of the old body has lost its other half: then what is generated and
-    what is not can't be told apart.
+    generated is removed. Raises DataError if a marker of the old body has no other half, as the generated text then has
+    no known end.
     """
     if alone := re.search(r"<!-- /?alignfreeze:[a-z]+ -->", _SECTION.sub("", old)):
-        raise DataError(f"README.md: the marker {alone[0]} stands without its other half; put it back or remove it")
+        raise DataError(f"README.md: the marker {alone[0]} has no other half; put it back or remove this one")
     fresh, present = sections(new), sections(old)
     text = _SECTION.sub(lambda match: fresh.get(match["name"], ""), old)
     previous = None

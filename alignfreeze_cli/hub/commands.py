@@ -21,13 +21,14 @@ SETTINGS: dict[str, type[StepSettings]] = {
 }
 
 _ALWAYS = ("freeze", "steps", "seed")
-"""Spelled out even where they are the defaults: what a reader looks for first."""
+"""Given even where they are the defaults, as a reader wants to know them first."""
 
 
 def commands(record: Record) -> str:
     """The commands that made a folder, as a shell script; most of what is a default is left out.
 
-    What one step makes is the next one's input by way of a variable. Paths are as recorded, shortened to two parts.
+    Each step's result is kept in a variable, which the next step takes as its input. Paths are as recorded: their last
+    two parts.
     """
     names: dict[str, str] = {}
     lines = []

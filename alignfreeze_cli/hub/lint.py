@@ -88,7 +88,7 @@ class Finding:
 def lint(folder: Path, files: Mapping[str, Path | bytes], token: str | None) -> list[Finding]:
     """Everything that stops the push of `files` (name in the repository → content) from `folder`.
 
-    `token` is the one that would be used: found in a file, it is reported wherever it stands.
+    `token` is the one that would be used: it is looked for in every file.
     """
     found = list(_pickles(folder))
     for name, content in files.items():
@@ -158,7 +158,7 @@ def is_language_code(code: object) -> bool:
 
 
 def metadata_codes(codes: Iterable[str]) -> list[str]:
-    """The codes that may stand in a card's metadata, `zh-CN` as `zh`, each once; the text names the others."""
+    """The codes that a card's metadata may have, `zh-CN` as `zh`, each once; the text names the others."""
     bare = (re.split(r"[-_]", code.lower())[0] for code in codes)
     return list(dict.fromkeys(code for code in bare if is_language_code(code)))
 

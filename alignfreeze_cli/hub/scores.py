@@ -1,4 +1,4 @@
-"""Scores on a card: those of the card's model, told by its digest, averaged with those of its other seeds.
+"""Scores on a card: those of the card's model, recognised by its digest, averaged with those of its other seeds.
 
 Seeds of one recipe are models that differ in nothing but the seed: same settings, same base, same data. Scores of any
 other model are refused.
@@ -74,9 +74,9 @@ class ScoreRow:
 
 
 def score_rows(measured: Measured, baseline: Measured | None, cell: Published | None) -> list[ScoreRow]:
-    """A model's scores beside the baseline's and the published ones: a line per language, then the means.
+    """A model's scores next to the baseline's and the published ones: a line per language, then the means.
 
-    Means are set side by side only if they are over the same languages.
+    The means are compared only where they are over the same languages.
     """
     rows = []
     for code in measured.values:
@@ -153,16 +153,16 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
     )
 
 
-def scores_beside(folder: Path, model: Record) -> list[Path]:
+def scores_next_to(folder: Path, model: Record) -> list[Path]:
     """`<folder>-scores`, where `run` and `evaluate` put the scores of a model, if they are this very model's."""
-    beside = folder.resolve().with_name(f"{folder.resolve().name}-scores")
-    record = read_record(beside) if beside.is_dir() else None
-    return [beside] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
+    scores = folder.resolve().with_name(f"{folder.resolve().name}-scores")
+    record = read_record(scores) if scores.is_dir() else None
+    return [scores] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
 
 
 def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | None:
-    """The scores that travel with a model: of those given, or those beside it, the ones of this very model."""
-    for each in given or scores_beside(folder, model):
+    """The scores that are pushed with a model: of those given, or else in `<folder>-scores`, the ones of this model."""
+    for each in given or scores_next_to(folder, model):
         record, _ = _read(each)
         if _scored_digest(record) == model.digest:
             return each
@@ -188,8 +188,8 @@ def recipe_of(model: Step, record: Record) -> list[Any]:
 def evaluation_results(measured: Measured) -> list[Any]:
     """The entries of the card's `model-index`: one per language, each with a configuration of its own.
 
-    huggingface_hub merges entries that agree in task, data set, configuration and split, so the language must stand in
-    the configuration, as a string.
+    huggingface_hub merges entries that agree in task, data set, configuration and split, so the configuration must name
+    the language, as a string.
     """
     from huggingface_hub import EvalResult
 

@@ -17,8 +17,8 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][\w./-]*")
 class PushSettings:
     """Folders and where they go.
 
-    `each` gives every folder a repository, `{run}` in `repo_id` stands for its name; otherwise the first folder goes to
-    `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a run
+    `each` gives every folder a repository, named by `repo_id` with its name for `{run}`; otherwise the first folder
+    goes to `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a run
     folder that is pushed. `timeout`: seconds without a byte after which a request has failed.
     """
 

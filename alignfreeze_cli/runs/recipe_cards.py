@@ -70,8 +70,8 @@ def _published_table(recipe: Recipe, task: str) -> dict[str, Any] | None:
 def _rows(cell: Published, base: Published | None) -> list[ScoreRow]:
     rows = [ScoreRow("en", (cell.source, None), (base.source, None) if base else None)]
     for code, value in cell.values.items():
-        beside = (base.values[code], base.spread[code]) if base else None
-        rows.append(ScoreRow(code, (value, cell.spread[code]), beside))
+        base_mean = (base.values[code], base.spread[code]) if base else None
+        rows.append(ScoreRow(code, (value, cell.spread[code]), base_mean))
     mean = (base.average, base.average_spread) if base else None
     return [*rows, ScoreRow(None, (cell.average, cell.average_spread), mean)]
 

@@ -145,6 +145,8 @@ def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> No
         return Result(run / name, status, read_record(run / name))  # type: ignore[arg-type]
 
     card = run / "pos" / "README.md"
+    assert "## Scores" in card.read_text(), "evaluate has renewed it"
+    card.unlink()
     card_after(result("pos", "already done"), console)
     assert not card.exists()
     shutil.move(run / "pos-scores", run / "later")
@@ -158,7 +160,7 @@ def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> No
     card_after(result("pos"), console)
     (warning,) = console.warnings
     assert "No card for" in warning
-    assert "stands without its other half" in warning
+    assert "has no other half" in warning
 
 
 def test_a_card_without_markers_is_added_to_and_half_a_marker_is_refused(run: Path) -> None:
@@ -167,7 +169,7 @@ def test_a_card_without_markers_is_added_to_and_half_a_marker_is_refused(run: Pa
     assert "# Mine\n\nAll mine." in text
     assert "<!-- alignfreeze:citation -->" in text
     (run / "encoder" / "README.md").write_text(text.replace("<!-- /alignfreeze:use -->", ""))
-    with pytest.raises(DataError, match="marker <!-- alignfreeze:use --> stands without its other half"):
+    with pytest.raises(DataError, match="marker <!-- alignfreeze:use --> has no other half"):
         write_card(run / "encoder")
 
 
