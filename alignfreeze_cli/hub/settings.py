@@ -18,8 +18,8 @@ class PushSettings:
     """Folders and where they go.
 
     `each` gives every folder a repository, named by `repo_id` with its name for `{run}`; otherwise the first folder
-    goes to `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a run
-    folder that is pushed. `timeout`: seconds without a byte after which a request has failed.
+    goes to `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a
+    run folder that is pushed. `timeout`: seconds without a byte after which a request has failed.
     """
 
     folders: tuple[Path, ...]
