@@ -11,12 +11,12 @@ from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
 from alignfreeze_cli.progress import Console
 
-HELP = """Write the card of a folder: README.md and the picture of its blocks.
+HELP = """Write the card of a folder: README.md, and for models a picture of the frozen and trained blocks.
 
     alignfreeze card runs/mbert-front-s31/pos --baseline runs/mbert-baseline-s31/pos-scores
 
-Everything on it comes from the folder's record and from scores. What you write outside the generated markers stays
-when the card is made again.
+Every step writes the card of what it makes; run this to add scores, or the repository's name. All facts come from the
+folder's record and from scores. Text that you add outside the generated markers is kept.
 """
 
 
@@ -29,21 +29,25 @@ def card(
     scores: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Scores folder of this very model; several: of its other seeds too. [default: DIR-scores, if it fits]"
+            help="Scores folder of this model; give it again for scores of other seeds, and the card has means. "
+            r"\[default: DIR-scores, if it holds this model's]"
         ),
     ] = None,
     baseline: Annotated[
-        list[Path] | None, typer.Option(help="Scores folder to compare with; several: of its seeds.")
+        list[Path] | None,
+        typer.Option(help="Scores folder of the baseline to compare with; give it again for other seeds."),
     ] = None,
-    repo_id: Annotated[str | None, typer.Option(help="Name on the Hub, for the lines that show how to use it.")] = None,
+    repo_id: Annotated[
+        str | None, typer.Option(help="Name on the Hub, org/name, for the example code on the card.")
+    ] = None,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
     def work(console: Console) -> None:
-        from alignfreeze_cli.hub.cards import write_card
+        from alignfreeze_cli.steps.card import write_cards
 
-        cards = [write_card(folder, scores or (), baseline or (), repo_id) for folder in folders]
+        cards = write_cards(folders, scores or (), baseline or (), repo_id)
         if format == "json":
             print_json({"cards": [str(path) for path in cards]})
         else:

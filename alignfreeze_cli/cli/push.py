@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +13,15 @@ from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
 
-HELP = """Publish folders on the Hub: preview, checks, one commit, every digest verified.
+if TYPE_CHECKING:
+    from alignfreeze_cli.steps.push import Push
+
+HELP = """Publish folders on the Hugging Face Hub: check them, show a preview, make one commit, verify every file.
 
     alignfreeze push runs/mbert-front-s31 --repo-id org/mbert-front-pos --dry-run
 
-Several runs go to one repository, the first to main and the others to branches named after their seeds or strategies;
-with --each every run gets a repository of its own. Pairs folders become data sets. Scores travel with their model.
+Several runs go to one repository, the first to main, each other one to a branch named after its seed or strategy; with
+--each every run gets a repository of its own. Pairs folders become data sets. Scores are pushed with their model.
 """
 _WHERE, _WHAT = "Where to", "What"
 
@@ -28,40 +31,53 @@ def add(app: typer.Typer) -> None:
 
 
 def push(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders that steps made, or run folders.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR", help="Pairs, encoder or task-model folders, or run folders.")
+    ],
     repo_id: Annotated[
         str,
-        typer.Option(help="Repository: org/name; with --each org/{run}, filled with each run.", rich_help_panel=_WHERE),
+        typer.Option(
+            help="Repository, org/name; with --each org/{run}, {run} being each run's name.", rich_help_panel=_WHERE
+        ),
     ],
     each: Annotated[bool, typer.Option("--each", help="One repository per run.", rich_help_panel=_WHERE)] = False,
-    revision: Annotated[str, typer.Option(help="Branch, made if need be.", rich_help_panel=_WHERE)] = "main",
+    revision: Annotated[
+        str, typer.Option(help="Branch to push to; made if it does not exist.", rich_help_panel=_WHERE)
+    ] = "main",
     private: Annotated[
         bool, typer.Option("--private", help="Make a new repository private.", rich_help_panel=_WHERE)
     ] = False,
     create_pr: Annotated[
-        bool, typer.Option("--create-pr", help="Open a pull request instead.", rich_help_panel=_WHERE)
+        bool, typer.Option("--create-pr", help="Open a pull request instead of a commit.", rich_help_panel=_WHERE)
     ] = False,
-    tag: Annotated[str | None, typer.Option(help="Tag the commit.", rich_help_panel=_WHERE)] = None,
+    tag: Annotated[str | None, typer.Option(help="Tag the commit with this name.", rich_help_panel=_WHERE)] = None,
     collection: Annotated[
-        str | None, typer.Option(help="Title or slug of a collection to put it into.", rich_help_panel=_WHERE)
+        str | None,
+        typer.Option(help="Title or slug of a collection to add the repository to.", rich_help_panel=_WHERE),
     ] = None,
     message: Annotated[str | None, typer.Option(help="Title of the commit.", rich_help_panel=_WHERE)] = None,
     part: Annotated[
         str | None,
-        typer.Option(help="Folder to push out of run folders: encoder, pos, …", rich_help_panel=_WHAT),
+        typer.Option(help="Which folder of each run to push: encoder, pos, …", rich_help_panel=_WHAT),
     ] = None,
     scores: Annotated[
         list[Path] | None,
-        typer.Option(help="Scores for the card. [default: DIR-scores, if it fits]", rich_help_panel=_WHAT),
+        typer.Option(
+            help=r"Scores folder for the card. \[default: DIR-scores, if it holds this model's]", rich_help_panel=_WHAT
+        ),
     ] = None,
     baseline: Annotated[
-        list[Path] | None, typer.Option(help="Scores to compare with on the card.", rich_help_panel=_WHAT)
+        list[Path] | None,
+        typer.Option(help="Scores folder of the baseline to compare with on the card.", rich_help_panel=_WHAT),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds without a byte after which a request has failed.", rich_help_panel=_WHERE)
+        float,
+        typer.Option(help="Seconds without an answer after which a request is tried again.", rich_help_panel=_WHERE),
     ] = 60.0,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare, send nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Push without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run the checks and show the preview; send nothing.")
+    ] = False,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
@@ -70,13 +86,14 @@ def push(
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise SettingsError("There is nobody to ask: say --yes to push, or --dry-run to see what would be pushed.")
+            raise SettingsError(
+                "Can't ask, this is no terminal: say --yes to push, or --dry-run to see what would be pushed."
+            )
         return typer.confirm(question, err=True)
 
     def work(console: Console) -> None:
         from alignfreeze_cli.hub.settings import PushSettings
-        from alignfreeze_cli.steps.push import push as push_folders
-        from alignfreeze_cli.steps.push import summary
+        from alignfreeze_cli.steps.push import push_folders
 
         settings = PushSettings(
             folders=tuple(folders),
@@ -96,10 +113,24 @@ def push(
         )
         done = push_folders(settings, console, ask)
         if format == "json":
-            print_json({"pushed": [each.as_json() for each in done]})
+            print_json({"pushed": [each.to_dict() for each in done]})
         elif quiet:
             print_result("\n".join(each.url or f"{each.target.repo_id}@{each.commit or 'new'}" for each in done))
         else:
-            print_result(summary(done))
+            print_result("\n".join(map(_line, done)))
 
     guarded(work, quiet, format, debug)
+
+
+def _line(push: Push) -> str:
+    """What became of a folder, and below it the page of its commit."""
+    outcome = {
+        "planned": "would be pushed (dry run)",
+        "pushed": "pushed, every file verified",
+        "unchanged": "nothing changed, nothing pushed",
+        "declined": "not pushed",
+    }[push.status]
+    if push.status == "planned" and not push.changes:
+        outcome = "nothing would change (dry run)"
+    at = f" at {push.commit}" if push.commit else ""
+    return f"{push.target.repo_id}@{push.target.revision}: {outcome}{at}" + (f"\n{push.url}" if push.url else "")

@@ -1,45 +1,95 @@
 """The card of a folder: its README.md and the picture of its blocks, from its record, lineage and scores.
 
-    record + scores → facts (facts.py, scores.py) → words (wording.py) → template (model_cards/templates) → README.md
+    record → facts (facts.py) ┐
+    scores → rows (scores.py) ┴→ template (model_cards/templates) → README.md, merged with the one that is there
 
-Nothing is guessed and nothing is fetched. What a person wrote into the card stays (merging.py).
+Nothing is guessed and nothing is fetched. A card made anew keeps what a person wrote: only the text between the
+markers is replaced.
+
+    <!-- alignfreeze:use -->      generated, replaced
+    <!-- /alignfreeze:use -->     all other text is the person's
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
+from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
+
 import alignfreeze_cli
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
+from alignfreeze_cli.artifacts.files import atomic_write
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
-from alignfreeze_cli.hub import facts, tables, wording
+from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.commands import commands
-from alignfreeze_cli.hub.iso639 import metadata_codes
-from alignfreeze_cli.hub.merging import merge_metadata, merge_text
-from alignfreeze_cli.hub.picture import Drawing, draw, to_png, to_svg
-from alignfreeze_cli.hub.scores import Measured, baseline_scores, evaluation_results, scores_beside, scores_of_model
+from alignfreeze_cli.hub.lint import metadata_codes
+from alignfreeze_cli.hub.picture import draw_blocks
+from alignfreeze_cli.hub.scores import (
+    Mean,
+    Measured,
+    baseline_scores,
+    evaluation_results,
+    score_rows,
+    scores_next_to,
+    scores_of_model,
+)
+from alignfreeze_cli.phrases import counted, listed, number_ranges, signed
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.published import Published, published
+from alignfreeze_cli.published import Published, language_names, published
 from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
 PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
-PUBLISHED_SOURCE = "en"
-"""What every published run was realigned with and fine-tuned in."""
+PLACEHOLDER = "path/to/this/folder"
+"""In the code of a card until the folder has a name on the Hub."""
+
+_PUBLISHED_SOURCE = "en"  # what every published run was realigned with and fine-tuned in
+_SECTION = re.compile(r"<!-- alignfreeze:(?P<name>[a-z]+) -->\n.*?<!-- /alignfreeze:(?P=name) -->", re.DOTALL)
 
 
 def write_card(
     folder: Path, scores: Sequence[Path] = (), baseline: Sequence[Path] = (), repo_id: str | None = None
 ) -> Path:
-    """Write or renew the card of a folder, and the picture beside it; gives the card's path. See `make_card`."""
+    """Write or renew the card of a folder with its picture; gives the card's path. See `make_card`."""
     save_card(folder, make_card(folder, scores, baseline, repo_id))
     return folder / CARD
+
+
+def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a card, each whole or not at all; one that does not change is not touched."""
+    for name, content in files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            atomic_write(path, content)
+
+
+def card_after(result: Result, console: Console) -> None:
+    """The card at the end of a step: of the folder it made or, after `evaluate`, of the model whose scores they are.
+
+    A card that can't be made never spoils the step: it is warned about.
+    """
+    folder = result.path
+    if result.status != "made" or result.record is None:
+        return
+    if result.record.kind == "scores":
+        folder = folder.with_name(folder.name.removesuffix("-scores"))
+        model = read_record(folder) if folder != result.path and folder.is_dir() else None
+        if model is None or not scores_next_to(folder, model):
+            return
+    elif result.record.kind not in KINDS_WITH_CARDS:
+        return
+    try:
+        write_card(folder)
+    except (AlignFreezeError, OSError) as error:
+        console.warn(f"No card for {folder}: {error}")
 
 
 def make_card(
@@ -55,125 +105,141 @@ def make_card(
     if record is None or record.kind not in KINDS_WITH_CARDS:
         held = f"holds {record.kind}, which has no card of its own" if record else f"has no {RECORD_NAME}"
         raise ArtifactError(f"{held}; cards are made for pairs, encoder and task-model folders", folder)
-    measured = compared = None
-    if record.kind == "task-model":
-        found = list(scores) or scores_beside(folder, record)
-        measured = scores_of_model(found, record, folder) if found else None
-        compared = baseline_scores(baseline, measured) if baseline and measured else None
-    elif scores or baseline:
+    if record.kind != "task-model" and (scores or baseline):
         raise ArtifactError(f"holds {record.kind}, which has no scores; give --scores with a task model", folder)
-    text = render(folder, record, measured, compared, repo_id)
-    return {CARD: (text.rstrip("\n") + "\n").encode(), **_pictures(record, _blocks(folder, record))}
-
-
-def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of a card, each whole or not at all; one that does not change is not touched."""
-    for name, content in files.items():
-        path = folder / name
-        if path.is_file() and path.read_bytes() == content:
-            continue
-        partial = path.with_name(f".{name}.partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
-
-
-def card_after(result: Result, console: Console) -> None:
-    """The card at the end of a step: of the folder it made or, after `evaluate`, of the model beside the scores.
-
-    A card that can't be made never spoils the step: it is warned about.
-    """
-    folder = result.path
-    if result.status != "made" or result.record is None:
-        return
-    if result.record.kind == "scores":
-        folder = folder.with_name(folder.name.removesuffix("-scores"))
-        model = read_record(folder) if folder != result.path and folder.is_dir() else None
-        if model is None or not scores_beside(folder, model):
-            return
-    elif result.record.kind not in KINDS_WITH_CARDS:
-        return
-    try:
-        write_card(folder)
-    except (AlignFreezeError, OSError) as error:
-        console.warn(f"No card for {folder}: {error}")
-
-
-def render(
-    folder: Path, record: Record, measured: Measured | None, compared: Measured | None, repo_id: str | None
-) -> str:
-    """The text of a card; what a person wrote into the one that is there is kept."""
-    from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
 
     old = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else None
-    metadata = _metadata(record, measured)
-    words = _words(folder, record, measured, compared, repo_id or _known_repository(old))
-    if record.kind == "pairs":
-        data: Any = DatasetCardData(**metadata)
-        new: Any = DatasetCard.from_template(data, template_path=str(template_folder() / "pairs.md.j2"), **words)
-    else:
-        results = evaluation_results(measured) if measured else None
-        data = ModelCardData(**metadata, eval_results=results, model_name=words["title"] if results else None)
-        new = ModelCard.from_template(data, template_path=str(template_folder() / "model.md.j2"), **words)
-    if old is None:
-        return str(new)
-    try:
-        card = type(new)(old, ignore_metadata_errors=True)
-    except ValueError as error:
-        raise DataError(
-            f"has metadata that can't be read ({error}); mend it, or remove the file", folder / CARD
-        ) from error
-    card.text = merge_text(card.text, new.text)
-    merged = merge_metadata(card.data.to_dict(), new.data.to_dict())
-    card.data = type(new.data)(**merged)
-    return str(card)
+    name = repo_id or (repository_in(old) if old else None) or PLACEHOLDER
+    known = facts.card_facts(record) | {"name": name, "commands": commands(record)}
+    files: dict[str, bytes] = {}
+    measured: Measured | None = None
+    if record.kind != "pairs":
+        picture = draw_blocks(phrase("picture_text", known), facts.strips(record, _blocks(folder, record)))
+        files = dict(zip(PICTURES, (picture.svg, picture.png), strict=True))
+        known |= {"picture_width": picture.width, "scores": None}
+    if record.kind == "task-model" and (found := list(scores) or scores_next_to(folder, record)):
+        measured = scores_of_model(found, record, folder)
+        compared = baseline_scores(baseline, measured) if baseline else None
+        cell = published_cell(record)
+        known |= {"scores": measured, "baseline": compared, "published": cell}
+        known |= {"score_rows": score_rows(measured, compared, cell)}
+
+    title = phrase("title", known)
+    card, data = (DatasetCard, DatasetCardData) if record.kind == "pairs" else (ModelCard, ModelCardData)
+    metadata = data(**_metadata(record, title, measured)).to_yaml()
+    template = "pairs.md.j2" if record.kind == "pairs" else "model.md.j2"
+    new = card(fill_template(template, known | {"card_data": metadata}))
+    text = str(new if old is None else _merged(old, new, folder / CARD))
+    return files | {CARD: (text.rstrip("\n") + "\n").encode()}
+
+
+def fill_template(template: str, known: Mapping[str, Any]) -> str:
+    """The text of a template of `template_folder` with these facts."""
+    return _environment().get_template(template).render(known)
+
+
+def phrase(macro: str, known: Mapping[str, Any]) -> str:
+    """The text of one macro of `_macros.md.j2`, for use outside a card."""
+    module: Any = _environment().get_template("_macros.md.j2").make_module(dict(known))
+    return str(getattr(module, macro)())
+
+
+def title_of(record: Record) -> str:
+    """What a folder is, as the heading of its card says it."""
+    return phrase("title", facts.card_facts(record))
 
 
 def template_folder() -> Path:
-    """Where the templates lie: in the wheel's data, or in the repository of an editable install."""
+    """Where the templates are: in the wheel's data, or in the repository of an editable install."""
     package = Path(alignfreeze_cli.__file__).parent
     inside = package / "_data" / "model_cards" / "templates"
     return inside if inside.is_dir() else package.parent / "model_cards" / "templates"
 
 
-def published_cell(record: Record, task: str) -> Published | None:
-    """The published numbers of the same recipe, if this model was made like one of the paper's."""
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder()),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # Markdown, made of our own records
+    )
+    environment.filters |= {
+        "paragraph": lambda text: " ".join(text.split()),
+        "language": lambda code: language_names().get(code, f"`{code}`"),
+        "counted": counted,
+        "listed": listed,
+        "number_ranges": number_ranges,
+        "thousands": "{:,}".format,
+        "percent": _percent,
+        "points": lambda value: "–" if value is None else signed(100 * value),
+        "duration": _duration,
+        "setting": lambda value: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value),
+        "cell": lambda text: str(text).replace("|", "\\|"),
+    }
+    return environment
+
+
+def _percent(mean: Mean | None) -> str:
+    if mean is None:
+        return "–"
+    value, spread = mean
+    return f"{100 * value:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def published_cell(record: Record) -> Published | None:
+    """The published scores of the same recipe, if this task model was made like one of the paper's."""
     bases, plan = facts.bases_of(record), facts.strategy(record)
     aligners = {str(step["settings"]["aligner"]) for step in facts.pairs_steps(record)} or {"dictionary"}
     languages = {facts.task_language(record), *facts.source_languages(record)}
-    if not bases or bases[-1].id is None or plan is None or len(aligners) > 1 or languages != {PUBLISHED_SOURCE}:
+    if not bases or bases[-1].id is None or plan is None or len(aligners) > 1 or languages != {_PUBLISHED_SOURCE}:
         return None
-    return published(bases[-1].id, task, plan, aligners.pop())
+    return published(bases[-1].id, record.details["task"], plan, aligners.pop())
 
 
-def _metadata(record: Record, measured: Measured | None) -> dict[str, Any]:
-    """The front matter, without scores; keys that nothing is known of are left out."""
-    languages = list(
-        dict.fromkeys(
-            filter(
-                None, (facts.task_language(record), *facts.source_languages(record), *facts.realigned_languages(record))
-            )
-        )
-    )
-    data = facts.training_data(record)
-    datasets = list(dict.fromkeys(each.dataset for each in data if each.dataset))
+def _blocks(folder: Path, record: Record) -> int:
+    """Blocks of the encoder: as recorded, or, for one that was never realigned, as its configuration says."""
+    realigned = facts.last_realignment(record)
+    if realigned is not None:
+        return int(realigned["details"]["blocks"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return int(config.get("num_hidden_layers") or config["n_layers"])
+
+
+def _metadata(record: Record, title: str, measured: Measured | None) -> dict[str, Any]:
+    """The card's metadata; keys that nothing is known of are left out."""
+    languages = [facts.task_language(record), *facts.source_languages(record), *facts.realigned_languages(record)]
+    datasets = list(dict.fromkeys(each.dataset for each in facts.training_data(record) if each.dataset))
     tags = ["alignfreeze", "cross-lingual", f"arxiv:{ARXIV}"]
-    values: dict[str, Any] = {"language": metadata_codes(languages)}
+    values: dict[str, Any] = {"language": metadata_codes(filter(None, languages))}
     if record.kind == "pairs":
-        source = record.settings["source"]
-        configs = [
-            {
-                "config_name": f"{source}-{code}",
-                "data_files": [{"split": "train", "path": f"data/{source}-{code}.parquet"}],
-            }
-            for code in facts.realigned_languages(record)
-        ]
-        values |= {"pretty_name": wording.title(record), "task_categories": ["translation"]}
-        values |= {"source_datasets": datasets, "tags": ["word-alignment", *tags], "configs": configs}
+        names = [f"{record.settings['source']}-{code}" for code in facts.realigned_languages(record)]
+        values |= {
+            "pretty_name": title,
+            "task_categories": ["translation"],
+            "source_datasets": datasets,
+            "tags": ["word-alignment", *tags],
+            "configs": [
+                {"config_name": name, "data_files": [{"split": "train", "path": f"data/{name}.parquet"}]}
+                for name in names
+            ],
+        }
     else:
         bases = facts.bases_of(record)
         nearest = next((base.id for base in bases if base.id), None)
-        plan = facts.last_realignment(record)
+        realigned = facts.last_realignment(record)
         task = TASKS[record.details["task"]] if record.kind == "task-model" else None
+        tags.append(f"freeze-{realigned['settings']['freeze']}" if realigned else "baseline")
         values |= {
             "library_name": "transformers",
             "base_model": nearest,
@@ -182,63 +248,68 @@ def _metadata(record: Record, measured: Measured | None) -> dict[str, Any]:
             "datasets": datasets,
             "metrics": [measured.metric] if measured else None,
             "pipeline_tag": task.pipeline_tag if task else "feature-extraction",
-            "tags": [
-                *tags,
-                f"freeze-{plan['settings']['freeze']}" if plan else "baseline",
-                *([task.name] if task else []),
-            ],
+            "tags": [*tags, task.name] if task else tags,
+            "eval_results": evaluation_results(measured) if measured else None,
+            "model_name": title if measured else None,
         }
     return {key: value for key, value in values.items() if value}
 
 
-def _words(
-    folder: Path, record: Record, measured: Measured | None, compared: Measured | None, repo_id: str | None
-) -> Mapping[str, Any]:
-    """What the template is filled with."""
-    words: dict[str, Any] = {
-        "title": wording.title(record),
-        "summary": wording.summary(record),
-        "use": wording.use(record, repo_id),
-        "languages": tables.languages(record),
-        "data": tables.data(record),
-        "limits": wording.limits(record),
-        "commands": commands(record),
-        "making": tables.making(record),
-        "citation": wording.citation(record),
-    }
-    if record.kind != "pairs":
-        cell = published_cell(record, record.details["task"]) if measured else None
-        words |= {
-            "picture_text": wording.picture_title(record),
-            "picture_width": _picture(record, _blocks(folder, record)).width,
-            "blocks_note": wording.blocks_note(record),
-            "scores": tables.scores(measured, compared, cell) if measured else "",
-        }
-    return words
+def repository_in(card: str) -> str | None:
+    """The repository that the lines of code on a card name, if it is one."""
+    found = re.search(r'(?:from_pretrained\(|load_dataset\(|model=)"([^"]+)"', card)
+    return found[1] if found and found[1] != PLACEHOLDER else None
 
 
-def _pictures(record: Record, blocks: int) -> dict[str, bytes]:
-    if record.kind == "pairs":
-        return {}
-    drawing = _picture(record, blocks)
-    return {PICTURES[0]: to_svg(drawing).encode(), PICTURES[1]: to_png(drawing)}
+def name_repository(card: str, repo_id: str) -> str:
+    """A card whose lines of code name this repository; nothing else is changed."""
+    use = sections(card).get("use", "")
+    return card.replace(use, use.replace(f'"{repository_in(use) or PLACEHOLDER}"', f'"{repo_id}"'))
 
 
-def _picture(record: Record, blocks: int) -> Drawing:
-    return draw(wording.picture_title(record), facts.block_rows(record, blocks))
+def sections(text: str) -> dict[str, str]:
+    """Name → text of every generated section of a card, markers included, in their order."""
+    return {match["name"]: match[0] for match in _SECTION.finditer(text)}
 
 
-def _blocks(folder: Path, record: Record) -> int:
-    """Blocks of the encoder: as recorded, or, for one that was never realigned, as its configuration says."""
-    realigned = facts.last_realignment(record)
-    if record.kind == "pairs":
-        return 0
-    if realigned is not None:
-        return int(realigned["details"]["blocks"])
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config.get("num_hidden_layers") or config["n_layers"])
+def _merged(old: str, new: Any, path: Path) -> Any:
+    """The card at `path` brought up to date: its generated sections and metadata are those of the new one."""
+    try:
+        card = type(new)(old, ignore_metadata_errors=True)
+    except ValueError as error:
+        raise DataError(f"has metadata that can't be read ({error}); correct it, or remove the file", path) from error
+    card.text = merge_text(card.text, new.text)
+    card.data = type(new.data)(**merge_metadata(card.data.to_dict(), new.data.to_dict()))
+    return card
 
 
-def _known_repository(card: str | None) -> str | None:
-    """The repository that the card of a published folder already names."""
-    return wording.repository_in(card) if card else None
+def merge_text(old: str, new: str) -> str:
+    """The old body with its generated sections replaced by the new ones.
+
+    A section that the old body does not have yet comes after its predecessor, or to the end; one that is no longer
+    generated is removed. Raises DataError if a marker of the old body has no other half, as the generated text then has
+    no known end.
+    """
+    if alone := re.search(r"<!-- /?alignfreeze:[a-z]+ -->", _SECTION.sub("", old)):
+        raise DataError(f"README.md: the marker {alone[0]} has no other half; put it back or remove this one")
+    fresh, present = sections(new), sections(old)
+    text = _SECTION.sub(lambda match: fresh.get(match["name"], ""), old)
+    previous = None
+    for name, section in fresh.items():
+        if name not in present:
+            if previous is None:
+                text = f"{text.rstrip()}\n\n{section}\n"
+            else:
+                end = f"<!-- /alignfreeze:{previous} -->"
+                text = text.replace(end, f"{end}\n\n{section}", 1)
+        previous = name
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def merge_metadata(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of both: new values win, old keys that are not generated stay, tags are joined."""
+    merged = {**old, **new}
+    if "model-index" not in new:
+        merged.pop("model-index", None)
+    tags = [*new.get("tags", []), *(tag for tag in old.get("tags") or [] if tag not in new.get("tags", []))]
+    return merged | ({"tags": tags} if tags else {})

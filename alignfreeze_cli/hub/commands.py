@@ -10,7 +10,7 @@ from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts.record import KINDS, Record
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.hub.facts import Step, steps_of
-from alignfreeze_cli.settings import StepSettings, declarations, plain
+from alignfreeze_cli.settings import StepSettings, declarations, plain, to_option
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
 SETTINGS: dict[str, type[StepSettings]] = {
@@ -21,13 +21,14 @@ SETTINGS: dict[str, type[StepSettings]] = {
 }
 
 _ALWAYS = ("freeze", "steps", "seed")
-"""Spelled out even where they are the defaults: what a reader looks for first."""
+"""Given even where they are the defaults, as a reader wants to know them first."""
 
 
 def commands(record: Record) -> str:
     """The commands that made a folder, as a shell script; most of what is a default is left out.
 
-    What one step makes is the next one's input by way of a variable. Paths are as recorded, shortened to two parts.
+    Each step's result is kept in a variable, which the next step takes as its input. Paths are as recorded: their last
+    two parts.
     """
     names: dict[str, str] = {}
     lines = []
@@ -35,8 +36,8 @@ def commands(record: Record) -> str:
         if step["kind"] not in SETTINGS:
             continue
         name = _variable(step, names)
-        arguments = " \\\n  ".join(_arguments(step, names))
-        command = f"alignfreeze {KINDS[step['kind']]} \\\n  {arguments}"
+        options = " \\\n  ".join(_options(step, names))
+        command = f"alignfreeze {KINDS[step['kind']]} \\\n  {options}"
         lines.append(f"{name}=$({command} --quiet)")
         names[step["digest"]] = name
     return "\n".join(lines)
@@ -47,7 +48,7 @@ def _variable(step: Step, taken: Mapping[str, str]) -> str:
     return name if name not in taken.values() else f"{name}{len(taken) + 1}"
 
 
-def _arguments(step: Step, names: Mapping[str, str]) -> Iterator[str]:
+def _options(step: Step, names: Mapping[str, str]) -> Iterator[str]:
     """The options of a step; inputs are an earlier step's variable, or pinned to the commit that was used."""
     inputs = {each["name"]: _pinned(each, names) for each in step["inputs"]}
     pairs = [inputs[each["name"]] for each in step["inputs"] if each.get("kind") == "pairs"]
@@ -61,14 +62,8 @@ def _arguments(step: Step, names: Mapping[str, str]) -> Iterator[str]:
             yield from (f"--{key} {each}" for each in pairs)
         elif key == "corpus" and len(corpora) == 1:
             yield f"--corpus {corpora.pop()}"
-        elif value is None or (value == default and key not in _ALWAYS):
-            continue
-        elif isinstance(value, bool):
-            yield f"--{'' if value else 'no-'}{key}"
-        elif isinstance(value, list):
-            yield f"--{key} {shlex.quote(','.join(map(str, value)))}"
-        else:
-            yield f"--{key} {shlex.quote(str(value))}"
+        elif value not in (None, []) and (value != default or key in _ALWAYS):
+            yield shlex.join(to_option(declaration, value))
 
 
 def _pinned(given: Mapping[str, Any], names: Mapping[str, str]) -> str:

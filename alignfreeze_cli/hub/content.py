@@ -1,4 +1,4 @@
-"""What of a folder goes to the Hub, and how it compares with what is there."""
+"""What is pushed: the files of each folder that may go to the Hub, and how they compare with those already there."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any, Literal
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
 from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
+from alignfreeze_cli.artifacts.run_folder import RUN_NAME
 from alignfreeze_cli.errors import ArtifactError, SettingsError
-from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card
-from alignfreeze_cli.hub.merging import sections
+from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository
 from alignfreeze_cli.hub.scores import SCORES, own_scores
 from alignfreeze_cli.hub.settings import RUN, PushSettings
-from alignfreeze_cli.hub.wording import HERE, repository_in
 
 _MODEL = (
     *("config.json", "generation_config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
@@ -34,12 +33,12 @@ ALLOWED = {
 }
 """Files that may go to the Hub, by kind of folder; a pattern does not reach into folders below."""
 
-State = Literal["new", "changed", "same", "gone"]
+FileState = Literal["new", "changed", "same", "gone"]
 
 
 @dataclass(frozen=True)
 class Content:
-    """One file as it would stand on the Hub. `git_oid` is how git names it, for files that are kept there."""
+    """One file to push. `git_oid` is git's id of it: how the Hub names the files that it keeps in git itself."""
 
     name: str
     source: Path | bytes
@@ -92,7 +91,7 @@ def targets(settings: PushSettings) -> list[Target]:
 
     Raises SettingsError, ArtifactError (a folder that is damaged, or of a kind that is not pushed).
     """
-    folders = [_artifact(folder, settings.part) for folder in settings.folders]
+    folders = [_artifact_folder(folder, settings.part) for folder in settings.folders]
     names = _names(folders)
     found = []
     for number, (folder, name) in enumerate(zip(folders, names, strict=True)):
@@ -107,11 +106,11 @@ def targets(settings: PushSettings) -> list[Target]:
     return found
 
 
-def _artifact(folder: Path, part: str | None) -> Path:
-    """The folder itself, or the part of a run folder that is meant."""
+def _artifact_folder(folder: Path, part: str | None) -> Path:
+    """The folder itself or, of a run folder, the part to push."""
     if not folder.is_dir():
         raise ArtifactError("no such folder", folder)
-    if not (folder / "run.json").is_file():
+    if not (folder / RUN_NAME).is_file():
         return folder
     parts = [each.name for each in sorted(folder.iterdir()) if _kind(each) in ("encoder", "task-model")]
     tasks = [name for name in parts if _kind(folder / name) == "task-model"]
@@ -129,12 +128,12 @@ def _kind(folder: Path) -> str | None:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """What tells the folders apart: the run's folder for what lies in one, otherwise the folder's own name."""
-    return [(each.parent if (each.parent / "run.json").is_file() else each).resolve().name for each in folders]
+    """A name for each folder: that of the run it is part of, otherwise its own."""
+    return [(each.parent if (each.parent / RUN_NAME).is_file() else each).resolve().name for each in folders]
 
 
 def _branch(names: Sequence[str], number: int) -> str:
-    """The name without what all have in common at its beginning: `mbert-front-s31`, `mbert-front-s42` → `s42`."""
+    """The name without the beginning that all share: `mbert-front-s31`, `mbert-front-s42` → `s42`."""
     parts = [name.split("-") for name in names]
     common = 0
     while all(len(each) > common + 1 and each[common] == parts[0][common] for each in parts):
@@ -173,22 +172,23 @@ def is_allowed(name: str, kind: str) -> bool:
 
 
 def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes]:
-    """The card as it will be pushed: made if there is none, or scores are given; else only its repository is named."""
+    """What changes in a folder's card: all of it if there is none yet or scores are given; else only the name of the
+    repository in its lines of code.
+    """
     path = folder / CARD
     if not path.is_file() or settings.scores or settings.baseline:
         return make_card(folder, settings.scores, settings.baseline, repo_id)
     text = path.read_text(encoding="utf-8")
-    old = sections(text).get("use", "")
-    new = old.replace(f'"{repository_in(old) or HERE}"', f'"{repo_id}"')
-    return {CARD: text.replace(old, new).encode()} if new != old else {}
+    named = name_repository(text, repo_id)
+    return {CARD: named.encode()} if named != text else {}
 
 
-def compare(target: Target, remote: Mapping[str, str]) -> dict[str, State]:
+def compare(target: Target, remote: Mapping[str, str]) -> dict[str, FileState]:
     """Per file what the push would do; `remote` maps a name to its SHA-256 or, for files in git, git's id.
 
-    Files of ours that the folder no longer has are gone; what others keep in the repository is not looked at.
+    `gone` are files of the kinds we push that the folder no longer has. Any other file in the repository is left alone.
     """
-    states: dict[str, State] = {}
+    states: dict[str, FileState] = {}
     for name, content in target.contents.items():
         there = remote.get(name)
         states[name] = "new" if there is None else "same" if there in (content.sha256, content.git_oid) else "changed"
@@ -198,12 +198,11 @@ def compare(target: Target, remote: Mapping[str, str]) -> dict[str, State]:
     return states
 
 
-def described(states: Mapping[str, State], target: Target) -> list[dict[str, Any]]:
-    """The comparison as rows: name, state, size in bytes, SHA-256."""
+def file_rows(states: Mapping[str, FileState], target: Target) -> list[dict[str, Any]]:
+    """The comparison as rows: name, state, size in bytes, SHA-256; of what is gone only name and state."""
     rows = []
     for name, state in states.items():
         content = target.contents.get(name)
-        rows.append(
-            {"file": name, "state": state} | ({"size": content.size, "sha256": content.sha256} if content else {})
-        )
+        known = {"size": content.size, "sha256": content.sha256} if content else {}
+        rows.append({"file": name, "state": state} | known)
     return rows

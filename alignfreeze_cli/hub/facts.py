@@ -1,19 +1,19 @@
 """What a folder's record and lineage say, as cards need it. Nothing is guessed: what is not recorded is None or absent.
 
 A step is a mapping as it stands in the lineage: kind, settings, inputs, seed, details, created, versions, hardware,
-and the digest of the folder it made.
+and the digest of the folder it made. The templates read steps as they are (`card_facts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts.hub_client import split_reference
 from alignfreeze_cli.artifacts.record import Record
-from alignfreeze_cli.hub.picture import Row, State
+from alignfreeze_cli.hub.picture import BlockState, Strip
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import full_id
 from alignfreeze_cli.tasks.registry import TASKS
@@ -44,10 +44,18 @@ class Base:
     def licence(self) -> str | None:
         return BASE_LICENCES.get(full_id(self.id)) if self.id else None
 
+    @property
+    def name(self) -> str:
+        """The last part of its id or path."""
+        return (self.id or self.source).rstrip("/").rpartition("/")[2]
+
 
 @dataclass(frozen=True)
 class Data:
-    """Data that went into a folder. `dataset` is its Hub id, `commercial` False if its licence forbids such use."""
+    """Data that went into a folder. `dataset` is its Hub id, `commercial` False if its licence forbids such use.
+
+    `citation` is BibTeX, empty where it is not known which publication the data is from.
+    """
 
     what: str
     source: str
@@ -56,6 +64,12 @@ class Data:
     commit: str | None = None
     digest: str = ""
     commercial: bool = True
+    citation: str = ""
+
+    @property
+    def part(self) -> str:
+        """Where in the data set the files lie, if that says more than its name; of files from elsewhere the source."""
+        return "" if self.source == OPUS_100 else self.source.removeprefix(self.dataset or "").lstrip("/")
 
 
 KNOWN_DATA = {
@@ -64,12 +78,27 @@ KNOWN_DATA = {
         "",
         "none stated for the collection; OPUS gives those of its parts",
         "Helsinki-NLP/opus-100",
+        citation="""@inproceedings{zhang-etal-2020-improving,
+  title = {Improving Massively Multilingual Neural Machine Translation and Zero-Shot Translation},
+  author = {Zhang, Biao and Williams, Philip and Titov, Ivan and Sennrich, Rico},
+  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics},
+  year = {2020},
+  pages = {1628--1639},
+  doi = {10.18653/v1/2020.acl-main.148}
+}""",
     ),
     MUSE: Data(
         "MUSE bilingual dictionaries (Conneau et al. 2018)",
         "",
         "CC BY-NC 4.0: **not for commercial use**",
         commercial=False,
+        citation="""@inproceedings{conneau2018word,
+  title = {Word Translation Without Parallel Data},
+  author = {Conneau, Alexis and Lample, Guillaume and Ranzato, Marc'Aurelio and Denoyer, Ludovic and
+            J{\\'e}gou, Herv{\\'e}},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018}
+}""",
     ),
 }
 
@@ -123,13 +152,16 @@ def pairs_steps(record: Record) -> list[Step]:
 
 
 def last_realignment(record: Record) -> Step | None:
-    """The last realign step on the way to this model, or what a finetune step realigned; None for a baseline."""
+    """The last realign step on the way to this model, or the realignment that ran within finetune; None if there is
+    none.
+    """
     return next(filter(None, map(_realignment, reversed(models_of(record)))), None)
 
 
 def _realignment(step: Step) -> Step | None:
-    """A step as far as it realigned, in the form of a realign step; `details.schedule` is there if it did so beside a
-    task.
+    """A step as far as it realigned, in the form of a realign step; None if it did not.
+
+    `details.schedule` is "during" where it realigned while fine-tuning.
     """
     if step["kind"] == "encoder":
         return step
@@ -151,7 +183,7 @@ def source_languages(record: Record) -> tuple[str, ...]:
 
 
 def task_language(record: Record) -> str | None:
-    """The language that the task was learned in; None for what is no task model."""
+    """The language of the fine-tuning data; None for what is no task model."""
     return str(record.details["language"]) if record.kind == "task-model" else None
 
 
@@ -182,45 +214,75 @@ def training_data(record: Record) -> list[Data]:
             continue
         for each in step["inputs"]:
             if each["name"] != "model" and "kind" not in each:
-                data = _described(step, each)
+                data = _data(step, each)
                 found.setdefault((data.what, data.source), data)
     return list(found.values())
 
 
-def _described(step: Step, given: Mapping[str, Any]) -> Data:
+def _data(step: Step, given: Mapping[str, Any]) -> Data:
+    """What is known of an input that is neither a model nor pairs."""
     source, commit, digest = given["source"], given.get("commit"), given["digest"]
     dataset = "/".join(source.partition("@")[0].split("/")[:2]) if commit else None
     for key, known in KNOWN_DATA.items():
         if source == key or (dataset is not None and dataset in (key, known.dataset)):
-            return Data(known.what, source, known.licence, known.dataset, commit, digest, known.commercial)
+            return replace(known, source=source, commit=commit, digest=digest)
     if step["kind"] == "task-model" and commit:
         task = TASKS[step["details"]["task"]]
-        return Data(task.data, source, task.licence, dataset, commit, digest, "BY-NC" not in task.licence)
+        commercial = "BY-NC" not in task.licence
+        return Data(task.data, source, task.licence, dataset, commit, digest, commercial, task.citation)
     role = {"corpus": "parallel text", "train": "labelled data"}.get(given["name"].split()[0], given["name"].split()[0])
     licence = "see its page" if commit else "not recorded: a file of whoever made this"
     return Data(role, source, licence, dataset, commit, digest)
 
 
-def block_rows(record: Record, blocks: int) -> list[Row]:
-    """The strips of the picture: realignment and, for a task model, fine-tuning; the encoder has so many blocks."""
-    rows = []
+def strips(record: Record, blocks: int) -> list[Strip]:
+    """What the picture shows: realignment and, for a task model, fine-tuning, of an encoder of so many blocks."""
+    found = []
     for step in models_of(record):
-        states: list[State]
         if (realigned := _realignment(step)) is not None:
             details = realigned["details"]
-            frozen, read = set(details["frozen-blocks"]), details["read-block"]
+            read = details["read-block"]
             states = [
-                "untouched" if block > read else "frozen" if block in frozen else "trained" for block in range(blocks)
+                "unreached" if block > read else _state(block in details["frozen-blocks"]) for block in range(blocks)
             ]
-            rows.append(Row("realignment", _state(details["embeddings-frozen"]), tuple(states), read))
+            found.append(Strip("realignment", _state(details["embeddings-frozen"]), tuple(states), read))
         if step["kind"] == "task-model":
             details = step["details"]
-            still = set(details["frozen-blocks"])
-            states = ["frozen" if block in still else "trained" for block in range(blocks)]
+            states = [_state(block in details["frozen-blocks"]) for block in range(blocks)]
             without_embeddings = "lora" in details or "embeddings" in details["freeze"].split(",")
-            rows.append(Row("fine-tuning", _state(without_embeddings), tuple(states)))
-    return rows
+            found.append(Strip("fine-tuning", _state(without_embeddings), tuple(states)))
+    return found
 
 
-def _state(frozen: bool) -> State:
+def _state(frozen: bool) -> BlockState:
     return "frozen" if frozen else "trained"
+
+
+def card_facts(record: Record) -> dict[str, Any]:
+    """What the templates `pairs.md.j2` and `model.md.j2` are filled with, as far as the record says it."""
+    bases, realigned = bases_of(record), last_realignment(record)
+    return {
+        "record": record,
+        "steps": steps_of(record),
+        "first_base": bases[-1] if bases else None,
+        "hub_base": next((base for base in bases if base.id), None),
+        "realigned": realigned,
+        "during": realigned is not None and realigned["details"].get("schedule") == "during",
+        "retrieval": _retrieval(realigned),
+        "sources": source_languages(record),
+        "languages": realigned_languages(record),
+        "task": TASKS[record.details["task"]] if record.kind == "task-model" else None,
+        "data": training_data(record),
+    }
+
+
+def _retrieval(realigned: Step | None) -> dict[str, tuple[float, float]]:
+    """Language → accuracy of the probe before and after realignment in the block the loss reads; empty if not probed.
+
+    Fractions of 1.
+    """
+    if realigned is None:
+        return {}
+    block = str(realigned["details"]["read-block"])
+    rows = {(row["language"], row["probe"]): row["accuracy"][block] for row in realigned["details"].get("probe", [])}
+    return {code: (rows[code, "before"], rows[code, "after"]) for code, _ in rows}

@@ -1,4 +1,4 @@
-"""What must not leave the machine, and what the Hub would refuse: looked for before the first byte is sent.
+"""The checks before a push: what must not leave the machine, and what the Hub would refuse.
 
 Secrets in any file, pickles anywhere in the folder, paths of a machine in the card, the records and the configurations,
 and metadata that the Hub does not take. A finding never repeats the secret itself.
@@ -13,9 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-from alignfreeze_cli.hub.iso639 import is_language_code
-from alignfreeze_cli.hub.licences import LICENCES
 
 _PICKLE_NAMES = {
     ".bin",
@@ -51,6 +48,28 @@ _ROOTS = (
 _PATH = re.compile(rf"(?<![\w.~…:/}}-])/(?:{_ROOTS})/[^\s\"'`<>|)\]]+|\b[A-Za-z]:\\+[^\s\"'`]+|\bfile://[^\s\"'`]+")
 _WITHOUT_PATHS = {"tokenizer.json", "vocab.json", "vocab.txt", "merges.txt"}
 _TEXT = {".md", ".json", ".jsonl", ".txt", ".svg", ".yaml", ".yml"}
+# What the Hub takes as languages: ISO 639-1, or three letters (ISO 639-2 and 639-3); qaa to qtz are for private use.
+_TWO_LETTERS = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee "
+    "el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is "
+    "it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms "
+    "mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si "
+    "sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh "
+    "yi yo za zh zu"
+)
+_PRIVATE = re.compile(r"q[a-t][a-z]")
+# What the Hub takes as licences.
+_LICENCES = (
+    "afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0 "
+    "bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5 "
+    "cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 "
+    "cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 "
+    "cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0 "
+    "etalab-2.0 eupl-1.1 eupl-1.2 fair-noncommercial-research-license gemma gfdl gpl gpl-2.0 gpl-3.0 h-research isc "
+    "intel-research lgpl lgpl-2.1 lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit "
+    "mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 open-mdw openrail openrail++ osl-3.0 other pddl postgresql unknown "
+    "unlicense wtfpl zlib"
+)
 _UNFINISHED = re.compile(r"more information needed", re.IGNORECASE)
 
 
@@ -69,11 +88,11 @@ class Finding:
 def lint(folder: Path, files: Mapping[str, Path | bytes], token: str | None) -> list[Finding]:
     """Everything that stops the push of `files` (name in the repository → content) from `folder`.
 
-    `token` is the one that would be used: found in a file, it is reported wherever it stands.
+    `token` is the one that would be used: it is looked for in every file.
     """
     found = list(_pickles(folder))
     for name, content in files.items():
-        data = _looked_at(name, content)
+        data = _searched(name, content)
         if _PICKLE_START.match(data) and PurePosixPath(name).suffix not in _TEXT:
             found.append(Finding(name, "is a pickle, which can run code when it is read"))
         if name.endswith(".safetensors") and not data.startswith(b"{"):
@@ -111,7 +130,7 @@ def metadata_problems(card: str, files: Iterable[str] = ()) -> Iterator[str]:
         if not is_language_code(code):
             yield f"language {code!r} is no ISO 639 code in quotes"
     for licence in _listed(data.get("license")):
-        if licence not in LICENCES:
+        if licence not in _LICENCES.split():
             yield f"license {licence!r} is none that the Hub knows; use `other` with license_name and license_link"
     for key in ("base_model", "datasets", "source_datasets"):
         yield from (f"{key} {each!r} is no id of the Hub" for each in _listed(data.get(key)) if not _is_id(each))
@@ -131,6 +150,19 @@ def metadata_problems(card: str, files: Iterable[str] = ()) -> Iterator[str]:
         yield "says that more information is needed"
 
 
+def is_language_code(code: object) -> bool:
+    """Whether the Hub takes it as a language; codes for private use, as made-up languages have, are none."""
+    if not isinstance(code, str):
+        return False
+    return code in _TWO_LETTERS.split() or bool(re.fullmatch(r"[a-z]{3}", code) and not _PRIVATE.fullmatch(code))
+
+
+def metadata_codes(codes: Iterable[str]) -> list[str]:
+    """The codes that a card's metadata may have, `zh-CN` as `zh`, each once; the text names the others."""
+    bare = (re.split(r"[-_]", code.lower())[0] for code in codes)
+    return list(dict.fromkeys(code for code in bare if is_language_code(code)))
+
+
 def _listed(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
@@ -146,7 +178,7 @@ def _pickles(folder: Path) -> Iterator[Finding]:
             yield Finding(name, "may be a pickle, which can run code when it is read; move it out of the folder")
 
 
-def _looked_at(name: str, content: Path | bytes) -> bytes:
+def _searched(name: str, content: Path | bytes) -> bytes:
     """The bytes to search: all of a file, of weights only the header (the rest is numbers, and long)."""
     if isinstance(content, bytes):
         return content

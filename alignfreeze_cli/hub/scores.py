@@ -1,7 +1,7 @@
-"""Scores on a card: only those of that very model, by digest, put together with those of its seeds.
+"""Scores on a card: those of the card's model, recognised by its digest, averaged with those of its other seeds.
 
-Seeds of one recipe are models that differ in nothing but the seed: same settings, same base, same data. Their scores
-may stand on one card as means; scores of any other model are refused.
+Seeds of one recipe are models that differ in nothing but the seed: same settings, same base, same data. Scores of any
+other model are refused.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from alignfreeze_cli.artifacts import Record, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.hub.commands import SETTINGS
 from alignfreeze_cli.hub.facts import Step, model_input
-from alignfreeze_cli.published import language_names
+from alignfreeze_cli.published import Published, language_names
 from alignfreeze_cli.settings import declarations
 from alignfreeze_cli.tasks.registry import TASKS
 
 SCORES = "scores.json"
+
+Mean = tuple[float, float | None]
+"""A mean and its standard deviation (ddof 0, as in the published tables), fractions of 1; no deviation for one seed."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,56 @@ class Measured:
     counts: Mapping[str, int]
     data: Mapping[str, Mapping[str, Any]]
 
-    def mean(self, language: str) -> float:
-        return statistics.fmean(self.values[language])
-
-    def spread(self, language: str) -> float | None:
-        """Standard deviation over the seeds (ddof 0, as in the published tables); None for a single seed."""
-        return statistics.pstdev(self.values[language]) if len(self.values[language]) > 1 else None
-
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(language for language in self.values if language != self.source_language)
 
-    def average(self) -> tuple[float, float | None]:
+    def mean(self, language: str) -> Mean:
+        """Mean of one language over the seeds."""
+        return _mean(self.values[language])
+
+    def average(self) -> Mean:
         """Mean over the target languages, and its deviation over the seeds."""
-        per_seed = [statistics.fmean(self.values[code][n] for code in self.targets) for n in range(len(self.seeds))]
-        return statistics.fmean(per_seed), statistics.pstdev(per_seed) if len(per_seed) > 1 else None
+        per_seed = zip(*(self.values[code] for code in self.targets), strict=True)
+        return _mean([statistics.fmean(scores) for scores in per_seed])
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """A line of the card's table of scores; `language` is None for the mean over the target languages.
+
+    `baseline` and `published` are None where they have no score for it.
+    """
+
+    language: str | None
+    own: Mean
+    baseline: Mean | None = None
+    published: Mean | None = None
+
+    @property
+    def difference(self) -> float | None:
+        return self.own[0] - self.baseline[0] if self.baseline else None
+
+
+def score_rows(measured: Measured, baseline: Measured | None, cell: Published | None) -> list[ScoreRow]:
+    """A model's scores next to the baseline's and the published ones: a line per language, then the means.
+
+    The means are compared only where they are over the same languages.
+    """
+    rows = []
+    for code in measured.values:
+        base = baseline.mean(code) if baseline and code in baseline.values else None
+        known: Mean | None = None
+        if cell and code == measured.source_language:
+            known = (cell.source, None)
+        elif cell and code in cell.values:
+            known = (cell.values[code], cell.spread[code])
+        rows.append(ScoreRow(code, measured.mean(code), base, known))
+    if targets := set(measured.targets):
+        base = baseline.average() if baseline and set(baseline.targets) == targets else None
+        known = (cell.average, cell.average_spread) if cell and set(cell.values) == targets else None
+        rows.append(ScoreRow(None, measured.average(), base, known))
+    return rows
 
 
 def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Measured:
@@ -115,16 +153,16 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
     )
 
 
-def scores_beside(folder: Path, model: Record) -> list[Path]:
+def scores_next_to(folder: Path, model: Record) -> list[Path]:
     """`<folder>-scores`, where `run` and `evaluate` put the scores of a model, if they are this very model's."""
-    beside = folder.resolve().with_name(f"{folder.resolve().name}-scores")
-    record = read_record(beside) if beside.is_dir() else None
-    return [beside] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
+    scores = folder.resolve().with_name(f"{folder.resolve().name}-scores")
+    record = read_record(scores) if scores.is_dir() else None
+    return [scores] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
 
 
 def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | None:
-    """The scores that travel with a model: of those given, or those beside it, the ones of this very model."""
-    for each in given or scores_beside(folder, model):
+    """The scores that are pushed with a model: of those given, or else in `<folder>-scores`, the ones of this model."""
+    for each in given or scores_next_to(folder, model):
         record, _ = _read(each)
         if _scored_digest(record) == model.digest:
             return each
@@ -150,8 +188,8 @@ def recipe_of(model: Step, record: Record) -> list[Any]:
 def evaluation_results(measured: Measured) -> list[Any]:
     """The entries of the card's `model-index`: one per language, each with a configuration of its own.
 
-    huggingface_hub merges entries that agree in task, data set, configuration and split, so the language must stand in
-    the configuration, as a string.
+    huggingface_hub merges entries that agree in task, data set, configuration and split, so the configuration must name
+    the language, as a string.
     """
     from huggingface_hub import EvalResult
 
@@ -173,10 +211,14 @@ def evaluation_results(measured: Measured) -> list[Any]:
                 dataset_revision=data.get("commit"),
                 metric_type=measured.metric,
                 metric_name=f"{measured.metric}, mean of {seeds} seeds" if seeds > 1 else measured.metric,
-                metric_value=round(measured.mean(code), 6),
+                metric_value=round(measured.mean(code)[0], 6),
             )
         )
     return results
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    return statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None
 
 
 def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `push` is told, checked before anything is read."""
+"""Settings of `push`, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][\w./-]*")
 class PushSettings:
     """Folders and where they go.
 
-    `each` gives every folder a repository, `{run}` in `repo_id` stands for its name; otherwise the first folder goes to
-    `revision` and every other one to a branch named after its seed or strategy. `part` is the folder to push out of
-    run folders. `timeout` is how many seconds without a byte a request may last.
+    `each` gives every folder a repository, named by `repo_id` with its name for `{run}`; otherwise the first folder
+    goes to `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a
+    run folder that is pushed. `timeout`: seconds without a byte after which a request has failed.
     """
 
     folders: tuple[Path, ...]
@@ -51,9 +51,11 @@ class PushSettings:
             if self.create_pr:
                 complaints.append("--create-pr takes one folder")
             if self.scores or self.baseline:
-                complaints.append("--scores and --baseline go with one folder; otherwise scores are found beside it")
+                complaints.append(
+                    "--scores and --baseline go with one folder; scores of several are found as DIR-scores"
+                )
         if self.create_pr and self.tag:
-            complaints.append("--tag can't be given with --create-pr: what is proposed is not there yet")
+            complaints.append("--tag can't be given with --create-pr: a proposed commit is not in the repository yet")
         if self.timeout <= 0:
             complaints.append("--timeout must be above 0")
         if complaints:

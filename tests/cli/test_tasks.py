@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.artifacts import read_record
-from alignfreeze_cli.hub import tables
-from alignfreeze_cli.hub.cards import write_card
+from alignfreeze_cli.hub.cards import phrase, write_card
+from alignfreeze_cli.hub.facts import card_facts
 from tests.cli.world import alignfreeze
 from tests.runs.world import SOURCE, TARGETS, other, sentences
 
@@ -89,7 +89,8 @@ def test_a_card_says_that_xnli_is_not_for_commercial_use(world: Path) -> None:
             for each in record.inputs
         ]
         other = dataclasses.replace(record, inputs=inputs, details={**record.details, "task": task})
-        assert ("**XNLI: the licence forbids commercial use.**" in tables.data(other)) is told
+        table = phrase("data_table", card_facts(other))
+        assert ("**XNLI: the licence forbids commercial use.**" in table) is told
 
 
 def test_data_without_labels_is_refused_by_both_commands(world: Path, tmp_path: Path) -> None:

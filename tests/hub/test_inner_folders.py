@@ -53,6 +53,6 @@ def test_the_card_tells_of_it(encoder: Path) -> None:
     card = (encoder / "README.md").read_text()
     assert 'AutoModel.from_pretrained("org/inner", subfolder="steps-1")' in card
     assert "Only adapters of rank 2 were trained (LoRA); the adapters are merged into the weights." in card
-    assert "blocks 0-1 of 4 and the embeddings stood still" in card
+    assert "blocks 0-1 of 4 and the embeddings were frozen" in card
     assert "--save-at 1" in card
     assert "--lora 2" in card

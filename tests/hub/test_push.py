@@ -16,7 +16,7 @@ from hubworld import Cli, Made
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.steps.push import push
+from alignfreeze_cli.steps.push import push_folders
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 
@@ -240,7 +240,7 @@ def test_seeds_become_branches_or_repositories(made: Made, cli: Cli, tmp_path: P
 def refusal(folder: Path) -> str:
     """The error of a push in this process, which is offline: a single request would end in another error."""
     with pytest.raises(DataError) as caught:
-        push(PushSettings(folders=(folder,), repo_id="org/lint"), Console(), lambda _: True)
+        push_folders(PushSettings(folders=(folder,), repo_id="org/lint"), Console(), lambda _: True)
     return str(caught.value)
 
 

@@ -24,7 +24,7 @@ def test_the_cards_in_the_repository_are_fresh(cards: dict[str, bytes]) -> None:
     folder = template_folder().parent
     there = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     stale = sorted(name for name in there.keys() | cards.keys() if there.get(name) != cards.get(name))
-    assert not stale, "make them anew with: python -m alignfreeze_cli.hub.recipe_cards model_cards"
+    assert not stale, "make them anew with: python -m alignfreeze_cli.runs.recipe_cards model_cards"
 
 
 def test_every_recipe_with_a_model_has_a_valid_card_without_measured_numbers(cards: dict[str, bytes]) -> None:

@@ -252,7 +252,10 @@ def test_the_command_line_says_and_records_what_was_done(inputs: Path, tmp_path:
     assert "realign-weight was None, now 0.2" in other.stderr
     card = (tmp_path / "pos" / "README.md").read_text()
     assert "# encoder, realigned (front, during fine-tuning), for part-of-speech tagging" in card
-    assert "realignment left blocks 0-1 of 4 alone. This was done during fine-tuning: 6 sentence pairs in each" in card
+    assert (
+        "blocks 0-1 of 4 were frozen for the realignment loss. This was done during fine-tuning: 6 sentence pairs"
+        in card
+    )
     assert "--realign-with" in card
 
 
