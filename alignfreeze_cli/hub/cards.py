@@ -71,25 +71,28 @@ def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
             atomic_write(path, content)
 
 
-def card_after(result: Result, console: Console) -> None:
+def card_after(result: Result, console: Console, dry_run: bool = False) -> Result:
     """The card at the end of a step: of the folder it made or, after `evaluate`, of the model whose scores they are.
 
-    A card that can't be made never spoils the step: it is warned about.
+    Also of what was there already, if it lacks one: the step may have been killed before its card. A card that can't be
+    made never spoils the step: it is warned about. Gives the result back.
     """
     folder = result.path
-    if result.status != "made" or result.record is None:
-        return
+    if result.record is None or dry_run:
+        return result
     if result.record.kind == "scores":
         folder = folder.with_name(folder.name.removesuffix("-scores"))
         model = read_record(folder) if folder != result.path and folder.is_dir() else None
         if model is None or not scores_next_to(folder, model):
-            return
+            return result
     elif result.record.kind not in KINDS_WITH_CARDS:
-        return
-    try:
-        write_card(folder)
-    except (AlignFreezeError, OSError) as error:
-        console.warn(f"No card for {folder}: {error}")
+        return result
+    if result.status == "made" or result.record.kind == "scores" or not (folder / CARD).is_file():
+        try:
+            write_card(folder)
+        except (AlignFreezeError, OSError) as error:
+            console.warn(f"No card for {folder}: {error}")
+    return result
 
 
 def make_card(

@@ -72,7 +72,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
             # Files of links may be missing, or come from other settings: nothing records what they were made from.
             console.info("The pairs are there already; writing the links.")
             _align(languages, settings, console, None)
-        return done
+        return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         return output.planned(_plan(languages, settings))
 
@@ -93,8 +93,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
             "languages": {pair.job.target: pair.counts.summary() for pair in languages},
             "warnings": warnings,
         }
-    card_after(output.result, console)
-    return output.result
+    return card_after(output.result, console)
 
 
 def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) -> LanguagePair:

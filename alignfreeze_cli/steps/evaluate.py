@@ -49,7 +49,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     inputs = [resolved, *(source.input for source in sources)]
     output = OutputFolder("scores", settings, inputs, default=f"{task.name}-scores")
     if done := output.finished():
-        return done
+        return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         plan = {"task": task.title, "options": options, "max-length": max_length, "languages": list(languages)}
         return output.planned(plan)
@@ -60,8 +60,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
             scores = _score_languages(settings, task, resolved.path, sources, options, max_length, work.path, console)
             work.details = summarise(task, scores, trained["language"], options, max_length)
             write_json(work.path / "scores.json", work.details)
-    card_after(output.result, console)
-    return output.result
+    return card_after(output.result, console)
 
 
 def _score_languages(

@@ -68,7 +68,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     inputs = [encoder, source.input, *(joint.folders if joint else ())]
     output = OutputFolder("task-model", settings, inputs, default=task.name, seed=settings.seed)
     if done := output.finished():
-        return done
+        return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         shown: dict[str, Any] = {
             "task": task.title,
@@ -149,5 +149,4 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),
             **(joint.to_dict(dataset, training, arch) if joint else {}),
         }
-    card_after(output.result, console)
-    return output.result
+    return card_after(output.result, console)

@@ -62,7 +62,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
 
     output = OutputFolder("encoder", settings, [source, *folders], default="encoder", seed=settings.seed)
     if done := output.finished():
-        return done
+        return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         rows = {name: sum(each.file.rows for each in some) for name, some in sources.items()}
         return output.planned(_planned(settings, plan, rows, rate))
@@ -153,8 +153,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             write(training, work, metrics)
         accelerator.wait_for_everyone()
         accelerator.end_training()
-    card_after(output.result, console)
-    return output.result
+    return card_after(output.result, console)
 
 
 def _default_pairs(settings: RealignSettings, console: Console) -> Result:

@@ -117,3 +117,31 @@ def test_usage_errors_exit_with_2() -> None:
     wrong = alignfreeze("finetune", "--model", "x", "--task", "poss")
     assert wrong.exit_code == 2
     assert "did you mean 'pos'?" in wrong.stderr
+
+
+def test_a_step_killed_before_its_card_gets_it_on_the_next_run(world: Path, tmp_path: Path) -> None:
+    copied = worlds.copy(world, tmp_path / "world")
+    (copied / "front" / "README.md").unlink()
+    (copied / "front-pos" / "README.md").unlink()
+    dry = worlds.realign(copied, copied / "pairs", copied / "front", "--freeze", "front", "--dry-run")
+    assert dry.exit_code == 0, dry.stderr
+    assert not (copied / "front" / "README.md").exists()
+    for run, arguments, output in (
+        (worlds.realign, (copied / "pairs", copied / "front", "--freeze", "front"), "front"),
+        (worlds.evaluate, (copied / "front-pos", copied / "front-pos-scores"), "front-pos"),
+    ):
+        done = run(copied, *arguments)
+        assert done.exit_code == 0, done.stderr
+        assert (copied / output / "README.md").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(world: Path, tmp_path: Path, encoding: str) -> None:
+    command = [COMMAND, "realign", "--model", world / "encoder", "--pairs", world / "pairs", "--steps", "2",
+               "--batch-size", "4", "--probe-pairs", "0", "--output", tmp_path / "rückwärts"]  # fmt: skip
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ran = subprocess.run([*map(str, command)], env=environment, capture_output=True)
+    assert ran.returncode == 0, ran.stderr
+    assert b"steps, loss" in ran.stdout
+    ran = subprocess.run([*map(str, command), "--format", "json"], env=environment, capture_output=True)
+    assert json.loads(ran.stdout.decode(encoding))["path"] == str(tmp_path / "rückwärts")
