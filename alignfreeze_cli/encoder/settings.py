@@ -55,7 +55,10 @@ def _save_at_complaint(values: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class RealignSettings(StepSettings):
-    """Encoder + pairs → encoder. The defaults are the paper's where it is right (docs/published-and-right.md)."""
+    """Encoder + pairs → encoder.
+
+    Where a default differs from the paper's code: docs/differences-from-the-published-code.md.
+    """
 
     model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
     pairs: tuple[str, ...] = setting(
