@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alignfreeze_cli.report.yardsticks import YARDSTICKS
+from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import StepSettings, setting
 
 ALIGNERS = ("dictionary", "fastalign", "awesome")

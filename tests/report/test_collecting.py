@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.report.collecting import collect, find_runs, report_of, report_of_published
-from alignfreeze_cli.report.facts import Report, Section
+from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.page import page
+from alignfreeze_cli.report.scores import FoundScores, collect, find_runs, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.steps.report import compare_published, compare_runs
 from tests.report.runs import write
 
 # Right words of ten in four sentences; by seed.
@@ -33,7 +34,7 @@ def world(root: Path, **wishes: object) -> Path:
 
 def made(*folders: Path, **wishes: object) -> Report:
     settings = ReportSettings(runs=tuple(map(str, folders)), **{"resamples": 500, **wishes})  # type: ignore[arg-type]
-    return report_of(settings, collect(settings.runs))
+    return compare_runs(settings, collect(settings.runs))
 
 
 def only(report: Report) -> Section:
@@ -106,7 +107,7 @@ def test_seeds_need_not_be_read_in_order(tmp_path: Path) -> None:
     for seed in (10, 2):
         write(tmp_path, "baseline", seed, BASELINE[0])
     section = only(made(tmp_path))
-    assert [score.seed for score in section.scores] == [2, 10]
+    assert list(section.scores["seed"].unique()) == [2, 10]
 
 
 def test_runs_are_found_by_their_file_each_once(tmp_path: Path) -> None:
@@ -397,7 +398,8 @@ def test_published_gains_are_over_the_same_strategy_as_ours(baseline: str, publi
 
 
 def test_published_runs_may_be_compared_with_another_of_them() -> None:
-    report = report_of_published(ReportSettings(published_only=True, baseline="full"))
+    settings = ReportSettings(published_only=True, baseline="full")
+    report = compare_published(settings, FoundScores(published_scores()))
     assert {section.baseline for section in report.sections} == {"full"}
 
 
@@ -406,8 +408,8 @@ def test_strategies_of_both_schedules_stand_beside_the_published_on_the_page(tmp
         write(tmp_path, strategy, 31, {"en": [9] * 4, "ar": [6] * 4}, model="bert-base-multilingual-cased")
     report = made(tmp_path, published=True)
     assert "during-front, published" in markdown(report)
-    beside = page(report, []).partition("beside the published runs")[2]
-    assert '<th scope="row">during-front</th>' in beside
+    compared = page(report, []).partition("compared with the published runs")[2]
+    assert '<th scope="row">during-front</th>' in compared
 
 
 def test_a_model_that_was_not_published_is_named(tmp_path: Path) -> None:

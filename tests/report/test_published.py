@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from alignfreeze_cli.report.collecting import report_of_published
-from alignfreeze_cli.report.facts import Report, Section
+from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.score_table import MEAN
+from alignfreeze_cli.report.scores import FoundScores, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.report.table import MEAN
+from alignfreeze_cli.steps.report import compare_published
 
 XLMR, MBERT, DISTIL = "xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased"
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")
@@ -68,7 +69,8 @@ AVERAGES = {
 
 
 def made(**wishes: str) -> Report:
-    return report_of_published(ReportSettings(published_only=True, **wishes))  # type: ignore[arg-type]
+    settings = ReportSettings(published_only=True, **wishes)  # type: ignore[arg-type]
+    return compare_published(settings, FoundScores(published_scores(settings.aligner)))
 
 
 @pytest.fixture(scope="module")
