@@ -35,7 +35,7 @@ class Gain:
     interval: tuple[float, float] | None  # 95 %, bootstrap over test examples; None without predictions of both
     interval_p: float | None  # two-sided, of the same bootstrap
     interval_p_corrected: float | None
-    beyond: int  # 1 improved, -1 degraded, 0 neither, by more than one standard deviation as `Report.yardstick` has it
+    beyond: int  # 1 improved, -1 degraded, 0 neither, by more than one standard deviation (`statistics.YARDSTICKS`)
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,6 @@ class Comparison:
     distant: Gain | None
     correlation: Correlation | None
     source: Gain | None = None
-
-    @property
-    def label(self) -> str:
-        return f"{self.strategy} (control)" if self.control else self.strategy
 
     @property
     def improved(self) -> tuple[str, ...]:
@@ -137,11 +133,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything. `method` says in sentences how the numbers were made: tests, corrections, yardstick, sources."""
+    """Everything. `method` says in sentences how the numbers were computed: tests, corrections, yardstick, sources."""
 
     title: str
     sections: tuple[Section, ...]
-    yardstick: str
     method: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what a reader must know of these runs: seeds missing, languages left out
     of_published: bool = False  # whether these are the published runs alone

@@ -35,7 +35,7 @@ def gains(section: Section, styles: Mapping[str, StrategyStyle]) -> Figure:
     each = math.ceil(len(languages) / count)
     rows = [languages[start : start + each] for start in range(0, len(languages), each)]
     figure = _figure(WIDTH, 0.55 + 1.75 * len(rows) + (0.4 if len(rows) == 1 else 0))
-    wide = max(each - 0.5, len(rows[-1]) + 1.0)  # the mean stands half a place behind the last language
+    wide = max(each - 0.5, len(rows[-1]) + 1.0)  # the mean is half a place behind the last language
     axes = figure.subplots(len(rows), 1, sharey=True, squeeze=False)[:, 0]
     kind = error_bars(section)
     for row, panel in zip(rows, axes, strict=True):

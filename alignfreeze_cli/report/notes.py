@@ -141,15 +141,6 @@ def _runs(scores: pd.DataFrame) -> str:
     return listed([f"{row.strategy} s{row.seed}" for row in scores.itertuples()], most=4)
 
 
-def yardstick(settings: ReportSettings) -> str:
-    """What "more than one standard deviation" means here."""
-    _, meaning = YARDSTICKS[settings.yardstick]
-    return (
-        f"A language counts as improved or degraded by more than one standard deviation if {meaning} (strictly; "
-        "deviations over the seeds with n in the denominator, ddof 0)"
-    )
-
-
 def method(settings: ReportSettings, sections: Sequence[Section]) -> tuple[str, ...]:
     """How the numbers that the sections hold were computed, one sentence or two for each kind."""
     compared = [each for section in sections for each in section.comparisons]
@@ -173,7 +164,11 @@ def method(settings: ReportSettings, sections: Sequence[Section]) -> tuple[str, 
             "many examples are resampled alike, and weigh equally in a mean. "
             f"Seed of the bootstrap: {settings.seed}."
         )
-    sentences.append(f"{yardstick(settings)}.")
+    _, meaning = YARDSTICKS[settings.yardstick]
+    sentences.append(
+        f"A language counts as improved or degraded by more than one standard deviation if {meaning} (strictly; "
+        "deviations over the seeds with n in the denominator, ddof 0)."
+    )
     titles = dict.fromkeys(section.distance_title for section in sections if section.distance_title)
     if titles:
         sentences.append(

@@ -51,7 +51,7 @@ class _Column:
 def by_strategy(table: ScoreTable) -> TextTable:
     """Strategies down, languages across, controls below the others: the table that `alignfreeze run` prints."""
     header = ("strategy", *(f"{name} (source)" if name == table.source else name for name in table.columns))
-    rows = [(_title(row.strategy, row, table, ()), *(score(cell, 1) for cell in row.cells)) for row in table.rows]
+    rows = [(_title(row, table), *(score(cell, 1) for cell in row.cells)) for row in table.rows]
     first_control = sum(not row.control for row in table.rows)
     if first_control < len(rows):
         rows.insert(first_control, ("*controls*", *[""] * len(table.columns)))
@@ -226,18 +226,17 @@ def _correlation(each: Comparison) -> str:
 def _columns(section: Section) -> list[_Column]:
     columns = []
     for row in section.table.rows:
-        columns.append(
-            _Column(_title(row.strategy, row, section.table, ["control"] * row.control), section, row.strategy)
-        )
+        columns.append(_Column(_title(row, section.table, "control" if row.control else ""), section, row.strategy))
         name = section.published_as(row.strategy)
         if section.published and name:
             columns.append(_Column(f"{row.strategy}, published", section.published, name))
     return columns
 
 
-def _title(name: str, row: Row, table: ScoreTable, remarks: Sequence[str]) -> str:
-    parts = [*remarks, *[f"{row.seeds} of {table.seeds} seeds"] * (row.seeds < table.seeds)]
-    return f"{name} ({', '.join(parts)})" if parts else name
+def _title(row: Row, table: ScoreTable, remark: str = "") -> str:
+    missing_seeds = f"{row.seeds} of {table.seeds} seeds" if row.seeds < table.seeds else ""
+    remarks = ", ".join(filter(None, [remark, missing_seeds]))
+    return f"{row.strategy} ({remarks})" if remarks else row.strategy
 
 
 def _first_header(section: Section) -> Line:

@@ -47,9 +47,7 @@ def make_report(settings: ReportSettings, console: Console) -> Result:
         return output.planned(_plan(settings, found))
 
     with output.open(console) as work:
-        report = (
-            compare_published(settings, found) if settings.published_only else compare_runs(settings, found, console)
-        )
+        report = compare_runs(settings, found, console)
         (work.path / "tables").mkdir(exist_ok=True)
         for name, text in {**csv_files(report), **latex_files(report)}.items():
             _write(work.path / "tables" / name, text)
@@ -74,39 +72,24 @@ def compare_runs(settings: ReportSettings, found: FoundScores, console: Console 
     Raises SettingsError if `settings.baseline` names a strategy that no run has.
     """
     _check_baseline(settings, found.scores["strategy"].unique())
-    known = distances.candidates(settings.distances, found.folders)
+    baseline = published_name(settings.baseline) if settings.published_only else settings.baseline
     yardstick, _ = YARDSTICKS[settings.yardstick]
-    sections, said = [], [*found.notes, *notes.incomparable(found.scores)]
+    known = distances.candidates(settings.distances, found.folders)
+    sections, sentences = [], [*found.notes, *notes.incomparable(found.scores)]
     for scores in groups(found.scores):
         distance = distances.fitting(known, scores["source"].iloc[0])
-        resampled = resample(scores, settings.baseline, settings.resamples, settings.seed, console)
-        section = compare(scores, settings.baseline, yardstick, distance, resampled.gains)
-        said += notes.section_notes(section, settings.baseline, resampled.missing)
-        if settings.published:
-            section, missing = with_published(section, settings.aligner, settings.baseline, yardstick, distance)
-            said += [f"{section.heading}: {sentence}." for sentence in missing]
+        resampled = resample(scores, baseline, settings.resamples, settings.seed, console)
+        section = compare(scores, baseline, yardstick, distance, resampled.gains)
+        sentences += notes.section_notes(section, baseline, resampled.missing)
+        if settings.published and not settings.published_only:
+            section, missing = with_published(section, settings.aligner, baseline, yardstick, distance)
+            sentences += [f"{section.heading}: {each}." for each in missing]
         sections.append(section)
-    return _report("What realignment did", settings, sections, said)
-
-
-def compare_published(settings: ReportSettings, found: FoundScores) -> Report:
-    """The published runs through the same code: the tables of the paper. Raises SettingsError as `compare_runs`."""
-    _check_baseline(settings, found.scores["strategy"].unique())
-    known = distances.candidates(settings.distances, ())
-    yardstick, _ = YARDSTICKS[settings.yardstick]
-    baseline = published_name(settings.baseline)
-    sections = [compare(scores, baseline, yardstick, distances.fitting(known, "en")) for scores in groups(found.scores)]
-    said = [sentence for section in sections for sentence in notes.section_notes(section, baseline, {})]
-    return _report("The published runs of AlignFreeze", settings, sections, said)
-
-
-def _report(title: str, settings: ReportSettings, sections: Sequence[Section], said: Sequence[str]) -> Report:
     return Report(
-        title=title,
+        title="The published runs of AlignFreeze" if settings.published_only else "What realignment did",
         sections=tuple(sections),
-        yardstick=notes.yardstick(settings),
         method=notes.method(settings, sections),
-        notes=tuple(said),
+        notes=tuple(sentences),
         of_published=settings.published_only,
     )
 

@@ -19,13 +19,13 @@ from alignfreeze_cli.report.latex import escaped, latex_files
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.scores import FoundScores, collect, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.steps.report import compare_published, compare_runs
+from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return compare_published(ReportSettings(published_only=True), FoundScores(published_scores()))
+    return compare_runs(ReportSettings(published_only=True), FoundScores(published_scores()))
 
 
 @pytest.fixture
