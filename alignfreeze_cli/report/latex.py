@@ -33,7 +33,7 @@ _CHARACTERS = {
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX prints as it stands, on pdfLaTeX too."""
+    """Text that LaTeX prints unchanged, pdfLaTeX too."""
     return "".join(_CHARACTERS.get(character, character) for character in text)
 
 
