@@ -102,7 +102,7 @@ def command(
 def _report(output: Path, distances: Path, console: Console) -> Path:
     """The report on all runs of the demo, with the distances that its world was made with."""
     from alignfreeze_cli.report.settings import ReportSettings
-    from alignfreeze_cli.steps.report import report
+    from alignfreeze_cli.steps.report import make_report
 
     wanted = ReportSettings(
         runs=(str(output / "runs"),),
@@ -110,4 +110,4 @@ def _report(output: Path, distances: Path, console: Console) -> Path:
         output=output / "report",
         overwrite=True,
     )
-    return report(wanted, console).path
+    return make_report(wanted, console).path

@@ -168,7 +168,9 @@ def run_graph(
     run comes before the data. `report` makes a report once there are scores, and says where.
     """
     from alignfreeze_cli.artifacts.run_folder import RUN_NAME
-    from alignfreeze_cli.report import table
+    from alignfreeze_cli.report.markdown import score_text
+    from alignfreeze_cli.report.score_table import score_tables
+    from alignfreeze_cli.report.scores import read_scores
     from alignfreeze_cli.runs import runner
 
     if dry_run:
@@ -176,7 +178,7 @@ def run_graph(
     else:
         outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
     begun = [run.folder for run in graph.runs if (run.folder / RUN_NAME).is_file()]
-    finished = table.tables(table.read_scores(begun))
+    finished = score_tables(read_scores(begun))
     failed = runner.failures(outcomes)
     result = shown or graph.root
     if finished and not dry_run:
@@ -191,7 +193,7 @@ def run_graph(
     elif not quiet:
         for entry in finished:
             narrow = len(entry.columns) > WIDE
-            print_result(f"{entry.caption}\n\n{table.markdown(entry.narrow() if narrow else entry)}\n")
+            print_result(f"{score_text(entry.narrow() if narrow else entry)}\n")
         print_result(_summary(outcomes))
         for run in graph.runs:
             print_result(f"  {run.folder}")
@@ -236,9 +238,9 @@ def _plan_text(outcomes: Sequence[Any]) -> str:
 
 
 def _file_text(finished: Sequence[Any]) -> str:
-    from alignfreeze_cli.report.table import markdown
+    from alignfreeze_cli.report.markdown import score_text
 
-    return "\n".join(f"{entry.caption}\n\n{markdown(entry)}\n" for entry in finished)
+    return "\n".join(f"{score_text(entry)}\n" for entry in finished)
 
 
 def _json(result: Path, graph: Any, outcomes: Sequence[Any], finished: Sequence[Any]) -> dict[str, Any]:
@@ -261,7 +263,7 @@ def _json(result: Path, graph: Any, outcomes: Sequence[Any], finished: Sequence[
         "status": next(status for status in order if status in statuses),
         "runs": runs,
         "steps": steps,
-        "tables": [entry.described() for entry in finished],
+        "tables": [entry.to_dict() for entry in finished],
     }
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-TASKS = ("pos", "ner", "nli", "qa")
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")
 
 _OWNERS = {

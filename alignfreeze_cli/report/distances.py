@@ -1,4 +1,4 @@
-"""How far each language is from the source: from a file, or the typological distances from English that ship along."""
+"""How far each language is from the source: from a file, or the typological distances from English in the package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.published import distances as published
 from alignfreeze_cli.settings import nearest
 
-BESIDE = "distances.json"
+FILE_NAME = "distances.json"
 KINDS = ("syntactic", "genetic", "geographic", "phonological", "inventory", "featural")
 DEFAULT = "syntactic"
 
@@ -29,7 +29,7 @@ class Distances:
 
 
 def candidates(wanted: str | None, folders: Sequence[Path]) -> list[Distances]:
-    """What may be used, best first. `folders` are those in which a `distances.json` is looked for.
+    """The distances that may be used, best first; `folders` are searched for a `distances.json`.
 
     Raises SettingsError for a kind or file that is not there, DataError for a file that can't be read.
     """
@@ -40,12 +40,12 @@ def candidates(wanted: str | None, folders: Sequence[Path]) -> list[Distances]:
         if not path.is_file():
             raise SettingsError(f"--distances {wanted}: no such file, and no kind of distance" + nearest(wanted, KINDS))
         return [read(path)]
-    beside = dict.fromkeys(folder / BESIDE for folder in folders)
-    return [*(read(path) for path in beside if path.is_file()), of_english(DEFAULT)]
+    paths = dict.fromkeys(folder / FILE_NAME for folder in folders)
+    return [*(read(path) for path in paths if path.is_file()), of_english(DEFAULT)]
 
 
 def fitting(found: Sequence[Distances], source: str) -> Distances | None:
-    """The first that are distances from this source language."""
+    """The first that are from this source language, or do not name theirs."""
     return next((each for each in found if each.source in (None, source)), None)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from alignfreeze_cli.report import grids
-from alignfreeze_cli.report.facts import Report, Section
-from alignfreeze_cli.report.grids import Grid
+from alignfreeze_cli.report import text_tables
+from alignfreeze_cli.report.comparison import Report, Section
+from alignfreeze_cli.report.text_tables import MARKS, TextTable
 
 _CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -33,33 +33,34 @@ _CHARACTERS = {
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX prints as it stands, on pdfLaTeX too."""
+    """Text that LaTeX prints unchanged, pdfLaTeX too."""
     return "".join(_CHARACTERS.get(character, character) for character in text)
 
 
-def tables(report: Report) -> dict[str, str]:
+def latex_files(report: Report) -> dict[str, str]:
     """File name → LaTeX: the overview, and for each section its scores and its gains."""
-    made = {"overview.tex": "\n".join(table(each, f"overview-{n}") for n, each in enumerate(grids.overview(report), 1))}
-    for section, name in zip(report.sections, names(report), strict=True):
-        made[f"{name}.tex"] = table(grids.scores(section), name)
-        gains = grids.gains(section)
+    overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview(report), 1)]
+    files = {"overview.tex": "\n".join(overview)}
+    for section, name in zip(report.sections, _names(report), strict=True):
+        files[f"{name}.tex"] = latex_table(text_tables.scores(section), name)
+        gains = text_tables.gains(section)
         if gains:
-            made[f"{name}-gains.tex"] = table(gains, f"{name}-gains", f" {grids.MARKS}.")
-    return made
+            files[f"{name}-gains.tex"] = latex_table(gains, f"{name}-gains", f" {MARKS}.")
+    return files
 
 
-def table(shown: Grid, label: str, more: str = "") -> str:
-    """One `table` environment; the blocks of the grid are set apart by rules."""
-    blocks = ["\n".join(_row(row) for row in block) for block in shown.blocks]
+def latex_table(table: TextTable, label: str, more: str = "") -> str:
+    """One `table` environment; the blocks of the table are set apart by rules, `more` is added to its caption."""
+    blocks = ["\n".join(_row(row) for row in block) for block in table.blocks]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{escaped(f'{shown.caption}.{more}')}}}",
+            rf"\caption{{{escaped(f'{table.caption}.{more}')}}}",
             rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(shown.header) - 1)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
-            _row(shown.header),
+            _row(table.header),
             r"\midrule",
             "\n\\midrule\n".join(blocks),
             r"\bottomrule",
@@ -70,8 +71,8 @@ def table(shown: Grid, label: str, more: str = "") -> str:
     )
 
 
-def names(report: Report) -> list[str]:
-    """A name for each section that files and labels can bear; no two alike."""
+def _names(report: Report) -> list[str]:
+    """A file name without suffix for every section, each different."""
     found: list[str] = []
     for section in report.sections:
         name = _slug(section)

@@ -1,27 +1,37 @@
 """The report as one HTML page that needs nothing else: no script, no network, plots inside, light and dark.
 
-The template escapes every text; the plots are the only markup that goes in as it is, taken apart and put together again
-by `inline`.
+The template escapes every text. The plots are the only markup that is let through; `inline_svg` takes them apart and
+puts them together again.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import jinja2
 from markupsafe import Markup
 
 import alignfreeze_cli
+from alignfreeze_cli.phrases import signed
 from alignfreeze_cli.published import language_names
-from alignfreeze_cli.report import words
-from alignfreeze_cli.report.facts import Comparison, Report, Section
-from alignfreeze_cli.report.grids import like
-from alignfreeze_cli.report.inline import VARIABLES, inline
+from alignfreeze_cli.report import findings, style
+from alignfreeze_cli.report.comparison import Comparison, Report, Section
 from alignfreeze_cli.report.plots import Plot
-from alignfreeze_cli.report.table import MEAN, Cell, Row
+from alignfreeze_cli.report.score_table import MEAN, Cell, Row
 
+_LIGHT = {
+    "ink": style.INK,
+    "muted": style.MUTED,
+    "grid": style.GRID,
+    "band": style.BAND,
+    "paper": style.PAPER,
+    "blue": style.BLUE,
+}
+"""The colours of plots that differ on a dark screen, by their names in the page's style sheet, `--plot-<name>`."""
 _DARK = {
     "ink": "#e6edf3",
     "muted": "#9aa4af",
@@ -30,11 +40,13 @@ _DARK = {
     "paper": "#12161b",
     "blue": "#4aa8e0",
 }
+_SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One strategy's mean of targets, ours and the published, and both gains."""
+class OursAndPublished:
+    """One strategy's mean of targets and gain, here and in the published runs."""
 
     strategy: str
     ours: Cell | None
@@ -47,11 +59,9 @@ def page(report: Report, plots: Sequence[Plot]) -> str:
     """The whole page as text; the same report and plots give the same text."""
     return _template().render(
         report=report,
-        models=_models(report),
         plots=plots,
-        words=words,
         names=language_names(),
-        light={variable: colour for colour, variable in VARIABLES.items()},
+        light=_LIGHT,
         dark=_DARK,
         version=alignfreeze_cli.__version__,
     )
@@ -59,83 +69,114 @@ def page(report: Report, plots: Sequence[Plot]) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    rooms = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("alignfreeze_cli.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rooms.globals.update(
-        MEAN=MEAN, inlined=_inlined, best=_best, groups=_groups, beside=_beside, rows=_rows, overview_cell=_mean_of
+    environment.globals.update(
+        MEAN=MEAN,
+        findings=findings,
+        signed=signed,
+        inline_plot=_inline_plot,
+        best=_best,
+        language_groups=_language_groups,
+        ours_and_published=_ours_and_published,
+        strategies=_strategies,
+        overview_cell=_overview_cell,
     )
-    return rooms.get_template("page.html")
+    return environment.get_template("page.html")
 
 
-def _inlined(plot: Plot) -> Markup:
-    return Markup(inline(plot.svg, plot.name, plot.alt))
-
-
-def _models(report: Report) -> dict[str, list[tuple[int, Section]]]:
-    """Model → its sections with their numbers."""
-    found: dict[str, list[tuple[int, Section]]] = {}
-    for number, section in enumerate(report.sections):
-        found.setdefault(section.table.model, []).append((number, section))
-    return found
-
-
-def _rows(sections: Sequence[Section]) -> list[tuple[str, bool]]:
+def _strategies(sections: Sequence[Section]) -> list[tuple[str, bool]]:
     """All strategies of a model's sections with whether they are controls, controls last."""
     found = dict.fromkeys((row.strategy, row.control) for section in sections for row in section.table.rows)
     return sorted(found, key=lambda each: each[1])
 
 
-def _mean_of(section: Section, strategy: str) -> Cell | None:
+def _overview_cell(section: Section, strategy: str) -> Cell | None:
     """The mean of targets, or the score in the source language where there are no targets."""
-    column = MEAN if MEAN in section.table.columns else section.table.source
-    return section.cell(strategy, column)
+    return section.cell(strategy, MEAN if section.targets else section.table.source)
 
 
 def _best(section: Section, column: str) -> Row | None:
-    """The best strategy of a column, controls left out; None if there is nothing to choose from."""
-    shown = [row for row in section.table.rows if not row.control and section.cell(row.strategy, column) is not None]
-    if len(shown) < 2:
-        return None
-    return max(shown, key=lambda row: _value(section, row.strategy, column))
+    """The strategy with the highest mean in a column, controls left out; None if there is only one."""
+    means = [
+        (cell.mean, row)
+        for row in section.table.rows
+        if not row.control and (cell := section.cell(row.strategy, column)) is not None
+    ]
+    return max(means, key=lambda each: each[0])[1] if len(means) > 1 else None
 
 
-def _value(section: Section, strategy: str, column: str) -> float:
-    cell = section.cell(strategy, column)
-    return cell.mean if cell is not None else float("-inf")
-
-
-def _groups(section: Section) -> list[tuple[str, list[str]]]:
+def _language_groups(section: Section) -> list[tuple[str, list[str]]]:
     """The targets by growing distance, in groups with headings: close, distant, unknown."""
-    ordered = words.by_distance(section)
+    ordered = section.targets_by_distance
     if not section.close:
         return [("", ordered)]
     known = {*section.close, *section.distant}
     groups = [
-        ("close", [name for name in ordered if name in section.close]),
-        ("distant", [name for name in ordered if name in section.distant]),
-        ("distance unknown", [name for name in ordered if name not in known]),
+        ("close", [code for code in ordered if code in section.close]),
+        ("distant", [code for code in ordered if code in section.distant]),
+        ("distance unknown", [code for code in ordered if code not in known]),
     ]
-    return [(title, names) for title, names in groups if names]
+    return [(title, codes) for title, codes in groups if codes]
 
 
-def _beside(section: Section) -> list[Beside]:
-    """Ours and the published of every strategy that both have."""
+def _ours_and_published(section: Section) -> list[OursAndPublished]:
+    """Every strategy that was both run here and published."""
     other = section.published
     if other is None:
         return []
     return [
-        Beside(
+        OursAndPublished(
             row.strategy,
             section.cell(row.strategy, MEAN),
-            other.cell(there, MEAN),
+            other.cell(name, MEAN),
             section.comparison(row.strategy),
-            other.comparison(there),
+            other.comparison(name),
         )
         for row in section.table.rows
-        if (there := like(other, row.strategy)) is not None
+        if (name := section.published_as(row.strategy)) is not None
     ]
+
+
+def _inline_plot(plot: Plot) -> Markup:
+    return Markup(inline_svg(plot.svg, plot.name, plot.alt))
+
+
+def inline_svg(svg: str, name: str, alt: str) -> str:
+    """A plot's `<svg>` element as part of the page: no style sheet, no metadata, colours that follow the page.
+
+    Every id begins with `name`, so that the plots' ids do not clash; `alt` is what a screen reader says.
+    """
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
+        for key, value in list(element.attrib.items()):
+            del element.attrib[key]
+            element.set("href" if key == f"{{{_LINK}}}href" else key, _attribute(key, value, name))
+    for key in ("width", "height", "version"):
+        root.attrib.pop(key, None)
+    root.set("role", "img")
+    root.set("aria-label", alt)
+    root.set("stroke-linejoin", "round")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _attribute(key: str, value: str, name: str) -> str:
+    if key == "id":
+        return f"{name}-{value}"
+    if key.endswith("href"):
+        return f"#{name}-{value.removeprefix('#')}"
+    value = _REFERENCE.sub(rf"url(#{name}-\1)", value)
+    if key == "style":
+        for variable, colour in _LIGHT.items():
+            value = value.replace(colour, f"var(--plot-{variable})")
+    return value

@@ -7,7 +7,9 @@ that a plot looks alike in every program and paper.
 from __future__ import annotations
 
 import io
+import itertools
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from alignfreeze_cli.report import figures, words
-from alignfreeze_cli.report.facts import Report, Section
-from alignfreeze_cli.report.looks import STYLE, looks
-from alignfreeze_cli.report.table import MEAN
+from alignfreeze_cli.report import figures, findings
+from alignfreeze_cli.report.comparison import Report
+from alignfreeze_cli.report.style import RC_PARAMS, strategy_styles
 
 
 @dataclass(frozen=True)
@@ -37,48 +38,36 @@ class Plot:
 def draw(report: Report, folder: Path) -> list[Plot]:
     """Draw all plots, write `<name>.svg` and `<name>.png` into the folder, and give them in the report's order."""
     rows = [(row.strategy, row.control) for section in report.sections for row in section.table.rows]
-    shown = looks(dict.fromkeys(rows), [section.baseline for section in report.sections])
+    styles = strategy_styles(dict.fromkeys(rows), [section.baseline for section in report.sections])
     folder.mkdir(parents=True, exist_ok=True)
     plots: list[Plot] = []
 
     def add(name: str, section: int | None, model: str, figure: Figure, caption: str, alt: str) -> None:
-        taken = {plot.name for plot in plots}
-        own, again = _slug(name), 1
-        while own in taken:
-            again += 1
-            own = f"{_slug(name)}-{again}"
+        name = _unused(_slug(name), {plot.name for plot in plots})
         # First: drawing an SVG sets the figure's resolution to its own.
-        FigureCanvasAgg(figure).print_png(folder / f"{own}.png", metadata={"Software": None})
-        svg = _svg(figure, own)
-        (folder / f"{own}.svg").write_text(svg, encoding="utf-8", newline="\n")
-        plots.append(Plot(own, section, caption, alt, svg, model))
+        FigureCanvasAgg(figure).print_png(folder / f"{name}.png", metadata={"Software": None})
+        svg = _svg(figure, name)
+        (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+        plots.append(Plot(name, section, caption, alt, svg, model))
 
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a person's own matplotlibrc is not part of the report
-        matplotlib.rcParams.update(STYLE)
-        for model, sections in _by_model(report).items():
-            drawn = figures.tasks(sections, shown)
-            add(f"{model}-tasks", None, model, drawn, words.tasks_caption(model, sections), words.tasks_alt(sections))
+        matplotlib.rcdefaults()  # the user's own matplotlibrc must not change the report
+        matplotlib.rcParams.update(RC_PARAMS)
+        for model, numbered in report.models.items():
+            sections = [section for _, section in numbered if section.targets]
+            if sections:
+                caption, alt = findings.tasks_caption(model), findings.tasks_alt(sections)
+                add(f"{model}-tasks", None, model, figures.tasks(sections, styles), caption, alt)
         for number, section in enumerate(report.sections):
             if not section.comparisons:
                 continue
             model, name = section.table.model, f"{section.table.model}-{section.table.task}"
-            drawn = figures.gains(section, shown)
-            add(f"{name}-gains", number, model, drawn, words.gains_caption(section), words.gains_alt(section))
+            caption, alt = findings.gains_caption(section), findings.gains_alt(section)
+            add(f"{name}-gains", number, model, figures.gains(section, styles), caption, alt)
             if len(section.distances) > 1:
-                drawn = figures.distance(section, shown)
-                caption, alt = words.distance_caption(section), words.distance_alt(section)
-                add(f"{name}-distance", number, model, drawn, caption, alt)
+                caption, alt = findings.distance_caption(section), findings.distance_alt(section)
+                add(f"{name}-distance", number, model, figures.distance(section, styles), caption, alt)
     return plots
-
-
-def _by_model(report: Report) -> dict[str, list[Section]]:
-    """The sections that have targets, by model."""
-    found: dict[str, list[Section]] = {}
-    for section in report.sections:
-        if MEAN in section.table.columns:
-            found.setdefault(section.table.model, []).append(section)
-    return found
 
 
 def _svg(figure: Figure, name: str) -> str:
@@ -90,3 +79,9 @@ def _svg(figure: Figure, name: str) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plot"
+
+
+def _unused(name: str, taken: Container[str]) -> str:
+    """The name, or with the first number from 2 by which it is not taken."""
+    numbered = (f"{name}-{n}" for n in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alignfreeze_cli.report.yardsticks import YARDSTICKS
+from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import StepSettings, setting
 
 ALIGNERS = ("dictionary", "fastalign", "awesome")
@@ -17,12 +17,12 @@ class ReportSettings(StepSettings):
     runs: tuple[str, ...] = setting(
         (), help="Run folders, or folders that hold them (runs/).", input=True, metavar="DIR", argument=True
     )
-    baseline: str = setting("baseline", help="The strategy that the others are compared with.", metavar="STRATEGY")
+    baseline: str = setting("baseline", help="Strategy that the others are compared with.", metavar="STRATEGY")
     distances: str | None = setting(
         None,
         help="Distances of the languages from the source: a FILE (JSON or CSV), or one of syntactic, genetic, "
-        "geographic, phonological, inventory, featural (of English, that ship with alignfreeze). "
-        "[default: distances.json beside the runs; syntactic for English]",
+        "geographic, phonological, inventory, featural (from English, come with alignfreeze). "
+        "[default: distances.json in the folder of the runs; syntactic for English]",
         metavar="KIND|FILE",
     )
     yardstick: str = setting(
@@ -34,17 +34,15 @@ class ReportSettings(StepSettings):
         10_000, help="Bootstrap samples of the test examples; 0 leaves the bootstrap out.", minimum=0
     )
     seed: int = setting(0, help="Seed of the bootstrap.", minimum=0)
-    published: bool = setting(False, help="Put the published numbers of the same model, task and strategy beside ours.")
-    published_only: bool = setting(False, help="Report the published runs alone: the tables of the paper.")
-    plots: bool = setting(True, help="Draw plots, which takes longer than all the rest.")
+    published: bool = setting(False, help="Add the published numbers of the same model, task and strategy.")
+    published_only: bool = setting(False, help="Report only the published runs: the tables of the paper.")
+    plots: bool = setting(True, help="Draw plots, which takes longer than everything else.")
     aligner: str = setting("dictionary", help="Aligner of the published runs.", choices=ALIGNERS)
 
     def conflicts(self) -> list[str]:
         complaints = []
         if self.published_only and self.runs:
-            complaints.append(
-                "--published-only takes no run folders; --published puts the published numbers beside yours"
-            )
+            complaints.append("--published-only takes no run folders; --published adds the published numbers to yours")
         if not self.published_only and not self.runs:
             complaints.append("DIR is missing: name a run folder or a folder of runs, or give --published-only")
         if 0 < self.resamples < 100:

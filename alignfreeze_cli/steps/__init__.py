@@ -40,6 +40,6 @@ STEPS = {
     "realign": Step(RealignSettings, "realign:realign"),
     "finetune": Step(FinetuneSettings, "finetune:finetune"),
     "evaluate": Step(EvaluateSettings, "evaluate:evaluate"),
-    "report": Step(ReportSettings, "report:report"),
+    "report": Step(ReportSettings, "report:make_report"),
 }
 """Command -> its step, in the order of the work."""

@@ -103,7 +103,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from alignfreeze_cli.cli.app import app;"
         "r = CliRunner().invoke(app, ['realign', '--help']); assert r.exit_code == 0;"
-        "heavy = ('torch', 'transformers', 'datasets', 'pyarrow', 'numpy', 'matplotlib');"
+        "heavy = ('torch', 'transformers', 'datasets', 'pyarrow', 'numpy', 'pandas', 'matplotlib');"
         "print([m for m in heavy if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,6 +1,6 @@
 """Reports to draw: the published runs, a small made-up world with controls, and the odd cases.
 
-The statistics here are short on purpose; `alignfreeze_cli.report.collecting` has the real ones.
+The statistics here are short on purpose; `alignfreeze_cli.report.comparison` has the real ones.
 """
 
 from __future__ import annotations
@@ -8,19 +8,37 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import pandas as pd
 from scipy import stats
 
 from alignfreeze_cli.published import distances, rows
-from alignfreeze_cli.report.facts import Comparison, Correlation, Gain, Report, Section
-from alignfreeze_cli.report.table import Score, Table, tables
+from alignfreeze_cli.report.comparison import Comparison, Correlation, Gain, Report, Section
+from alignfreeze_cli.report.score_table import groups, score_table
+from alignfreeze_cli.report.scores import COLUMNS
 
 HEADLINE = (
     "front has the largest mean gain over baseline: +0.79 ± 0.25 points (p = 0.002 over seeds); "
     "languages: 12 improved, none degraded."
 )
-YARDSTICK = "the sum of both standard deviations over the seeds"
+
+
+def score_rows(
+    model: str,
+    strategy: str,
+    seed: int,
+    control: bool,
+    task: str,
+    metric: str,
+    source: str,
+    values: Mapping[str, float],
+) -> list[dict[str, Any]]:
+    """One run's rows in a frame of scores; `values` are fractions by language."""
+    run = {"model": model, "strategy": strategy, "seed": seed, "control": control}
+    what = {"task": task, "metric": metric, "source": source, "scoring": {}}
+    return [{**run, **what, "language": language, "value": value} for language, value in values.items()]
 
 
 def published_report(
@@ -29,7 +47,10 @@ def published_report(
     """Sections from the authors' published runs with the dictionary aligner."""
     metrics = {"pos": "accuracy", "ner": "f1", "nli": "accuracy", "qa": "f1"}
     scores = [
-        Score(
+        score
+        for row in rows()
+        if row["model"] == model and row["task"] in tasks and row["aligner"] in (None, "dictionary")
+        for score in score_rows(
             model,
             row["strategy"],
             row["seed"],
@@ -39,8 +60,6 @@ def published_report(
             "en",
             {"en": row["source_score"], **dict(list(row["scores"].items())[:languages])},
         )
-        for row in rows()
-        if row["model"] == model and row["task"] in tasks and row["aligner"] in (None, "dictionary")
     ]
     near = {code: each["syntactic"] for code, each in distances().items() if each and each["syntactic"] is not None}
     return report(scores, near, title="Published runs")
@@ -62,27 +81,31 @@ def small_report(
                     values[target] = level - 0.03 * place + gain * place / 4 + drawn.gauss(0, 0.02)
                 control = strategy.endswith("links")
                 metric = "accuracy" if task in ("pos", "nli") else "f1"
-                scores.append(Score(model, names.get(strategy, strategy), seed, control, task, metric, "qav", values))
+                name = names.get(strategy, strategy)
+                scores += score_rows(model, name, seed, control, task, metric, "qav", values)
     near = {target: 0.1 * (place + 1) for place, target in enumerate(targets)}
     return report(scores, near, baseline=names.get("baseline", "baseline"), interval=True)
 
 
 def report(
-    scores: Sequence[Score],
+    scores: Sequence[dict[str, Any]],
     near: dict[str, float],
     title: str = "Report",
     baseline: str = "baseline",
     interval: bool = False,
 ) -> Report:
-    sections = tuple(_section(table, scores, near, baseline, interval) for table in tables(scores))
+    sections = tuple(
+        _section(group, near, baseline, interval) for group in groups(pd.DataFrame(scores, columns=COLUMNS))
+    )
     method = ("Gains are differences of runs of one seed.", "p: two-sided paired t-test, corrected by Holm.")
-    return Report(title, sections, YARDSTICK, method, ("Seed 7 is missing.",))
+    return Report(title, sections, method, ("Seed 7 is missing.",))
 
 
-def _section(table: Table, scores: Sequence[Score], near: dict[str, float], baseline: str, interval: bool) -> Section:
-    runs = {
-        (run.strategy, run.seed): run.values for run in scores if (run.model, run.task) == (table.model, table.task)
-    }
+def _section(scores: pd.DataFrame, near: dict[str, float], baseline: str, interval: bool) -> Section:
+    table = score_table(scores)
+    runs: dict[tuple[str, int], dict[str, float]] = {}
+    for row in scores.itertuples():
+        runs.setdefault((row.strategy, row.seed), {})[row.language] = row.value
     targets = [column for column in table.columns if column != table.source][:-1]
     known = {target: near[target] for target in targets if target in near}
     ordered = sorted(known, key=lambda target: (known[target], target))
@@ -116,7 +139,7 @@ def _section(table: Table, scores: Sequence[Score], near: dict[str, float], base
                 correlation,
             )
         )
-    return Section(table, baseline, tuple(comparisons), known, close, distant)
+    return Section(table, baseline, tuple(comparisons), known, close, distant, scores)
 
 
 def _gain(ours: Sequence[float], base: Sequence[float], corrected: int, interval: bool) -> Gain:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from alignfreeze_cli.report.findings import headline
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.plots import draw
 
@@ -101,8 +102,8 @@ def test_numbers_that_the_published_runs_are_known_for(published: str) -> None:
     for number in ("80.90", "81.35", "81.69", "80.94"):
         assert number in said
     assert HEADLINE in said
-    assert "of 34 languages 12 improved, none degraded beyond the yardstick" in said
-    assert "81.69 ± 0.15 ★ best" in said
+    assert "of 34 languages 12 improved, none degraded by more than one standard deviation" in said
+    assert "81.69 ± 0.15 ★ highest" in said
 
 
 def test_controls_are_named_and_never_best(small: str) -> None:
@@ -115,7 +116,7 @@ def test_controls_are_named_and_never_best(small: str) -> None:
 
 def test_published_stand_beside_ours(small: str) -> None:
     read = Reader(small).said()
-    assert read.count("beside the published runs") == 1
+    assert read.count("compared with the published runs") == 1
     assert "gain published" in read
 
 
@@ -132,6 +133,16 @@ def test_nothing_significant_is_said() -> None:
     said = "After correction no strategy differs significantly from it in any single language."
     assert said in Reader(page(report, [])).said()
     assert said not in Reader(page(published_report(tasks=("pos",)), [])).said()
+
+
+def test_the_largest_mean_gain_is_no_finding_if_it_is_not_significant() -> None:
+    (section,) = published_report(tasks=("pos",)).sections
+    front = section.comparison("front")
+    assert front
+    assert headline(section) == HEADLINE
+    unsure = dataclasses.replace(front, average=dataclasses.replace(front.average, p=0.05))
+    alone = dataclasses.replace(section, comparisons=(unsure,))
+    assert "+0.79 ± 0.25 points (p = 0.050 over seeds, not significant)" in headline(alone)
 
 
 def test_a_report_without_comparisons_or_notes_has_a_page() -> None:

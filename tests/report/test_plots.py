@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from alignfreeze_cli.report.facts import Report
-from alignfreeze_cli.report.looks import looks, readable
+from alignfreeze_cli.report.comparison import Report
 from alignfreeze_cli.report.plots import Plot, draw
+from alignfreeze_cli.report.style import readable, strategy_styles
 
 from .samples import HEADLINE, published_report, small_report
 
@@ -113,10 +113,10 @@ def test_without_baseline_or_distances_only_what_can_be_drawn_is_drawn(tmp_path:
     assert "in the order of evaluation" in plots[1].caption
 
 
-def test_looks_differ_by_sign_within_kinds_and_controls_are_hollow() -> None:
+def test_strategies_differ_by_marker_within_kinds_and_controls_are_hollow() -> None:
     names = [("full", False), ("front", False), ("back", False), *((f"s{n}", False) for n in range(6)), ("c", True)]
-    given = looks(names, ["baseline"])
-    assert len({(look.colour, look.marker) for look in given.values()}) == len(given)
-    assert len({look.marker for name, look in given.items() if name != "c"}) == len(given) - 1
-    assert given["c"].fill == "#ffffff"
-    assert given["front"] == looks([("front", False)], [])["front"]
+    styles = strategy_styles(names, ["baseline"])
+    assert len({(style.colour, style.marker) for style in styles.values()}) == len(styles)
+    assert len({style.marker for name, style in styles.items() if name != "c"}) == len(styles) - 1
+    assert styles["c"].fill == "#ffffff"
+    assert styles["front"] == strategy_styles([("front", False)], [])["front"]

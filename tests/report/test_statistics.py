@@ -9,23 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignfreeze_cli.report.bootstrap import bootstrap_p, percentile_interval, resampled_sums
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.report.statistics import (
-    bootstrap_p,
-    holm,
-    paired_t,
-    percentile_interval,
-    resampled_sums,
-    spearman,
-)
-from alignfreeze_cli.report.yardsticks import (
     YARDSTICKS,
     bars_apart,
     baseline_deviation,
     beyond,
+    holm,
     paired_deviation,
+    paired_t,
     population_deviation,
     sample_deviation,
+    spearman,
 )
 
 

@@ -16,7 +16,7 @@ from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.runs.graph import expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import run
-from alignfreeze_cli.steps.report import report
+from alignfreeze_cli.steps.report import make_report
 
 from . import world
 
@@ -50,7 +50,9 @@ def results(root: Path) -> dict[str, bytes]:
 
 def reported(root: Path) -> dict[str, bytes]:
     """The files of a report on the runs, but for its record, which says where they lie."""
-    made = report(ReportSettings(runs=(str(root),), output=root / "report", plots=False, resamples=100), Console()).path
+    made = make_report(
+        ReportSettings(runs=(str(root),), output=root / "report", plots=False, resamples=100), Console()
+    ).path
     files = [path for path in sorted(made.rglob("*")) if path.is_file() and path.name != RECORD_NAME]
     return {str(path.relative_to(made)): path.read_bytes() for path in files}
 

@@ -13,7 +13,8 @@ import pytest
 
 from alignfreeze_cli.errors import Interrupted, SettingsError
 from alignfreeze_cli.progress import Console, ProgressBar
-from alignfreeze_cli.report.table import read_scores, tables
+from alignfreeze_cli.report.score_table import score_tables
+from alignfreeze_cli.report.scores import read_scores
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import Outcome, plan, run
@@ -95,7 +96,7 @@ def test_a_run_makes_the_layout_and_scores_every_strategy(here: Path) -> None:
     record = json.loads((front / "pos-scores" / "alignfreeze.json").read_text(encoding="utf-8"))
     assert [parent["kind"] for parent in record["lineage"]] == ["pairs", "encoder", "task-model"]
     assert record["hardware"]["threads"] == 1
-    (table,) = tables(read_scores(sorted(path for path in here.iterdir() if path.name != "pairs")))
+    (table,) = score_tables(read_scores(sorted(path for path in here.iterdir() if path.name != "pairs")))
     assert table.columns == ("en", "xx", "yy", "mean of targets")
     assert [(row.strategy, row.control) for row in table.rows] == [
         ("baseline", False),

@@ -27,7 +27,7 @@ from alignfreeze_cli.runs.runner import run
 from alignfreeze_cli.runs.snakefile import command_line, snakefile
 from alignfreeze_cli.runs.steps import STEPS
 from alignfreeze_cli.settings import StepSettings, to_options
-from alignfreeze_cli.steps.report import report
+from alignfreeze_cli.steps.report import make_report
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 
 from . import world
@@ -150,6 +150,6 @@ def test_snakemake_ends_where_a_run_ends(data: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(here)
     assert {outcome.status for outcome in run(small(here, data), Console(), threads=1)} == {"made"}
     folders = tuple(str(entry.folder) for entry in graph.runs)
-    report(ReportSettings(runs=folders, output=Path("runs/report")), Console())
+    make_report(ReportSettings(runs=folders, output=Path("runs/report")), Console())
     assert results(there / "runs") == results(here / "runs")
     assert os.readlink(there / "runs" / "tiny-front-s0" / "pairs") == "../pairs"

@@ -11,17 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.report import grids, latex, tidy
-from alignfreeze_cli.report.collecting import collect, report_of, report_of_published
-from alignfreeze_cli.report.facts import Report
+from alignfreeze_cli.phrases import signed
+from alignfreeze_cli.report.comparison import Report
+from alignfreeze_cli.report.csv_files import csv_files
+from alignfreeze_cli.report.findings import p_equals, p_value
+from alignfreeze_cli.report.latex import escaped, latex_files
 from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.scores import FoundScores, collect, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return report_of_published(ReportSettings(published_only=True))
+    return compare_runs(ReportSettings(published_only=True), FoundScores(published_scores()))
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def odd(tmp_path: Path) -> Report:
         write(tmp_path, "a&b_{c}", seed, {**right, "xx": [7, 8]}, model="my_model|50%")
         write(tmp_path, "shuffled", seed, right, model="my_model|50%", control=True)
     settings = ReportSettings(runs=(str(tmp_path),), resamples=200)
-    return report_of(settings, collect(settings.runs))
+    return compare_runs(settings, collect(settings.runs))
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -41,7 +45,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_scores_come_back_from_csv_to_the_last_digit(report: Report) -> None:
-    found = rows(tidy.files(report)["scores.csv"])
+    found = rows(csv_files(report)["scores.csv"])
     by_place = {(r["model"], r["task"], r["strategy"], r["language"]): r for r in found}
     assert len(by_place) == len(found)
     for section in report.sections:
@@ -61,7 +65,7 @@ def test_scores_come_back_from_csv_to_the_last_digit(report: Report) -> None:
 
 
 def test_seeds_of_the_csv_make_its_means(report: Report) -> None:
-    made = tidy.files(report)
+    made = csv_files(report)
     single: dict[tuple[str, ...], list[float]] = {}
     for row in rows(made["seeds.csv"]):
         key = (row["model"], row["task"], row["strategy"], row["language"])
@@ -69,11 +73,11 @@ def test_seeds_of_the_csv_make_its_means(report: Report) -> None:
     means = {(r["model"], r["task"], r["strategy"], r["language"]): r for r in rows(made["scores.csv"])}
     for key, values in single.items():
         assert sum(values) / len(values) == pytest.approx(float(means[key]["mean"]))
-    assert len(rows(made["seeds.csv"])) == sum(len(s.values) for each in report.sections for s in each.scores)
+    assert len(rows(made["seeds.csv"])) == sum(len(section.scores) for section in report.sections)
 
 
 def test_the_summary_counts_languages(report: Report) -> None:
-    found = rows(tidy.files(report)["summary.csv"])
+    found = rows(csv_files(report)["summary.csv"])
     (front,) = (r for r in found if (r["model"], r["task"], r["strategy"]) == ("xlm-roberta-base", "pos", "front"))
     assert (front["improved"], front["degraded"], front["languages_degraded"]) == ("12", "0", "")
     assert len(front["languages_improved"].split()) == 12
@@ -81,7 +85,7 @@ def test_the_summary_counts_languages(report: Report) -> None:
 
 
 def test_bootstrap_columns_are_filled_where_there_are_predictions(odd: Report) -> None:
-    found = rows(tidy.files(odd)["scores.csv"])
+    found = rows(csv_files(odd)["scores.csv"])
     (row,) = (r for r in found if (r["strategy"], r["language"]) == ("a&b_{c}", "xx"))
     assert float(row["low"]) <= float(row["gain"]) <= float(row["high"])
     assert 0 < float(row["interval_p"]) <= float(row["interval_p_corrected"]) <= 1
@@ -90,7 +94,7 @@ def test_bootstrap_columns_are_filled_where_there_are_predictions(odd: Report) -
 
 
 def test_latex_is_escaped_and_balanced(odd: Report) -> None:
-    made = latex.tables(odd)
+    made = latex_files(odd)
     assert sorted(made) == ["my-model-50-pos-gains.tex", "my-model-50-pos.tex", "overview.tex"]
     text = made["my-model-50-pos.tex"]
     assert r"a\&b\_\{c\}" in text
@@ -108,15 +112,15 @@ def test_latex_is_escaped_and_balanced(odd: Report) -> None:
 
 
 def test_published_tables_are_ascii_latex(report: Report) -> None:
-    assert all(text.isascii() for text in latex.tables(report).values())
-    assert "81.69 $\\pm$ 0.14 ($+$0.79)" not in latex.tables(report)["overview.tex"]  # a plus needs no mathematics
-    assert r"81.69 $\pm$ 0.14 (+0.79)" in latex.tables(report)["overview.tex"]
-    assert r"58.12 $\pm$" in latex.tables(report)["bert-base-multilingual-cased-pos.tex"]
+    assert all(text.isascii() for text in latex_files(report).values())
+    assert "81.69 $\\pm$ 0.14 ($+$0.79)" not in latex_files(report)["overview.tex"]  # a plus needs no mathematics
+    assert r"81.69 $\pm$ 0.14 (+0.79)" in latex_files(report)["overview.tex"]
+    assert r"58.12 $\pm$" in latex_files(report)["bert-base-multilingual-cased-pos.tex"]
 
 
 @given(st.text("\\&%$#_{}~^<>|ab −±–", max_size=30))
 def test_escaping_leaves_nothing_that_latex_would_read(text: str) -> None:
-    made = latex.escaped(text)
+    made = escaped(text)
     bare = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\$(?:<|>|\||\\pm|-)\$", "", made)
     assert not set(bare) & set("\\&%$#_{}~^<>|±−–")
 
@@ -135,10 +139,11 @@ def test_equal_names_get_different_files(tmp_path: Path) -> None:
     for model in ("a_b", "a-b"):
         write(tmp_path, "baseline", 0, {"en": [9], "xx": [5]}, model=model)
     settings = ReportSettings(runs=(str(tmp_path),))
-    made = latex.tables(report_of(settings, collect(settings.runs)))
+    made = latex_files(compare_runs(settings, collect(settings.runs)))
     assert sorted(made) == ["a-b-pos-2.tex", "a-b-pos.tex", "overview.tex"]
 
 
 def test_numbers_have_their_sign_and_zero_has_none() -> None:
-    assert [grids.signed(value, 2) for value in (1.234, -1.236, 0.004, -0.004)] == ["+1.23", "−1.24", "0.00", "0.00"]
-    assert [grids.p_value(p) for p in (None, 0.0001, 0.0416, 1.0)] == ["–", "< 0.001", "0.042", "1.000"]
+    assert [signed(value, 2) for value in (1.234, -1.236, 0.004, -0.004)] == ["+1.23", "−1.24", "0.00", "0.00"]
+    assert [p_value(p) for p in (None, 0.0001, 0.0416, 1.0)] == ["–", "< 0.001", "0.042", "1.000"]
+    assert [p_equals(p) for p in (0.0001, 0.0416)] == ["p < 0.001", "p = 0.042"]

@@ -1,6 +1,6 @@
-"""How every plot looks: sizes for a page of a paper, colours, signs, and text that DejaVu Sans can draw.
+"""The style of all plots: sizes for a page of a paper, colours, markers, and text that DejaVu Sans can draw.
 
-Strategies are told apart by sign as well as by colour (Okabe and Ito's palette, made for colour-blind readers);
+Strategies differ by marker as well as by colour (Okabe and Ito's palette, made for colour-blind readers);
 controls are grey and hollow. The page replaces the colours named here by ones of its own for a dark screen.
 """
 
@@ -23,7 +23,7 @@ SIZE, SMALL = 8.0, 6.5  # points
 INK, MUTED, GRID, BAND, PAPER = "#24292f", "#6e7781", "#d0d7de", "#f3f5f7", "#ffffff"
 VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY = "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 
-STYLE: Any = {
+RC_PARAMS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": SIZE,
     "axes.titlesize": SIZE,
@@ -55,45 +55,47 @@ STYLE: Any = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """Colour and sign of one strategy; `fill` is the inside of the sign."""
+class StrategyStyle:
+    """How one strategy is drawn; `fill` is the inside of the marker."""
 
     colour: str
     marker: str
     fill: str
 
 
-BASELINE = Look(INK, "D", INK)
+_BASELINE = StrategyStyle(INK, "D", INK)
 _KNOWN = {
-    "full": Look(VERMILLION, "s", VERMILLION),
-    "front": Look(BLUE, "o", BLUE),
-    "back": Look(GREEN, "^", GREEN),
+    "full": StrategyStyle(VERMILLION, "s", VERMILLION),
+    "front": StrategyStyle(BLUE, "o", BLUE),
+    "back": StrategyStyle(GREEN, "^", GREEN),
 }
 _COLOURS = (PURPLE, ORANGE, SKY, VERMILLION, BLUE, GREEN)
 _MARKERS = ("v", "P", "X", "<", ">", "h", "*")
 _CONTROLS = ("o", "s", "^", "D", "v", "h")
 
 
-def looks(strategies: Iterable[tuple[str, bool]], baselines: Iterable[str | None]) -> Mapping[str, Look]:
-    """Every strategy's look, from its name and whether it is a control.
+def strategy_styles(
+    strategies: Iterable[tuple[str, bool]], baselines: Iterable[str | None]
+) -> Mapping[str, StrategyStyle]:
+    """Every strategy's style, from its name and whether it is a control.
 
     The paper's strategies look the same in all reports, the others by the order in which they come.
     """
-    given = {name: BASELINE for name in baselines if name is not None}
+    styles = {name: _BASELINE for name in baselines if name is not None}
     others = controls = 0
     for name, control in strategies:
-        if name in given:
+        if name in styles:
             continue
         if control:
-            given[name] = Look(MUTED, _CONTROLS[controls % len(_CONTROLS)], PAPER)
+            styles[name] = StrategyStyle(MUTED, _CONTROLS[controls % len(_CONTROLS)], PAPER)
             controls += 1
         elif name in _KNOWN:
-            given[name] = _KNOWN[name]
+            styles[name] = _KNOWN[name]
         else:
             colour = _COLOURS[others % len(_COLOURS)]
-            given[name] = Look(colour, _MARKERS[others % len(_MARKERS)], colour)
+            styles[name] = StrategyStyle(colour, _MARKERS[others % len(_MARKERS)], colour)
             others += 1
-    return given
+    return styles
 
 
 def readable(text: str, longest: int = 24) -> str:

@@ -1,4 +1,4 @@
-"""From run folders to facts: what is compared with what, and what is said where something is missing."""
+"""From run folders to comparisons: what is compared with what, and the notes where something is missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.report.collecting import collect, find_runs, report_of, report_of_published
-from alignfreeze_cli.report.facts import Report, Section
+from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.page import page
+from alignfreeze_cli.report.scores import FoundScores, collect, find_runs, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
 # Right words of ten in four sentences; by seed.
@@ -33,7 +34,7 @@ def world(root: Path, **wishes: object) -> Path:
 
 def made(*folders: Path, **wishes: object) -> Report:
     settings = ReportSettings(runs=tuple(map(str, folders)), **{"resamples": 500, **wishes})  # type: ignore[arg-type]
-    return report_of(settings, collect(settings.runs))
+    return compare_runs(settings, collect(settings.runs))
 
 
 def only(report: Report) -> Section:
@@ -106,7 +107,7 @@ def test_seeds_need_not_be_read_in_order(tmp_path: Path) -> None:
     for seed in (10, 2):
         write(tmp_path, "baseline", seed, BASELINE[0])
     section = only(made(tmp_path))
-    assert [score.seed for score in section.scores] == [2, 10]
+    assert list(section.scores["seed"].unique()) == [2, 10]
 
 
 def test_runs_are_found_by_their_file_each_once(tmp_path: Path) -> None:
@@ -204,7 +205,7 @@ def test_equal_differences_have_no_test_and_this_is_said(tmp_path: Path) -> None
     assert (front.gains["xx"].p, front.gains["xx"].deviation, front.gains["xx"].beyond) == (None, 0.0, 1)
     assert (front.gains["yy"].p, front.gains["yy"].mean, front.gains["yy"].beyond) == (None, 0.0, 0)
     assert front.gains["yy"].interval_p == 1.0
-    assert said(report, "the same amount in all seeds in xx, yy")
+    assert said(report, "the same amount in all seeds in xx and yy")
 
 
 def test_languages_that_some_runs_lack(tmp_path: Path) -> None:
@@ -232,9 +233,9 @@ def test_other_data_and_other_scoring_are_noticed(tmp_path: Path) -> None:
     write(tmp_path, "baseline", 0, BASELINE[0], scoring={"max-length": 128})
     write(tmp_path, "front", 0, FRONT[0], data="other", scoring={"max-length": 96})
     report = made(tmp_path)
-    assert said(report, "not all runs were scored on the same data (en, xx, yy)", "front s0")
-    assert said(report, "not all runs were scored with the same max-length: 128 in baseline s0, 96 in front s0")
-    assert said(report, "no bootstrap for en, xx, yy: the runs were scored on different data")
+    assert said(report, "not all runs were scored on the same data (en, xx and yy)", "front s0")
+    assert said(report, "not all runs were scored with the same max-length: 128 in baseline s0; 96 in front s0")
+    assert said(report, "no bootstrap for en, xx and yy: the runs were scored on different data")
     front = only(report).comparison("front")
     assert front
     assert front.gains["xx"].interval is None
@@ -243,7 +244,7 @@ def test_other_data_and_other_scoring_are_noticed(tmp_path: Path) -> None:
 def test_without_predictions_there_is_no_interval(tmp_path: Path) -> None:
     world(tmp_path, predictions=False)
     report = made(tmp_path)
-    assert said(report, "no bootstrap for en, xx, yy: not all runs have predictions")
+    assert said(report, "no bootstrap for en, xx and yy: not all runs have predictions")
     front = only(report).comparison("front")
     assert front
     assert front.average.interval is None
@@ -275,7 +276,7 @@ def test_a_run_found_twice_counts_once(tmp_path: Path) -> None:
     write(tmp_path / "old", "front", 0, BASELINE[0])
     report = made(tmp_path / "runs", tmp_path / "old")
     assert said(report, "front, seed 0 was found twice, with other scores: runs/enc-front-s0 counts, old/enc-front-s0")
-    assert len(only(report).scores) == 6
+    assert len(only(report).scores) == 6 * 3
 
 
 def test_other_source_languages_get_tables_of_their_own(tmp_path: Path) -> None:
@@ -397,7 +398,8 @@ def test_published_gains_are_over_the_same_strategy_as_ours(baseline: str, publi
 
 
 def test_published_runs_may_be_compared_with_another_of_them() -> None:
-    report = report_of_published(ReportSettings(published_only=True, baseline="full"))
+    settings = ReportSettings(published_only=True, baseline="full")
+    report = compare_runs(settings, FoundScores(published_scores()))
     assert {section.baseline for section in report.sections} == {"full"}
 
 
@@ -406,8 +408,8 @@ def test_strategies_of_both_schedules_stand_beside_the_published_on_the_page(tmp
         write(tmp_path, strategy, 31, {"en": [9] * 4, "ar": [6] * 4}, model="bert-base-multilingual-cased")
     report = made(tmp_path, published=True)
     assert "during-front, published" in markdown(report)
-    beside = page(report, []).partition("beside the published runs")[2]
-    assert '<th scope="row">during-front</th>' in beside
+    compared = page(report, []).partition("compared with the published runs")[2]
+    assert '<th scope="row">during-front</th>' in compared
 
 
 def test_a_model_that_was_not_published_is_named(tmp_path: Path) -> None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError
-from alignfreeze_cli.report.table import Score, markdown, read_scores, tables
+from alignfreeze_cli.report.markdown import score_text
+from alignfreeze_cli.report.score_table import ScoreTable, score_tables
+from alignfreeze_cli.report.scores import COLUMNS, read_scores
+from tests.report.samples import score_rows
+
+Rows = list[dict[str, Any]]
 
 
-def score(strategy: str, seed: int, control: bool = False, **values: float) -> Score:
-    return Score("enc", strategy, seed, control, "pos", "accuracy", "en", values)
+def score(strategy: str, seed: int, control: bool = False, **values: float) -> Rows:
+    return score_rows("enc", strategy, seed, control, "pos", "accuracy", "en", values)
+
+
+def made(*runs: Rows) -> list[ScoreTable]:
+    return score_tables(pd.DataFrame([row for run in runs for row in run], columns=COLUMNS))
 
 
 SCORES = [
@@ -26,7 +37,7 @@ SCORES = [
 
 
 def test_mean_and_sample_deviation_over_seeds_with_the_mean_of_targets_taken_per_seed() -> None:
-    (table,) = tables(SCORES)
+    (table,) = made(*SCORES)
     assert table.columns == ("en", "de", "tr", "mean of targets")
     assert [row.strategy for row in table.rows] == ["baseline", "front", "shuffled"]
     baseline = table.rows[0].cells
@@ -43,9 +54,10 @@ def test_mean_and_sample_deviation_over_seeds_with_the_mean_of_targets_taken_per
 
 
 def test_the_text_reads_as_markdown_and_sets_controls_apart() -> None:
-    (table,) = tables(SCORES)
-    assert markdown(table) == "\n".join(
+    (table,) = made(*SCORES)
+    assert score_text(table) == "\n".join(
         [
+            f"{table.caption}\n",
             "| strategy   | en (source) |         de |         tr | mean of targets |",
             "|------------|------------:|-----------:|-----------:|----------------:|",
             "| baseline   |  91.0 ± 1.4 | 52.0 ± 2.8 | 35.0 ± 7.1 |      43.5 ± 4.9 |",
@@ -59,21 +71,20 @@ def test_the_text_reads_as_markdown_and_sets_controls_apart() -> None:
 
 
 def test_a_strategy_with_fewer_seeds_says_so_and_missing_scores_leave_a_dash() -> None:
-    (table,) = tables([*SCORES[:4], score("back", 0, en=0.8)])
-    text = markdown(table)
+    (table,) = made(*SCORES[:4], score("back", 0, en=0.8))
+    text = score_text(table)
     assert "| back (1 of 2 seeds)" in text
     assert text.count("–") == 3
 
 
 def test_models_and_tasks_get_tables_of_their_own() -> None:
-    other = Score("enc2", "baseline", 0, False, "pos", "accuracy", "en", {"en": 1.0})
-    made = tables([*SCORES, other])
-    assert [(table.model, table.columns) for table in made][1] == ("enc2", ("en",))
+    other = score_rows("enc2", "baseline", 0, False, "pos", "accuracy", "en", {"en": 1.0})
+    assert [(table.model, table.columns) for table in made(*SCORES, other)][1] == ("enc2", ("en",))
 
 
 def test_scores_that_do_not_compare_get_tables_of_their_own() -> None:
-    from_german = Score("enc", "front", 2, False, "pos", "accuracy", "de", {"en": 0.5, "de": 1.0})
-    assert [table.source for table in tables([*SCORES, from_german])] == ["en", "de"]
+    from_german = score_rows("enc", "front", 2, False, "pos", "accuracy", "de", {"en": 0.5, "de": 1.0})
+    assert [table.source for table in made(*SCORES, from_german)] == ["en", "de"]
 
 
 def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Path) -> None:
@@ -93,8 +104,8 @@ def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Pat
     (tmp_path / "a" / "pos-scores" / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     found = read_scores([tmp_path / "a", tmp_path / "b"])
     folder = tmp_path / "a" / "pos-scores"
-    values = {"en": 0.5, "de": 0.25}
-    assert found == [Score("enc", "front", 3, False, "pos", "accuracy", "en", values, folder=folder)]
+    expected = score_rows("enc", "front", 3, False, "pos", "accuracy", "en", {"en": 0.5, "de": 0.25})
+    assert found.to_dict("records") == [{**row, "data": None, "folder": folder} for row in expected]
     (tmp_path / "b" / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"run\.json"):
         read_scores([tmp_path / "b"])

@@ -1,0 +1,125 @@
+"""A report's numbers as CSV files, one observation per row; docs/report.md lists the columns.
+
+Scores are in percent and differences in points, unrounded; an empty field means that there is no such number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from alignfreeze_cli.report.comparison import Comparison, Gain, Report, Section
+from alignfreeze_cli.report.score_table import MEAN, Cell
+
+CLOSE, DISTANT = "close languages", "distant languages"
+_RUN = ("runs", "model", "task", "metric", "source", "strategy", "control")
+_GAIN = ("gain", "gain_sd", "gain_seeds", "p", "p_corrected", "low", "high", "interval_p", "interval_p_corrected")
+SCORES = (*_RUN, "language", "scope", "distance", "half", "mean", "sd", "population_sd", "seeds", *_GAIN, "beyond")
+SUMMARY = (
+    *(*_RUN, "baseline", "gain", "gain_sd", "gain_seeds", "p", "low", "high", "interval_p", "improved", "degraded"),
+    *("languages_improved", "languages_degraded", "close_gain", "distant_gain", "rho", "rho_p"),
+)
+SEEDS = (*_RUN, "seed", "language", "scope", "score")
+
+
+def csv_files(report: Report) -> dict[str, str]:
+    """File name → CSV text: `scores.csv`, `summary.csv`, `seeds.csv`."""
+    sections = list(_sections(report))
+    seeds = pd.concat([_seeds(kind, section) for kind, section in sections])
+    return {
+        "scores.csv": _text(SCORES, [row for kind, section in sections for row in _scores(kind, section)]),
+        "summary.csv": _text(SUMMARY, [row for kind, section in sections for row in _summary(kind, section)]),
+        "seeds.csv": seeds.to_csv(columns=SEEDS, index=False, lineterminator="\n"),
+    }
+
+
+def _text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    # As objects: a column of counts with empty fields stays one of whole numbers.
+    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _sections(report: Report) -> Iterator[tuple[str, Section]]:
+    for section in report.sections:
+        yield ("published" if report.of_published else "ours"), section
+        if section.published:
+            yield "published", section.published
+
+
+def _seeds(kind: str, section: Section) -> pd.DataFrame:
+    scores = section.scores
+    return scores.assign(
+        runs=kind,
+        control=scores["control"].astype(int),
+        scope=[_scope(language, section) for language in scores["language"]],
+        score=100 * scores["value"],
+    )
+
+
+def _scores(kind: str, section: Section) -> Iterator[dict[str, Any]]:
+    for row in section.table.rows:
+        run = _run(kind, section, row.strategy, row.control)
+        compared = section.comparison(row.strategy)
+        for language, cell in zip(section.table.columns, row.cells, strict=True):
+            half = "close" if language in section.close else "distant" if language in section.distant else None
+            place = {"language": language, "scope": _scope(language, section), "half": half}
+            distance = {"distance": section.distances.get(language)}
+            yield run | place | distance | _cell(cell) | _gain(_gain_in(compared, language, section))
+        for name, gain in ((CLOSE, compared and compared.close), (DISTANT, compared and compared.distant)):
+            if gain:
+                yield run | {"language": name, "scope": "mean"} | _gain(gain)
+
+
+def _summary(kind: str, section: Section) -> Iterator[dict[str, Any]]:
+    for each in section.comparisons:
+        correlation = each.correlation
+        yield (
+            _run(kind, section, each.strategy, each.control)
+            | _gain(each.average)
+            | {
+                "baseline": section.baseline,
+                "improved": len(each.improved),
+                "degraded": len(each.degraded),
+                "languages_improved": " ".join(each.improved),
+                "languages_degraded": " ".join(each.degraded),
+                "close_gain": each.close.mean if each.close else None,
+                "distant_gain": each.distant.mean if each.distant else None,
+                "rho": correlation.rho if correlation else None,
+                "rho_p": correlation.p if correlation else None,
+            }
+        )
+
+
+def _run(kind: str, section: Section, strategy: str, control: bool) -> dict[str, Any]:
+    table = section.table
+    names = {"runs": kind, "model": table.model, "task": table.task, "metric": table.metric, "source": table.source}
+    return names | {"strategy": strategy, "control": int(control)}
+
+
+def _scope(language: str, section: Section) -> str:
+    return "source" if language == section.table.source else "mean" if language == MEAN else "target"
+
+
+def _gain_in(compared: Comparison | None, language: str, section: Section) -> Gain | None:
+    if compared is None:
+        return None
+    if language == MEAN:
+        return compared.average
+    return compared.source if language == section.table.source else compared.gains.get(language)
+
+
+def _cell(cell: Cell | None) -> dict[str, Any]:
+    if cell is None:
+        return {"seeds": 0}
+    return {"mean": cell.mean, "sd": cell.deviation, "population_sd": cell.population, "seeds": cell.seeds}
+
+
+def _gain(gain: Gain | None) -> dict[str, Any]:
+    if gain is None:
+        return {}
+    low, high = gain.interval or (None, None)
+    numbers = (gain.mean, gain.deviation, gain.seeds, gain.p, gain.p_corrected, low, high)
+    return dict(zip(_GAIN, (*numbers, gain.interval_p, gain.interval_p_corrected), strict=True)) | {
+        "beyond": gain.beyond
+    }

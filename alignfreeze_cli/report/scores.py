@@ -1,0 +1,198 @@
+"""The scores of many runs as one table: found in run folders or in the published results, checked and put in order.
+
+It is a pandas frame with one row per run, task and language:
+
+    model, strategy, seed, control   the run
+    task, metric, source             what was scored; `source` is the language of fine-tuning
+    language, value                  in the order of evaluation; the score is a fraction of 1
+    data, scoring, folder            digest of the test data, options of scoring, folder of the scores; empty where they
+                                     are not known, as with published runs
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alignfreeze_cli.artifacts.files import read_json
+from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.phrases import listed
+from alignfreeze_cli.published import STRATEGIES, bare_id
+from alignfreeze_cli.published import rows as published_rows
+from alignfreeze_cli.tasks.registry import TASKS
+
+RUN = ["model", "strategy", "seed", "control"]
+TABLE = ["model", "task", "metric", "source"]
+"""Scores that are equal in these may be compared, and stand in one table."""
+COLUMNS = [*RUN, "task", "metric", "source", "language", "value", "data", "scoring", "folder"]
+
+_DEPTH = 3
+"""How many levels of folders below a given one are searched for runs."""
+
+
+@dataclass(frozen=True)
+class FoundScores:
+    """The scores to report on, the folders that hold their runs, and notes on what is missing or was left out."""
+
+    scores: pd.DataFrame
+    folders: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def collect(folders: Iterable[str | Path]) -> FoundScores:
+    """The scores of all runs in these folders. Raises SettingsError, DataError, ArtifactError for unreadable files."""
+    runs = find_runs(folders)
+    missing: dict[str, list[str]] = {}
+    for run in runs:
+        for task, name in read_run(run)["tasks"].items():
+            if not (run / name / "scores.json").is_file():
+                missing.setdefault(task, []).append(run.name)
+    notes = [f"No scores yet for {task} in {listed(names)}." for task, names in missing.items()]
+    scores = read_scores(runs)
+    if scores.empty:
+        raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
+    scores, duplicates = _without_duplicates(scores)
+    return FoundScores(in_order(scores), tuple(dict.fromkeys(run.parent for run in runs)), (*notes, *duplicates))
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+    """The run folders among and below these, each once, sorted by name.
+
+    Raises SettingsError for a folder that does not exist, DataError for one without any run.
+    """
+    found: dict[Path, Path] = {}
+    for given in map(Path, folders):
+        folder = given.expanduser()
+        if not folder.is_dir():
+            what = "not a folder" if folder.exists() else "no such folder"
+            raise SettingsError(f"{given}: {what}; name a run folder or a folder that holds runs.")
+        runs = sorted((path for path in _walk(folder) if (path / RUN_NAME).is_file()), key=_natural)
+        if not runs:
+            raise DataError(f"holds no run (no {RUN_NAME} in it or below it); `alignfreeze run` makes runs", given)
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def read_scores(folders: Iterable[Path]) -> pd.DataFrame:
+    """The scores that run folders have so far.
+
+    Raises ArtifactError for a `run.json` or scores that can't be read.
+    """
+    rows = []
+    for folder in folders:
+        run = read_run(folder)
+        for task, name in run["tasks"].items():
+            path = folder / name / "scores.json"
+            if path.is_file():
+                rows += _read(run, task, path)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _read(run: Mapping[str, Any], task: str, path: Path) -> list[dict[str, Any]]:
+    scores = read_json(path, "evaluate again")
+    try:
+        return [
+            {name: run[name] for name in RUN}
+            | {"task": task, "metric": scores["metric"], "source": scores["source-language"]}
+            | {"language": language, "value": float(entry["value"])}
+            | {"data": entry["data"]["digest"] if "data" in entry else None}
+            | {"scoring": scores.get("scoring", {}), "folder": path.parent}
+            for language, entry in scores["languages"].items()
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"is no file of scores ({error!r}); evaluate again", path) from error
+
+
+def published_scores(
+    aligner: str = "dictionary",
+    model: str | None = None,
+    task: str | None = None,
+    strategies: Iterable[str] = STRATEGIES,
+) -> pd.DataFrame:
+    """The published runs with one aligner, of one model and task or of all; the baseline has no aligner.
+
+    `strategies` are named as published or as in recipes (`during-front`); the baseline is always among them.
+    """
+    wanted = {BASELINE, *map(published_name, strategies)}
+    rows = [
+        {"model": run["model"], "strategy": run["strategy"], "seed": run["seed"], "control": False}
+        | {"task": run["task"], "metric": run["metric"], "source": "en", "language": language, "value": value}
+        | {"scoring": {}}
+        for run in published_rows()
+        if run["aligner"] in (None, aligner)
+        and (model is None or run["model"] == bare_id(model))
+        and (task is None or run["task"] == task)
+        and run["strategy"] in wanted
+        for language, value in {"en": run["source_score"], **run["scores"]}.items()
+    ]
+    return in_order(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def published_name(strategy: str) -> str:
+    """A strategy as the published runs would call it: during-front in recipes is during_front there."""
+    return strategy.replace("-", "_")
+
+
+def in_order(scores: pd.DataFrame) -> pd.DataFrame:
+    """By task, model and seed; the strategies of the paper in its order, then the others by name, controls last."""
+    strategies = sorted(scores["strategy"].unique(), key=lambda name: (_place(name), _natural(Path(name))))
+    ranks = {"task": list(TASKS), "strategy": strategies}  # tasks that this version does not know come last
+    return scores.sort_values(
+        ["task", "model", "control", "strategy", "seed"],
+        key=lambda column: (
+            column.map({name: n for n, name in enumerate(ranks[column.name])}) if column.name in ranks else column
+        ),
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def _place(strategy: str) -> int:
+    name = published_name(strategy)
+    return STRATEGIES.index(name) if name in STRATEGIES else len(STRATEGIES)
+
+
+def _without_duplicates(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """One score of each model, strategy, seed and task, the first that was found, and a note on each other one."""
+    first = scores.groupby(["model", "strategy", "seed", *TABLE[1:]], sort=False)["folder"].transform("first")
+    notes = []
+    for (task, folder, kept), left_out in scores.groupby(["task", "folder", first.rename("kept")], sort=False):
+        if folder == kept:
+            continue
+        values, kept_values = (
+            scores[(scores["folder"] == each) & (scores["task"] == task)].set_index("language")["value"].to_dict()
+            for each in (folder, kept)
+        )
+        run = left_out.iloc[0]
+        notes.append(
+            f"{run['model']}, {task}, {run['strategy']}, seed {run['seed']} was found twice, with "
+            f"{'the same' if values == kept_values else 'other'} scores: {_short(kept)} counts, "
+            f"{_short(folder)} is left out."
+        )
+    return scores[scores["folder"] == first], notes
+
+
+def _short(scores: Path) -> str:
+    return "/".join(scores.parts[-3:-1])
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    """The folder and those below, from the top; none below a run, no hidden one, none deeper than `_DEPTH`."""
+    for path, names, files in os.walk(folder, followlinks=True):
+        yield Path(path)
+        depth = len(Path(path).relative_to(folder).parts)
+        deeper = RUN_NAME not in files and depth < _DEPTH
+        names[:] = sorted(name for name in names if deeper and not name.startswith("."))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key by which block-2 comes before block-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path)) if part]
