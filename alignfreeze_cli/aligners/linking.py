@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -137,7 +139,7 @@ class LinkingPool:
         if self._others:
             # Spawned, not forked: by now Arrow has threads of its own, which a fork would lose in the middle of things.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._others, context, initializer=_leave_interrupts_to_the_parent)
+            self._pool = ProcessPoolExecutor(self._others, context, initializer=_live_with_the_parent)
         return self
 
     def __exit__(
@@ -175,5 +177,18 @@ class LinkingPool:
             ) from error
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _live_with_the_parent() -> None:
+    """In another process: Ctrl-C is the parent's to handle, and when the parent dies, so does this process.
+
+    Waiting for work alone would not do: the queue's other end is open in every other process, too.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
