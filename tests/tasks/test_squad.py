@@ -52,9 +52,9 @@ def test_repeated_identifiers_lose_nothing(tmp_path: Path) -> None:
     [
         (
             [item(), item("q2", [(3, "Nairobi")])],
-            "'Nairobi' of question 'q2' (number 2) does not stand at answer_start 3",
+            "'Nairobi' of question 'q2' (number 2) is not at answer_start 3",
         ),
-        ([item("q2", [(-5, "obi")])], "does not stand at answer_start -5"),
+        ([item("q2", [(-5, "obi")])], "is not at answer_start -5"),
         ([item("q2", [], is_impossible=True)], "question 'q2' (number 1) is marked is_impossible, as in SQuAD 2.0"),
         ([item(), item("q2", [])], "question 'q2' (number 2) has no answer, as in SQuAD 2.0"),
         ([item(), item("q2", [(0, "")])], "question 'q2' (number 2) has an empty answer"),
@@ -120,7 +120,7 @@ def test_passages_that_lost_their_first_spaces_on_the_hub(tmp_path: Path) -> Non
     path = hub_table(tmp_path / "a.parquet", ("q1", "Nairobi, Nairobi", [2, 11], ["Nairobi", "Nairobi"]))
     assert read_squad(path, "en")[0].answers == (Answer(0, "Nairobi"), Answer(9, "Nairobi"))
     path = hub_table(tmp_path / "b.parquet", ("q1", "Nairobi", [0], ["Mombasa"]))
-    with pytest.raises(DataError, match="does not stand at answer_start 0"):
+    with pytest.raises(DataError, match="is not at answer_start 0"):
         read_squad(path, "en")
 
 
@@ -135,7 +135,7 @@ def test_parquet_of_other_things_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="row 2 lacks its question or its context"):
             read_squad(path, "en")
     pq.write_table(pa.table({"id": ["1"]}), path)
-    with pytest.raises(DataError, match="is no Parquet file with the columns id, question, context, answers"):
+    with pytest.raises(DataError, match="is not a Parquet file with the columns id, question, context and answers"):
         read_squad(path, "en")
 
 

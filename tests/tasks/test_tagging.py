@@ -15,7 +15,7 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.tasks.registry import TASKS
-from alignfreeze_cli.tasks.tagging import Tagged, TaggedWindows
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggedWindows
 
 POS = TASKS["pos"]
 OPTIONS = dict(POS.defaults)
@@ -39,11 +39,11 @@ def sentencepiece() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>")
 
 
-def tagged(words: list[str], label: str = "X") -> Tagged:
-    return Tagged("s", words, [label] * len(words))
+def tagged(words: list[str], label: str = "X") -> TaggedSentence:
+    return TaggedSentence("s", words, [label] * len(words))
 
 
-def encode(sentences: list[Tagged], length: int, tokenizer=None, **options: str) -> TaggedWindows:
+def encode(sentences: list[TaggedSentence], length: int, tokenizer=None, **options: str) -> TaggedWindows:
     windows = POS.encode(sentences, tokenizer or wordpiece(), LABELS, length, {**OPTIONS, **options})
     assert isinstance(windows, TaggedWindows)
     return windows
@@ -179,7 +179,7 @@ def test_a_label_that_the_model_does_not_know_is_named() -> None:
 @given(st.lists(WORDS, min_size=1, max_size=6), st.integers(4, 20), st.randoms(use_true_random=False))
 def test_tallies_of_the_table_sum_up_to_the_metric(cut: str, sentences: list[list[str]], length: int, draw) -> None:
     options = {**OPTIONS, "windows": cut}
-    examples = [Tagged("s", words, [draw.choice(LABELS) for _ in words]) for words in sentences]
+    examples = [TaggedSentence("s", words, [draw.choice(LABELS) for _ in words]) for words in sentences]
     windows = encode(examples, length, windows=cut)
     answers = [(np.array([w]), np.array([draw.randrange(2) for _ in range(n)])) for w, n in enumerate(windows.weights)]
     scored = POS.score(examples, windows, answers, LABELS, options)
