@@ -185,7 +185,7 @@ def test_what_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 1, "epochs": 1.0}, "--steps and --epochs say the same thing"),
+        ({"steps": 1, "epochs": 1.0}, "--steps and --epochs cannot both be given"),
         ({"task": "poss"}, f"--task must be one of {', '.join(TASKS)}, not 'poss'; did you mean 'pos'?"),
         ({"freeze": "fornt"}, "did you mean 'front'?"),
         ({"windows": "half"}, "--windows must be one of whole-words, published"),

@@ -25,7 +25,6 @@ from .worlds import make_encoder, score, train
 NER = TASKS["ner"]
 OPTIONS = dict(NER.defaults)
 PUBLISHED = {**OPTIONS, "ner_repair": "published"}
-SHARED = Path(__file__).parents[3] / "shared/data/ner"
 
 
 def scored(gold: list[str], predicted: list[str], options: dict[str, object] = OPTIONS) -> Scored:
@@ -300,13 +299,3 @@ def test_options_of_other_tasks_are_refused(world: Path) -> None:
         train(world, "x", task="pos", train=str(world / "en-train.tsv"), ner_repair="none")
     with pytest.raises(SettingsError, match="--entity-types names a type twice: PER, PER"):
         train(world, "x", task="ner", train=str(world / "en-train.tsv"), entity_types=("PER", "PER"))
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
-def test_reads_real_files() -> None:
-    chinese = NER.read([SHARED / "panx/dev-zh.tsv"], "zh", OPTIONS)
-    assert (len(chinese), sum(word.startswith("#") for each in chinese for word in each.words)) == (400, 341)
-    german = NER.read([SHARED / "uner/de_pud-ud-test.iob2"], "de", OPTIONS)
-    assert (len(german), german[0].identifier, german[0].words[:3]) == (300, "n01001-0001", ["„", "Ein", "Großteil"])
-    with pytest.raises(DataError, match="line 1: there is a word without a tag"):
-        NER.read([SHARED / "panx/unlabelled/test-de.tsv"], "de", OPTIONS)

@@ -27,7 +27,6 @@ from .test_tagging import sentencepiece, wordpiece
 from .worlds import Talk, make_encoder, score, train
 
 NLI = TASKS["nli"]
-SHARED = Path(__file__).parents[3] / "shared/data/xnli"
 PLAIN = 'He said "no.\tHe spoke.\tentailment\n  "A cat\t"\tneutral\nx\ty\tcontradiction\n'
 
 
@@ -336,13 +335,3 @@ def test_learns_and_scores(tmp_path: Path) -> None:
         assert NLI.from_tallies(sums) == pytest.approx(entry["value"], abs=1e-12)
         assert len(table["premise"]) == 21
     assert json.loads((tmp_path / "nli/config.json").read_text())["id2label"] == dict(zip("012", LABELS, strict=True))
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
-def test_reads_real_files() -> None:
-    english = NLI.read([SHARED / "train-en.tsv"], "en", {})
-    assert len(english) == 4000
-    assert sum(pair.premise.startswith('"') or pair.hypothesis.startswith('"') for pair in english) == 15
-    assert len(NLI.read([SHARED / "with-header/test-en.genre.tsv"], "en", {})) == 300
-    with pytest.raises(DataError, match="line 1: the line has no label"):
-        NLI.read([SHARED / "unlabelled/test-de.tsv"], "de", {})

@@ -13,7 +13,6 @@ import pytest
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.tasks.squad import Answer, Question, read_squad
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "qa"
 CONTEXT = "😀 Nairobi is the capital. नैरोबी"
 
 
@@ -137,13 +136,3 @@ def test_parquet_of_other_things_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"]}), path)
     with pytest.raises(DataError, match="is not a Parquet file with the columns id, question, context and answers"):
         read_squad(path, "en")
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
-def test_real_files() -> None:
-    tydi = read_squad(SHARED / "tydiqa.goldp.en.train.json", "en")
-    assert (len(tydi), len({question.identifier for question in tydi})) == (300, 32)
-    for language in ("en", "zh", "th"):
-        assert len(read_squad(SHARED / f"xquad.{language}.json", language)) == 177
-    with pytest.raises(DataError, match="has no answer to any question"):
-        read_squad(SHARED / "unlabelled" / "tydiqa.goldp.fi.dev.json", "fi")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,7 +17,6 @@ from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggedWindows
 
 POS = TASKS["pos"]
 OPTIONS = dict(POS.defaults)
-SHARED = Path(__file__).parents[3] / "shared"
 LABELS = ("X", "NOUN")
 PIECES = [chr(letter) for letter in range(ord("a"), ord("z") + 1)]
 
@@ -200,20 +197,3 @@ def test_metrics_of_many_samples_at_once() -> None:
     assert tallies.tolist() == [[1, 2], [1, 1]]
     assert POS.from_tallies(tallies[[[0, 0], [0, 1], [1, 1]]].sum(1)).tolist() == [0.5, 2 / 3, 1.0]
     assert POS.from_tallies(np.zeros((1, 2))).tolist() == [0.0]
-
-
-@pytest.mark.skipif(not (SHARED / "tokenizers/mbert").is_dir(), reason="the shared tokenizer is not here")
-def test_counts_of_scored_words_are_the_published_ones_for_tamil() -> None:
-    """Published numbers: 2,185 with mBERT's vocabulary, 1,989 words, 194 multi-word tokens and two words cut."""
-    from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-
-    tokenizer = load_tokenizer(SHARED / "tokenizers/mbert")
-    path = SHARED / "data/ud/ta_ttb-ud-test.conllu"
-    options = {"multiword_tokens": "published", "windows": "published", "lone_pieces": "delete"}
-    examples = POS.read([path], "ta", options)
-    windows = POS.encode(examples, tokenizer, POS.labels(options), 128, options)
-    assert len(windows.word) == 2185
-    for multiword, count in (("published", 1989 + 194), ("exclude", 1989)):
-        options = {**OPTIONS, "multiword_tokens": multiword}
-        examples = POS.read([path], "ta", options)
-        assert len(POS.encode(examples, tokenizer, POS.labels(options), 128, options).word) == count
