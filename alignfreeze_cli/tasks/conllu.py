@@ -47,7 +47,7 @@ def read_conllu(path: Path) -> Iterator[ConlluSentence]:
     """
     count = 0
     for block in line_blocks(path):
-        sentence = _sentence(block, str(count + 1), path)
+        sentence = _parsed(block, str(count + 1), path)
         if sentence.lines:
             count += 1
             yield sentence
@@ -55,7 +55,7 @@ def read_conllu(path: Path) -> Iterator[ConlluSentence]:
         raise DataError("holds no sentence; a CoNLL-U treebank is needed", path)
 
 
-def _sentence(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> ConlluSentence:
+def _parsed(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> ConlluSentence:
     """The sentence in a block of numbered lines; without lines if there are only comments."""
     lines: list[ConlluLine] = []
     words = covered = 0  # the number of the last word, and of the last word of a multi-word token

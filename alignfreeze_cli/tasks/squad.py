@@ -87,14 +87,14 @@ def _read_squad_json(path: Path, language: str) -> Iterator[Question]:
     except json.JSONDecodeError as error:
         raise DataError(f"is not JSON ({error.msg}, column {error.colno})", path, error.lineno) from None
     number = 0
-    for article, part in enumerate(_value(content, "data", list, "the file", path), 1):
-        for place, paragraph in enumerate(_value(part, "paragraphs", list, f"article {article}", path), 1):
+    for article, part in enumerate(_get(content, "data", list, "the file", path), 1):
+        for place, paragraph in enumerate(_get(part, "paragraphs", list, f"article {article}", path), 1):
             where = f"paragraph {place} of article {article}"
-            context = _value(paragraph, "context", str, where, path)
-            for item in _value(paragraph, "qas", list, where, path):
+            context = _get(paragraph, "context", str, where, path)
+            for item in _get(paragraph, "qas", list, where, path):
                 number += 1
                 where = f"question number {number}"
-                identifier = _value(item, "id", (str, int), where, path)
+                identifier = _get(item, "id", (str, int), where, path)
                 if item.get("is_impossible"):
                     raise DataError(
                         f"question {identifier!r} (number {number}) is marked is_impossible, as in SQuAD 2.0; only "
@@ -102,14 +102,14 @@ def _read_squad_json(path: Path, language: str) -> Iterator[Question]:
                         path,
                     )
                 answers = tuple(
-                    Answer(_value(answer, "answer_start", int, where, path), _value(answer, "text", str, where, path))
-                    for answer in _value(item, "answers", list, where, path)
+                    Answer(_get(answer, "answer_start", int, where, path), _get(answer, "text", str, where, path))
+                    for answer in _get(item, "answers", list, where, path)
                 )
-                text = _value(item, "question", str, where, path)
+                text = _get(item, "question", str, where, path)
                 yield Question(str(identifier), text, context, answers, language)
 
 
-def _value(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path: Path) -> Any:
+def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path: Path) -> Any:
     """`mapping[key]`; raises DataError if it is missing or of another kind. `where` names the mapping."""
     value = mapping.get(key) if isinstance(mapping, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):

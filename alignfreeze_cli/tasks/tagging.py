@@ -222,7 +222,7 @@ class TaggingTask(Task):
 
         names = np.array([*labels, None], dtype=object)  # -1 picks None
         ends = np.cumsum([len(e.words) for e in examples])
-        gold, predicted = (_cut(names[ids], ends) for ids in (windows.gold, of_word))
+        gold, predicted = (_split_at(names[ids], ends) for ids in (windows.gold, of_word))
         table: dict[str, list[Any]] = {
             "id": [e.identifier for e in examples],
             "words": [e.words for e in examples],
@@ -230,7 +230,7 @@ class TaggingTask(Task):
             "predicted": [self.postprocess(labels, options) for labels in predicted],
         }
         if options["windows"] == "published":
-            by_window = _cut(names[of_slot], windows.slot_starts[1:])
+            by_window = _split_at(names[of_slot], windows.slot_starts[1:])
             table |= _window_columns(windows, [self.postprocess(labels, options) for labels in by_window], ends)
         gold_sequences, predicted_sequences, _ = _scored_sequences(table)
         metrics, count = self.measure(gold_sequences, predicted_sequences)
@@ -246,7 +246,7 @@ class TaggingTask(Task):
         return sums
 
 
-def _cut(labels: np.ndarray, ends: np.ndarray) -> list[list[Any]]:
+def _split_at(labels: np.ndarray, ends: np.ndarray) -> list[list[Any]]:
     """Flat labels cut at the ends of sentences or windows."""
     import numpy as np
 
