@@ -13,8 +13,8 @@ from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.steps import STEPS
 from alignfreeze_cli.settings import StepSettings, as_list, declarations, from_mapping
-from alignfreeze_cli.tasks.joint_settings import SHARED
 from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.settings import SHARED_WITH_REALIGN
 
 DATA = "{data}"
 DEFAULT_PLAN = next(each.default for each in declarations(RealignSettings) if each.name == "freeze")
@@ -118,7 +118,9 @@ def _with_realignment(finetune: Mapping[str, Any], realign: Mapping[str, Any]) -
 
     What the section of finetune itself says about realignment (`realign-temperature`, a plan of its own) wins.
     """
-    shared = {f"realign-{key}": realign[key] for name in SHARED if (key := name.replace("_", "-")) in realign}
+    shared = {
+        f"realign-{key}": realign[key] for name in SHARED_WITH_REALIGN if (key := name.replace("_", "-")) in realign
+    }
     own_plan = finetune.get("freeze") not in (None, "none")
     plan = finetune["freeze"] if own_plan else realign.get("freeze", DEFAULT_PLAN)
     return {**shared, **finetune, "freeze": plan}

@@ -14,8 +14,8 @@ from alignfreeze_cli.runs.merging import Variant
 from alignfreeze_cli.runs.recipes import Recipe
 from alignfreeze_cli.runs.steps import MANNERS, STEPS, Step
 from alignfreeze_cli.settings import Declaration, declarations, nearest, plain
-from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS
 from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.settings import JOINT_OPTIONS
 
 _WIDTH = 110
 Sections = dict[str, dict[str, Any]]

@@ -23,10 +23,10 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
+from alignfreeze_cli.tasks.data import LanguageData, find_data, warn_of_notes
 from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, pick_device, predict
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-from alignfreeze_cli.tasks.sources import LanguageData, find_sources, tell
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
@@ -44,7 +44,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     max_length = arch.window_length(settings.max_length, task.evaluation_length)
     options = task.chosen_options(settings, trained["options"])
     languages = settings.languages or task.scored_languages(trained["language"])
-    sources = find_sources(task, languages, settings.data, "test", "--data", console)
+    sources = find_data(task, languages, settings.data, "test", "--data", console)
 
     inputs = [resolved, *(source.input for source in sources)]
     output = OutputFolder("scores", settings, inputs, default=f"{task.name}-scores")
@@ -84,7 +84,7 @@ def _score_languages(
         for source in sources:
             examples = task.read(source.paths, source.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options)
-            tell(windows.notes, source, console)
+            warn_of_notes(windows.notes, source, console)
             yield (source, examples), windows
 
     scores: dict[str, dict[str, Any]] = {}
@@ -104,7 +104,7 @@ def _score_languages(
                 "examples": len(examples),
                 "metrics": scored.metrics,
                 **({"notes": dict(windows.notes)} if windows.notes else {}),
-                "data": source.described(),
+                "data": source.to_dict(),
             }
             progress.advance(note=f"{source.language} {scored.metrics[task.metric]:.4f}")
     return scores

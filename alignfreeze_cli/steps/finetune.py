@@ -23,11 +23,11 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Windows
+from alignfreeze_cli.tasks.data import find_data, warn_of_notes
 from alignfreeze_cli.tasks.finetuning import CPU_MICRO_BATCH, batches, learnable, steps_per_pass, summed_loss
 from alignfreeze_cli.tasks.joint import find_joint
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
-from alignfreeze_cli.tasks.sources import find_sources, tell
 from alignfreeze_cli.training.loop import LoopSettings, default_rate, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
@@ -47,7 +47,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     # The task's loss reads the top block, so every block can be trained, and the head always is.
     plan = resolve_plan("none" if joint else settings.freeze, arch.n_blocks, "last", settings.lora, with_head=True)
     rate = settings.learning_rate or default_rate(arch.family, settings.lora)
-    (source,) = find_sources(task, [settings.language], settings.train, "train", "--train", console)
+    (source,) = find_data(task, [settings.language], settings.train, "train", "--train", console)
 
     def read() -> tuple[Windows, dict[str, int]]:
         """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
@@ -56,7 +56,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             examples = task.read(source.paths, settings.language, options)
             windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()
             progress.advance(len(examples))
-        tell(windows.notes, source, console)
+        warn_of_notes(windows.notes, source, console)
         usable = learnable(windows)
         if not len(usable):
             raise DataError(f"holds no {task.unit} to learn from", source.paths[0])

@@ -1,12 +1,12 @@
 """What a task has to bring so that finetune and evaluate can serve it.
 
-The way of the data, and who walks it:
+How data flows, and in which file:
 
     files ──read──▶ examples ──encode──▶ windows ──collate──▶ batch ──loss──▶ training          (finetuning.py)
-                                                              └─────answer──▶ answers ──score──▶ Scored  (evaluation.py)
+                                                              └─────answer──▶ answers ──score──▶ Scored  (prediction.py)
 
-`finetuning.py` and `evaluation.py` see only the names in this file; what an example, a batch or an answer is, only the
-task knows. A new task is a file with a subclass of `Task` and a line in `registry.py`; CONTRIBUTING.md shows one.
+Steps, `finetuning.py` and `prediction.py` use only the names in this file; what an example, a batch or an answer is,
+only the task knows. A new task is a file with a subclass of `Task` and a line in `registry.py` (see CONTRIBUTING.md).
 
 Nothing here imports torch: settings and help come from the tasks, and must come fast.
 """
@@ -30,7 +30,7 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Files of a Hub data set; every file of the repository that fits `pattern` is read, in the order of the names."""
+    """Files of a Hub data set: all in the repository whose path fits `pattern`, in the order of their names."""
 
     repository: str
     pattern: str
@@ -53,8 +53,8 @@ class Scored:
 class Windows(ABC):
     """Examples as a model reads them. A window is one row of a batch; a long example may need several.
 
-    `lengths`: subwords of each window, special tokens included. `weights`: loss terms of each window. `notes`: what a
-    user should know about examples that did not fit, with their number.
+    `lengths`: subwords of each window, special tokens included, (windows,). `weights`: loss terms of each window,
+    (windows,). `notes`: what a user should know about examples that did not fit, with their number.
     """
 
     lengths: np.ndarray
@@ -92,7 +92,7 @@ class Task(ABC):
 
     @abstractmethod
     def hub_files(self, language: str, split: str) -> HubFiles:
-        """Where the default data of a language lies; `split` is `train` or `test`. SettingsError if it has none."""
+        """The default data of a language; `split` is `train` or `test`. Raises SettingsError if there is none."""
 
     @abstractmethod
     def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Any]:

@@ -1,104 +1,100 @@
 """Reader of CoNLL-U, the format of Universal Dependencies (https://universaldependencies.org/format.html).
 
 A sentence is a block of lines of ten tab-separated columns, ended by an empty line; `#` begins a comment. The first
-column tells what a line is: `3` a word, `3-4` a multi-word token (the surface form of words 3 and 4), `8.1` an empty
+column says what a line is: `3` a word, `3-4` a multi-word token (the surface form of words 3 and 4), `8.1` an empty
 node (a word that is understood but not written).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.lines import numbered_lines
+from alignfreeze_cli.tasks.data import line_blocks
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
-_ID = re.compile(r"([0-9]+)(?:-([0-9]+)|\.([0-9]+))?")
-_SENT_ID = re.compile(r"#\s*sent_id\s*=\s*(\S.*)")
-
-Kind = Literal["word", "multi-word", "empty"]
+SENTENCE_ID = re.compile(r"#\s*sent_id\s*=\s*(\S.*)")
+_WORD_ID = re.compile(r"([0-9]+)(?:-([0-9]+)|\.([0-9]+))?")
 
 
-class Row(NamedTuple):
-    """One line of a sentence. `form` may hold spaces; `upos` is `_` where there is no tag; `line` counts from 1."""
+class ConlluLine(NamedTuple):
+    """A line of a sentence. `form` may hold spaces; `upos` is `_` if there is no tag; `number` counts from 1."""
 
-    kind: Kind
+    kind: Literal["word", "multi-word", "empty"]
     form: str
     upos: str
-    line: int
+    number: int
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """The rows in file order: a multi-word token before its words, an empty node after the word it follows."""
+class ConlluSentence:
+    """Lines in file order: a multi-word token comes before its words, an empty node after the word it follows."""
 
     identifier: str
-    rows: list[Row]
+    lines: list[ConlluLine]
 
 
-def read_conllu(path: Path) -> Iterator[Sentence]:
-    """The sentences of a file, one by one. One without a `sent_id` is named by its place, counted from 1.
+def read_conllu(path: Path) -> Iterator[ConlluSentence]:
+    """The sentences of a file, one by one. One without a `sent_id` gets its number in the file, counted from 1.
 
     Byte-order mark, LF or CRLF and a missing empty line at the end are all accepted. Raises DataError with file and
     line for anything that is not CoNLL-U: binary data, bad UTF-8, a wrong number of columns, word ids out of order, a
     file without a sentence.
     """
-    rows: list[Row] = []
-    identifier = ""
-    words = covered = count = 0
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            if rows:
-                count += 1
-                yield _finished(path, number, rows, identifier or str(count), words, covered)
-            rows, identifier, words, covered = [], "", 0, 0
-        elif line.startswith("#"):
-            match = _SENT_ID.match(line)
-            if match and not rows:
-                identifier = match[1].strip()
-        else:
-            columns = line.split("\t")
-            if len(columns) != len(COLUMNS):
-                raise DataError(
-                    f"a CoNLL-U line has {len(COLUMNS)} columns separated by tabs, this one has {len(columns)}: "
-                    f"{line[:60]!r}",
-                    path,
-                    number,
-                )
-            if not columns[1].strip():
-                raise DataError("the word (column FORM) is empty", path, number)
-            match = _ID.fullmatch(columns[0])
-            if match is None:
-                raise DataError(f"{columns[0]!r} is no word id: 3, 3-4 or 3.1 is needed", path, number)
-            first, last = int(match[1]), int(match[2] or 0)
-            if match[2]:
-                # A range stands before its first word and reaches at least to it; ranges never overlap.
-                if first != words + 1 or last < first or first <= covered:
-                    raise DataError(f"the multi-word token {columns[0]} does not fit the words around it", path, number)
-                kind: Kind = "multi-word"
-                covered = last
-            elif match[3]:
-                if first != words:
-                    raise DataError(f"the empty node {columns[0]} must follow word {first}", path, number)
-                kind = "empty"
-            else:
-                words += 1
-                if first != words:
-                    raise DataError(f"word id {first} where {words} should follow; is a line missing?", path, number)
-                kind = "word"
-            rows.append(Row(kind, columns[1], columns[3], number))
-    if rows:
-        count += 1
-        yield _finished(path, rows[-1].line, rows, identifier or str(count), words, covered)
+    count = 0
+    for block in line_blocks(path):
+        sentence = _parsed(block, str(count + 1), path)
+        if sentence.lines:
+            count += 1
+            yield sentence
     if not count:
         raise DataError("holds no sentence; a CoNLL-U treebank is needed", path)
 
 
-def _finished(path: Path, line: int, rows: list[Row], identifier: str, words: int, covered: int) -> Sentence:
+def _parsed(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> ConlluSentence:
+    """The sentence in a block of numbered lines; without lines if there are only comments."""
+    lines: list[ConlluLine] = []
+    words = covered = 0  # the number of the last word, and of the last word of a multi-word token
+    for number, text in block:
+        if text.startswith("#"):
+            match = SENTENCE_ID.match(text)
+            if match and not lines:
+                identifier = match[1].strip()
+            continue
+        columns = text.split("\t")
+        if len(columns) != len(COLUMNS):
+            raise DataError(
+                f"a CoNLL-U line has {len(COLUMNS)} columns separated by tabs, this one has {len(columns)}: "
+                f"{text[:60]!r}",
+                path,
+                number,
+            )
+        word_id, form, upos = columns[0], columns[1], columns[3]
+        if not form.strip():
+            raise DataError("the word (column FORM) is empty", path, number)
+        match = _WORD_ID.fullmatch(word_id)
+        if match is None:
+            raise DataError(f"{word_id!r} is not a word id, such as 3, 3-4 or 3.1", path, number)
+        first = int(match[1])
+        if match[2]:
+            # A range comes before its first word and reaches at least to it; ranges never overlap.
+            if first != words + 1 or int(match[2]) < first or first <= covered:
+                raise DataError(f"the multi-word token {word_id} does not fit the words around it", path, number)
+            covered = int(match[2])
+            lines.append(ConlluLine("multi-word", form, upos, number))
+        elif match[3]:
+            if first != words:
+                raise DataError(f"the empty node {word_id} must follow word {first}", path, number)
+            lines.append(ConlluLine("empty", form, upos, number))
+        else:
+            words += 1
+            if first != words:
+                raise DataError(f"word id {first} where {words} should follow; is a line missing?", path, number)
+            lines.append(ConlluLine("word", form, upos, number))
     if covered > words:
-        raise DataError(f"the sentence ends at word {words}, inside a multi-word token", path, line)
-    return Sentence(identifier, rows)
+        raise DataError(f"the sentence ends at word {words}, inside a multi-word token", path, block[-1][0])
+    return ConlluSentence(identifier, lines)

@@ -36,8 +36,13 @@ from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.tasks.joint_settings import DEFAULT_WEIGHT, PREFIX, SHARED, unset
-from alignfreeze_cli.tasks.settings import FinetuneSettings
+from alignfreeze_cli.tasks.settings import (
+    DEFAULT_REALIGN_WEIGHT,
+    REALIGN_PREFIX,
+    SHARED_WITH_REALIGN,
+    FinetuneSettings,
+    is_unset,
+)
 from alignfreeze_cli.training.loop import MicroBatch, Objective, Training
 
 Batches = Callable[[int], list[MicroBatch]]
@@ -131,7 +136,11 @@ class Joint:
 
     def to_dict(self, dataset: RealignDataset, training: Training, arch: Architecture) -> dict[str, Any]:
         """What the record says of it; under `realign` the names are those of the record of `realign`."""
-        chosen = {key: value for key, value in self.settings.recorded().items() if key.replace("-", "_") in SHARED}
+        chosen = {
+            key: value
+            for key, value in self.settings.recorded().items()
+            if key.replace("-", "_") in SHARED_WITH_REALIGN
+        }
         first, last = training.parts["realign"]
         reopened = dataset.draws.steps < training.steps
         realign = {
@@ -162,7 +171,7 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
     """
     if not settings.realign_with:
         return None
-    given = {name: getattr(settings, PREFIX + name) for name in SHARED}
+    given = {name: getattr(settings, REALIGN_PREFIX + name) for name in SHARED_WITH_REALIGN}
     as_realign = RealignSettings(
         model=settings.model,
         pairs=settings.realign_with,
@@ -170,12 +179,12 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
         max_length=max_length,
         seed=settings.seed,
         probe_pairs=0,
-        **{name: value for name, value in given.items() if not unset(value)},
+        **{name: value for name, value in given.items() if not is_unset(value)},
     )
     folders = resolve_pairs(settings.realign_with)
     return Joint(
         as_realign,
-        DEFAULT_WEIGHT if settings.realign_weight is None else settings.realign_weight,
+        DEFAULT_REALIGN_WEIGHT if settings.realign_weight is None else settings.realign_weight,
         folders,
         language_sources(folders, as_realign.targets, "--realign-targets"),
         resolve_plan(settings.freeze, arch.n_blocks, as_realign.block, settings.lora),

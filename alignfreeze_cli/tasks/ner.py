@@ -1,8 +1,10 @@
 """Named-entity recognition on WikiANN (PAN-X): which words make up the name of a person, organisation or place.
 
-Data: files with a word and its tag per line (iob.py), or the Parquet files of the Hub's WikiANN. Scored are whole
-entities, as seqeval and before it the script of CoNLL-2000 counts them: an entity is found if its type, its first and
-its last word are right.
+Data: files with a word and its tag per line (iob.py), or the Parquet files of the Hub's WikiANN.
+
+Scores are over whole entities, as computed by seqeval in its default mode, which follows the script of the CoNLL-2000
+shared task (Tjong Kim Sang and Buchholz 2000): an entity is found if its type, its first and its last word are right.
+F1 is micro-averaged, as in the paper (arXiv 2502.12959; published code, wikiann_ner.py).
 """
 
 from __future__ import annotations
@@ -15,18 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.settings import nearest, setting
+from alignfreeze_cli.settings import setting
 from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Windows, share
-from alignfreeze_cli.tasks.iob import OUTSIDE, as_iob2, read_iob
-from alignfreeze_cli.tasks.parquet import label_names, read_columns
+from alignfreeze_cli.tasks.data import label_names, read_columns
+from alignfreeze_cli.tasks.iob import OUTSIDE, as_iob2, read_iob, tag_complaint
 from alignfreeze_cli.tasks.pos import PosTask
-from alignfreeze_cli.tasks.tagging import Tagged, TaggingOptions, TaggingTask
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask
 
 if TYPE_CHECKING:
     import numpy as np
 
 ENTITY_TYPES = ("PER", "ORG", "LOC")
-"""Those of WikiANN, in the order of the Hub's data set."""
+"""The entity types of WikiANN, in the order of the Hub's data set."""
 
 
 def types_complaint(types: Sequence[str]) -> str | None:
@@ -53,9 +55,9 @@ class NerOptions:
     ner_repair: str | None = setting(
         None,
         choices=("none", "published"),
-        help="What is done to predicted tags that form no proper entity before they are scored. none: nothing, seqeval "
-        "reads them as they are. published: the paper's repair, which may also change the type of an entity that "
-        "stands directly before another one. [default: none; in evaluate as the model was trained]",
+        help="What is done before scoring to predicted tags that do not form a well-formed entity. none: nothing, "
+        "seqeval reads them as they are. published: the published code's repair, which may also change the type of an "
+        "entity directly before another one. [default: none; in evaluate as the model was trained]",
     )
 
 
@@ -65,8 +67,8 @@ class NerTask(TaggingTask):
     name = "ner"
     title = "named-entity recognition"
     metric = "f1"
-    unit = "entities"  # those of the data, found or not
-    languages = PosTask.languages  # the same in the same order
+    unit = "entities"  # in the data, found or not
+    languages = PosTask.languages
     epochs = 5
     data = "WikiANN (PAN-X)"
     licence = "none stated by its publishers; the text is Wikipedia's (CC BY-SA)"
@@ -91,19 +93,16 @@ class NerTask(TaggingTask):
     defaults: ClassVar[dict[str, Any]] = {**TaggingTask.defaults, "entity_types": ENTITY_TYPES, "ner_repair": "none"}
 
     def hub_files(self, language: str, split: str) -> HubFiles:
-        # WikiANN has 176 languages, some with codes of Wikipedia's own; what it lacks is told when it is looked for.
+        # WikiANN has 176 languages, some with codes of Wikipedia's own; one that it lacks is noticed at the download.
         if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)*", language):
             raise SettingsError(f"WikiANN has no language {language!r}; its codes are like de or zh-yue.")
         return HubFiles("unimelb-nlp/wikiann", f"{language}/{split}-*.parquet")
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Tagged]:
+    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[TaggedSentence]:
         tags = self.labels(options)
-        sentences: list[Tagged] = []
+        sentences: list[TaggedSentence] = []
         for path in paths:
-            if path.suffix == ".parquet":
-                sentences += _read_parquet(path, tags)
-            else:
-                sentences += [Tagged(each.identifier, each.words, each.tags) for each in read_iob(path, tags)]
+            sentences += _read_hub_wikiann(path, tags) if path.suffix == ".parquet" else read_iob(path, tags)
         if all(tag == OUTSIDE for sentence in sentences for tag in sentence.labels):
             raise DataError("no word belongs to an entity (the tag is O throughout); labelled data is needed", paths[0])
         return sentences
@@ -111,18 +110,18 @@ class NerTask(TaggingTask):
     def labels(self, options: Options) -> tuple[str, ...]:
         return tags_of(options["entity_types"])
 
-    def finish(self, predicted: list[str | None], options: Options) -> list[str | None]:
+    def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         return repaired(predicted) if options["ner_repair"] == "published" else predicted
 
     def score(
         self,
-        examples: Sequence[Tagged],
+        examples: Sequence[TaggedSentence],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
     ) -> Scored:
-        """As of every tagging task; where predictions are repaired, `unrepaired` keeps what the model said."""
+        """As in every tagging task; if tags are repaired, the column `unrepaired` holds those of the model itself."""
         scored = super().score(examples, windows, answers, labels, options)
         if options["ner_repair"] != "none":
             plain = super().score(examples, windows, answers, labels, {**options, "ner_repair": "none"})
@@ -130,9 +129,9 @@ class NerTask(TaggingTask):
         return scored
 
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        """Entity F1, precision and recall, and the share of words with the right tag; counted are gold entities.
+        """Micro F1, precision and recall of entities and accuracy over words, as seqeval has them; the gold entities.
 
-        A word without answer counts as outside of all entities.
+        A word without an answer counts as O.
         """
         from seqeval.metrics import accuracy_score
         from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
@@ -145,32 +144,33 @@ class NerTask(TaggingTask):
         return {name: float(value) for name, value in metrics.items()}, int(count)
 
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
-        """Entities found rightly, entities predicted, entities there are."""
+        """Entities found, entities predicted, entities in the data, of each sequence: (sequences, 3)."""
         import numpy as np
 
         types = {tag[2:] for tag in chain(chain.from_iterable(gold), chain.from_iterable(predicted)) if tag}
-        numbers = {name: number for number, name in enumerate(sorted({"", *types}))}  # "" is that of O
+        numbers = {name: number for number, name in enumerate(sorted({"", *types}))}  # O has the type "", number 0
         sequence = np.repeat(np.arange(len(gold)), [len(tags) for tags in gold])
-        there, said = (_entities(tags, sequence, numbers) for tags in (gold, predicted))
-        parts = (there != 0) & (there == said), said != 0, there != 0
+        right, found = (_entity_codes(tags, sequence, numbers) for tags in (gold, predicted))
+        parts = (right != 0) & (right == found), found != 0, right != 0
         return np.stack([np.bincount(sequence[part], minlength=len(gold)) for part in parts], axis=1)
 
     def from_tallies(self, sums: np.ndarray) -> np.ndarray:
+        """F1 = 2 x found / (predicted + in the data)."""
         return share(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
 def tags_of(types: Sequence[str]) -> tuple[str, ...]:
-    """O, then B and I of each type; of WikiANN's types the seven labels of the Hub's data set in its order."""
+    """O, then B and I of each type; for WikiANN's types these are the labels of the Hub's data set in its order."""
     return (OUTSIDE, *(f"{begin}-{name}" for name in types for begin in "BI"))
 
 
 def repaired(predicted: Sequence[str | None]) -> list[str | None]:
-    """The predicted tags of a sequence as the published code scores them; a word without answer counts as O.
+    """The predicted tags of a sequence as the published code repairs them before scoring; None counts as O.
 
     From the left: an I-X at the beginning or after O becomes B-X. From the right: an I-X opens the type X if none is
-    open; while it is open, tags of other types take it and keep their B or I; O closes it, and so does a B that was
-    changed. A B that has the open type already does not close it, so an entity directly before another one of several
-    words takes its type: a quirk (decision 13 of docs/published-and-right.md).
+    open; while it is open, tags of other types are changed to it and keep their B or I; O closes it, and so does a B
+    that was changed. A B that already has the open type does not close it, so an entity directly before one of several
+    words is changed to its type (docs/tasks.md has an example).
     """
     plain = [tag or OUTSIDE for tag in predicted]
     begun = [
@@ -178,7 +178,7 @@ def repaired(predicted: Sequence[str | None]) -> list[str | None]:
         for before, tag in zip([OUTSIDE, *plain], plain, strict=False)
     ]
     found = []
-    opened = None  # a type
+    opened = None  # the type that is open
     for tag in reversed(begun):
         kind, name = tag[:2], tag[2:]
         if tag == OUTSIDE:
@@ -192,31 +192,33 @@ def repaired(predicted: Sequence[str | None]) -> list[str | None]:
     return [None if was is None else tag for was, tag in zip(predicted, reversed(found), strict=True)]
 
 
-def _entities(tags: Sequence[Sequence[str | None]], sequence: np.ndarray, types: Mapping[str, int]) -> np.ndarray:
-    """A number per word, flat: at the first word of an entity one that stands for its type and length, elsewhere 0.
+def _entity_codes(tags: Sequence[Sequence[str | None]], sequence: np.ndarray, types: Mapping[str, int]) -> np.ndarray:
+    """One number per word, (words,): type and length of the entity that begins there as a single number, elsewhere 0.
 
-    An entity begins at a B, and at an I at the beginning of its sequence, after O, or after another type.
+    Two sequences of tags have an entity in common where their numbers are equal and not 0. An entity begins at a B, and
+    at an I at the beginning of its sequence, after O, or after another type. `sequence` is the number of each word's
+    sequence.
     """
     import numpy as np
 
     flat = [tag or OUTSIDE for tag in chain.from_iterable(tags)]
     known = {tag: number for number, tag in enumerate(dict.fromkeys(flat))}
-    always = np.array([tag.startswith("B-") for tag in known], dtype=np.bool_)
+    begins_always = np.array([tag.startswith("B-") for tag in known], dtype=np.bool_)
     type_of = np.array([types[tag[2:]] for tag in known], dtype=np.int64)
     number = np.array([known[tag] for tag in flat], dtype=np.int64)  # (words,)
-    kind = type_of[number]  # 0 outside of entities
-    goes_on = np.zeros(len(flat), dtype=bool)
-    goes_on[1:] = (kind[1:] == kind[:-1]) & (sequence[1:] == sequence[:-1])
-    begins = (kind != 0) & (always[number] | ~goes_on)
-    entity = np.cumsum(begins) - 1
-    length = np.bincount(entity[kind != 0], minlength=int(begins.sum()))
-    found = np.zeros(len(flat), dtype=np.int64)
-    found[begins] = length * len(types) + kind[begins]
-    return found
+    kind = type_of[number]  # (words,), 0 outside of entities
+    continues = np.zeros(len(flat), dtype=bool)
+    continues[1:] = (kind[1:] == kind[:-1]) & (sequence[1:] == sequence[:-1])
+    begins = (kind != 0) & (begins_always[number] | ~continues)
+    entity = np.cumsum(begins) - 1  # (words,) the number of the entity that began last
+    length = np.bincount(entity[kind != 0], minlength=int(begins.sum()))  # (entities,)
+    codes = np.zeros(len(flat), dtype=np.int64)
+    codes[begins] = length * len(types) + kind[begins]
+    return codes
 
 
-def _read_parquet(path: Path, tags: Sequence[str]) -> list[Tagged]:
-    """The Hub's data set: lists `tokens` and `ner_tags` (label ids, or the tags themselves) per sentence."""
+def _read_hub_wikiann(path: Path, tags: Sequence[str]) -> list[TaggedSentence]:
+    """The Hub's Parquet files: lists `tokens` and `ner_tags` (label ids, or the tags themselves) per sentence."""
     table = read_columns(path, ["tokens", "ner_tags"], "sentence")
     names = label_names(table, "ner_tags", tags_of(ENTITY_TYPES))
     sentences = []
@@ -225,17 +227,11 @@ def _read_parquet(path: Path, tags: Sequence[str]) -> list[Tagged]:
         if len(words) != len(labels):
             raise DataError(f"row {number} has {len(words)} tokens but {len(labels)} tags", path)
         if not all(isinstance(word, str) for word in words):
-            raise DataError(f"row {number} has a token that is no text", path)
-        found = []
-        for label in labels:
-            tag = names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)
-            if tag not in tags:
-                raise DataError(
-                    f"row {number} has the tag {tag!r}, known are only {', '.join(tags)} (--entity-types says which)"
-                    + nearest(tag, tags),
-                    path,
-                )
-            found.append(tag)
+            raise DataError(f"row {number} has a token that is not text", path)
+        found = [names[tag] if isinstance(tag, int) and 0 <= tag < len(names) else str(tag) for tag in labels]
+        unknown = [tag for tag in found if tag not in tags]
+        if unknown:
+            raise DataError(f"row {number}: {tag_complaint(unknown[0], tags)}", path)
         if words:
-            sentences.append(Tagged(str(number), words, as_iob2(found)))
+            sentences.append(TaggedSentence(str(number), words, as_iob2(found)))
     return sentences

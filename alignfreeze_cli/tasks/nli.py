@@ -1,8 +1,8 @@
 """Natural language inference on XNLI: does a premise entail a hypothesis, contradict it, or neither?
 
-Data: TSV or JSON lines (nli_files.py), or the Parquet files of the Hub's XNLI. Both texts are read together, as the
-tokenizer joins a pair; what is too long loses its end, the longer text first. Pairs whose annotators did not agree on a
-label are left out, and counted.
+Data: TSV, JSON lines, or the Parquet files of the Hub's XNLI (xnli.py). Both texts are read together, joined as the
+tokenizer joins a pair; what is too long is cut at the end, the longer text first. Pairs whose annotators did not agree
+on a label are left out, and counted. The metric is accuracy.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
-from alignfreeze_cli.tasks.nli_files import LABELS, Pair, read_pairs
-from alignfreeze_cli.tasks.subwords import CHUNK
+from alignfreeze_cli.tasks.subwords import TEXTS_AT_ONCE, inputs_for, padded, padded_inputs
+from alignfreeze_cli.tasks.xnli import LABELS, NliPair, read_xnli
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,18 +27,18 @@ XNLI = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", 
 """The languages of XNLI."""
 
 
-class PairWindows(Windows):
-    """Pairs as rows of subwords, those without a label left out.
+class NliWindows(Windows):
+    """The pairs with a label, one window each.
 
-    The subwords are flat over the whole data set, `tokens[starts[w]:starts[w + 1]]` are those of window w; `kinds` says
-    of each to which text it belongs, 0 or 1, where the tokenizer tells. `example` is the number of the pair a window
-    was made of, `gold` its label id.
+    The subwords are flat over the whole data set: window w has `tokens[starts[w]:starts[w + 1]]`. `types` are their
+    token types: to which text each belongs, 0 or 1, if the tokenizer has types. `example` is the number of a window's
+    pair among all pairs, `gold` its label id.
     """
 
     def __init__(
         self,
         tokens: np.ndarray,  # (subwords,)
-        kinds: np.ndarray,  # (subwords,)
+        types: np.ndarray,  # (subwords,)
         starts: np.ndarray,  # (windows + 1,)
         gold: np.ndarray,  # (windows,)
         example: np.ndarray,  # (windows,)
@@ -46,28 +47,23 @@ class PairWindows(Windows):
     ) -> None:
         import numpy as np
 
-        self.tokens, self.kinds, self.starts, self.padding_id = tokens, kinds, starts, padding_id
+        self.tokens, self.types, self.starts, self.padding_id = tokens, types, starts, padding_id
         self.gold, self.example = gold, example
         self.lengths = np.diff(starts)
         self.weights = np.ones(len(gold), dtype=np.int64)
         self.notes = {"pairs without a label that the annotators agree on, left out": left_out} if left_out else {}
 
     def collate(self, indices: np.ndarray) -> dict[str, Any]:
-        """`inputs` for every model and `kinds` for those that know them, (windows, positions); `gold`, (windows,)."""
-        import numpy as np
+        """`inputs`, (windows, positions) each, the token types among them (see `inputs_for`); `gold`, (windows,)."""
         import torch
 
-        lengths = self.lengths[indices]
-        filled = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (windows, positions)
-        ids = np.full(filled.shape, self.padding_id, dtype=np.int64)
-        kinds = np.zeros(filled.shape, dtype=np.int64)
-        spans = [slice(self.starts[w], self.starts[w + 1]) for w in indices]
-        ids[filled] = np.concatenate([self.tokens[span] for span in spans])
-        kinds[filled] = np.concatenate([self.kinds[span] for span in spans])
+        windows = [slice(self.starts[w], self.starts[w + 1]) for w in indices]
         return {
-            "inputs": {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(filled.astype(np.int64))},
-            "kinds": torch.from_numpy(kinds),
-            "gold": torch.from_numpy(self.gold[indices].astype(np.int64)),
+            "inputs": {
+                **padded_inputs([self.tokens[window] for window in windows], self.padding_id),
+                "token_type_ids": padded([self.types[window] for window in windows], 0),
+            },
+            "gold": torch.from_numpy(self.gold[indices].astype("int64")),
         }
 
 
@@ -110,8 +106,8 @@ class NliTask(Task):
             raise SettingsError(f"XNLI has no {language!r}" + nearest(language, XNLI) + "; name a file.")
         return HubFiles("facebook/xnli", f"{language}/{split}-*.parquet")
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Pair]:
-        pairs = list(chain.from_iterable(read_pairs(path, language) for path in paths))
+    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[NliPair]:
+        pairs = list(chain.from_iterable(read_xnli(path, language) for path in paths))
         if all(pair.label is None for pair in pairs):
             raise DataError("no pair has a label (they are - or -1 throughout); labelled data is needed", paths[0])
         return pairs
@@ -120,19 +116,24 @@ class NliTask(Task):
         return LABELS
 
     def encode(
-        self, examples: Sequence[Pair], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
-    ) -> PairWindows:
+        self,
+        examples: Sequence[NliPair],
+        tokenizer: Any,
+        labels: Sequence[str],
+        max_length: int,
+        options: Options,
+    ) -> NliWindows:
         import numpy as np
 
         ids = {label: number for number, label in enumerate(labels)}
         unknown = {pair.label for pair in examples if pair.label is not None} - ids.keys()
         if unknown:
-            raise DataError(f"the data has the label {min(unknown)!r}, the model knows only {', '.join(labels)}")
+            raise DataError(f"the data has the label {min(unknown)!r}, the model knows only {listed(labels)}")
         labelled = [number for number, pair in enumerate(examples) if pair.label is not None]
-        tokens, kinds, lengths = [], [], [0]
-        for begin in range(0, len(labelled), CHUNK):
-            pairs = [examples[number] for number in labelled[begin : begin + CHUNK]]
-            read = tokenizer(
+        tokens, types, lengths = [], [], [0]
+        for begin in range(0, len(labelled), TEXTS_AT_ONCE):
+            pairs = [examples[number] for number in labelled[begin : begin + TEXTS_AT_ONCE]]
+            encoded = tokenizer(
                 [pair.premise for pair in pairs],
                 [pair.hypothesis for pair in pairs],
                 truncation="longest_first",
@@ -140,12 +141,12 @@ class NliTask(Task):
                 return_attention_mask=False,
                 return_token_type_ids=True,
             )
-            tokens.append(np.fromiter(chain.from_iterable(read["input_ids"]), dtype=np.int32))
-            kinds.append(np.fromiter(chain.from_iterable(read["token_type_ids"]), dtype=np.int8))
-            lengths += map(len, read["input_ids"])
-        return PairWindows(
+            tokens.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), dtype=np.int32))
+            types.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), dtype=np.int8))
+            lengths += map(len, encoded["input_ids"])
+        return NliWindows(
             np.concatenate(tokens),
-            np.concatenate(kinds),
+            np.concatenate(types),
             np.cumsum(lengths),
             np.array([ids[examples[number].label or ""] for number in labelled], dtype=np.int32),
             np.array(labelled),
@@ -157,25 +158,27 @@ class NliTask(Task):
         """Cross-entropy, summed over the pairs of the batch."""
         from torch.nn import functional as F
 
-        return F.cross_entropy(_logits(model, batch).float(), batch["gold"], reduction="sum")
+        logits = model(**inputs_for(model, batch["inputs"])).logits  # (windows, labels)
+        return F.cross_entropy(logits.float(), batch["gold"], reduction="sum")
 
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
-        """The best label id of every pair, (windows,)."""
-        answers: np.ndarray = _logits(model, batch).argmax(-1).cpu().numpy()
+        """The most probable label id of every pair, (windows,)."""
+        logits = model(**inputs_for(model, batch["inputs"])).logits  # (windows, labels)
+        answers: np.ndarray = logits.argmax(-1).cpu().numpy()
         return answers
 
     def score(
         self,
-        examples: Sequence[Pair],
+        examples: Sequence[NliPair],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
     ) -> Scored:
-        """Accuracy over the pairs with a label; the others have a row in the table too, without an answer."""
+        """Accuracy over the pairs with a label; the others have a row in the table too, without a prediction."""
         import numpy as np
 
-        assert isinstance(windows, PairWindows)
+        assert isinstance(windows, NliWindows)
         best = np.full(len(examples), -1)
         for indices, chosen in answers:
             best[windows.example[indices]] = chosen
@@ -191,7 +194,7 @@ class NliTask(Task):
         return Scored({"accuracy": right / count if count else 0.0}, count, table)
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
-        """Right pairs, pairs with a label."""
+        """Whether the label is right, and whether there is one: (pairs, 2) of 0 and 1."""
         import numpy as np
 
         rows = [
@@ -202,13 +205,3 @@ class NliTask(Task):
 
     def from_tallies(self, sums: np.ndarray) -> np.ndarray:
         return share(sums[..., 0], sums[..., 1])
-
-
-def _logits(model: nn.Module, batch: dict[str, Any]) -> Tensor:
-    """Scores of the labels, (windows, labels)."""
-    inputs = batch["inputs"]
-    # RoBERTa and its kin have one kind only, whatever their tokenizers say; DistilBERT and ModernBERT have none.
-    if getattr(model.config, "type_vocab_size", 0) > 1:
-        inputs = {**inputs, "token_type_ids": batch["kinds"]}
-    logits: Tensor = model(**inputs).logits
-    return logits

@@ -1,6 +1,7 @@
 """Part-of-speech tagging on Universal Dependencies: every word gets one of the 17 universal tags (UPOS).
 
-Data: CoNLL-U files, or the Parquet files that the Hub made of the treebanks of UD 2.7 which the paper used.
+Data: CoNLL-U files, or the Hub's Parquet conversion of UD 2.7, the version that the paper used (arXiv 2502.12959;
+published code, xtreme_udpos.py). The metric is accuracy over words.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import HubFiles, Options, share
-from alignfreeze_cli.tasks.conllu import Row, read_conllu
-from alignfreeze_cli.tasks.parquet import label_names, read_columns
-from alignfreeze_cli.tasks.tagging import Tagged, TaggingOptions, TaggingTask
+from alignfreeze_cli.tasks.conllu import ConlluLine, read_conllu
+from alignfreeze_cli.tasks.data import label_names, read_columns
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ HUB_LABELS = (
     *("NOUN", "PUNCT", "ADP", "NUM", "SYM", "SCONJ", "ADJ", "PART", "DET", "CCONJ", "PROPN", "PRON", "X", NO_TAG),
     *("ADV", "INTJ", "VERB", "AUX"),
 )
-"""The labels of the Hub's data set in its order, which the published models share; `_` stands for "no tag"."""
+"""The labels of the Hub's data set in its order, which is that of the published models; `_` means "no tag"."""
 
 TREEBANKS = {
     treebank.split("_")[0]: treebank
@@ -38,7 +39,7 @@ TREEBANKS = {
         *("ta_ttb", "th_pud", "tr_pud", "uk_iu", "vi_vtb", "zh_gsd"),
     )
 }
-"""The paper's treebank of each language; English first, then the 34 targets in the paper's order."""
+"""The paper's treebank of each language, English first, then the 34 target languages in the published order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,9 @@ class PosOptions:
     multiword_tokens: str | None = setting(
         None,
         choices=("exclude", "published"),
-        help="Lines of a treebank that are no words: multi-word tokens (du = de + le) and empty nodes. exclude: left "
-        "out, as is usual. published: kept beside the words, multi-word tokens with the label _, as in the paper's "
-        "numbers. [default: exclude; in evaluate as the model was trained]",
+        help="What is done with lines of a treebank that are not words: multi-word tokens (du = de + le) and empty "
+        "nodes. exclude: they are left out, as is usual. published: they are kept among the words, multi-word tokens "
+        "with the label _, as for the paper's results. [default: exclude; in evaluate as the model was trained]",
     )
 
 
@@ -81,20 +82,20 @@ class PosTask(TaggingTask):
             raise SettingsError(
                 f"There is no default treebank for {language!r}" + nearest(language, TREEBANKS) + "; name a file."
             )
-        # Only the Hub's own conversion can be read: the repository itself holds a loading script.
+        # The repository itself holds only a loading script, so the Hub's conversion of it to Parquet is read.
         return HubFiles(
             "universal-dependencies/universal_dependencies",
             f"{TREEBANKS[language]}/{split}/*.parquet",
             "refs/convert/parquet",
         )
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Tagged]:
-        published = options["multiword_tokens"] == "published"
-        sentences = chain.from_iterable(
-            _read_parquet(path, published) if path.suffix == ".parquet" else _read_treebank(path, published)
+    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[TaggedSentence]:
+        all_lines = options["multiword_tokens"] == "published"
+        sentences = (
+            _read_hub_treebank(path, all_lines) if path.suffix == ".parquet" else _read_treebank(path, all_lines)
             for path in paths
         )
-        return list(sentences)
+        return list(chain.from_iterable(sentences))
 
     def labels(self, options: Options) -> tuple[str, ...]:
         """The 17 tags in the order of the Hub's data set; published: 18, with `_` in its place."""
@@ -105,7 +106,7 @@ class PosTask(TaggingTask):
         return {"accuracy": right / words if words else 0.0}, words
 
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
-        """Right words, words."""
+        """Words with the right tag, and all words, of each sequence: (sequences, 2)."""
         import numpy as np
 
         rows = [(sum(map(eq, *pair)), len(pair[0])) for pair in zip(gold, predicted, strict=True)]
@@ -115,31 +116,33 @@ class PosTask(TaggingTask):
         return share(sums[..., 0], sums[..., 1])
 
 
-def _read_treebank(path: Path, published: bool) -> Iterable[Tagged]:
+def _read_treebank(path: Path, all_lines: bool) -> Iterable[TaggedSentence]:
+    """The sentences of a CoNLL-U file: its words, or all its lines, multi-word tokens and empty nodes too."""
     sentences = list(read_conllu(path))
-    words = [row for sentence in sentences for row in sentence.rows if row.kind == "word"]
-    if all(row.upos == NO_TAG for row in words):
+    words = [line for sentence in sentences for line in sentence.lines if line.kind == "word"]
+    if all(line.upos == NO_TAG for line in words):
         raise DataError(f"no word has a tag (column UPOS is {NO_TAG} throughout); this treebank can't be scored", path)
     for sentence in sentences:
-        rows = [row for row in sentence.rows if published or row.kind == "word"]
-        if rows:
-            yield Tagged(sentence.identifier, [row.form for row in rows], [_tag(row, path) for row in rows])
+        lines = [line for line in sentence.lines if all_lines or line.kind == "word"]
+        if lines:
+            tags = [_tag(line, path) for line in lines]
+            yield TaggedSentence(sentence.identifier, [line.form for line in lines], tags)
 
 
-def _tag(row: Row, path: Path) -> str:
-    if row.kind == "multi-word":
+def _tag(line: ConlluLine, path: Path) -> str:
+    if line.kind == "multi-word":
         return NO_TAG
-    if row.upos == NO_TAG and row.kind == "word":
-        raise DataError(f"the word {row.form!r} has no tag (column UPOS is {NO_TAG})", path, row.line)
-    if row.upos not in HUB_LABELS:
-        raise DataError(f"{row.upos!r} is no universal tag" + nearest(row.upos, HUB_LABELS), path, row.line)
-    return row.upos
+    if line.upos == NO_TAG and line.kind == "word":
+        raise DataError(f"the word {line.form!r} has no tag (column UPOS is {NO_TAG})", path, line.number)
+    if line.upos not in HUB_LABELS:
+        raise DataError(f"{line.upos!r} is not a universal tag" + nearest(line.upos, HUB_LABELS), path, line.number)
+    return line.upos
 
 
-def _read_parquet(path: Path, published: bool) -> Iterable[Tagged]:
-    """The Hub's conversion: lists `tokens`, `upos` (label ids) and `head` per sentence; the word ids are lost in it.
+def _read_hub_treebank(path: Path, all_lines: bool) -> Iterable[TaggedSentence]:
+    """The Hub's Parquet conversion: lists `tokens`, `upos` (label ids) and `head` per sentence.
 
-    What is no word is told by its missing head, which a word always has (0 for the root).
+    It lacks the word ids. What is not a word can be told by its missing head: every word has one (the root has 0).
     """
     table = read_columns(path, ["idx", "tokens", "upos", "head"], "sentence")
     names = label_names(table, "upos", HUB_LABELS)
@@ -150,8 +153,8 @@ def _read_parquet(path: Path, published: bool) -> Iterable[Tagged]:
             label = tag if isinstance(tag, str) else names[tag]
             if is_word and label == NO_TAG:
                 raise DataError(f"the word {form!r} of sentence {row['idx']} (row {number}) has no tag", path)
-            if is_word or published:
+            if is_word or all_lines:
                 words.append(form)
                 tags.append(label)
         if words:
-            yield Tagged(str(row["idx"]), words, tags)
+            yield TaggedSentence(str(row["idx"]), words, tags)

@@ -2,12 +2,13 @@
 
 A window holds the question and a part of the passage. Consecutive windows overlap, by a third of their length unless
 `--qa-stride` says otherwise (32 of 96 subwords in training, 128 of 384 in evaluation, as published), so that an answer
-cut by one border stands whole in the next window. In training the first right answer of a question is the target, and
-a window that does not hold it whole points at the first token, [CLS], as published. In evaluation the most probable
-span of all windows of a question is its answer; "no answer" is not one.
+cut by the border of one window is whole in the next. In training the first right answer of a question is the target; a
+window that does not hold the whole answer has the first token, [CLS], as its target, as in the published code
+(span_alignment.py). In evaluation the most probable span of all windows of a question is its answer; the model never
+gives "no answer".
 
 Questions are cut to 64 subwords. One that leaves no room for more of the passage than an overlap gets no window: it is
-left out of training, and scores 0 in evaluation. Both are counted and told.
+left out of training, and scores 0 in evaluation. Both are counted and reported.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.answers import SCORINGS, best_spans
 from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
-from alignfreeze_cli.tasks.qa_windows import QaWindows, cut_windows
+from alignfreeze_cli.tasks.qa_scoring import SCORINGS
+from alignfreeze_cli.tasks.qa_windows import QaWindows, best_spans, cut_windows
 from alignfreeze_cli.tasks.squad import Question, read_squad
+from alignfreeze_cli.tasks.subwords import inputs_for
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
 XQUAD = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
-"""The languages of XQuAD besides English, in the paper's order."""
+"""The languages of XQuAD except English, in the published order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +41,10 @@ class QaOptions:
     qa_scoring: str | None = setting(
         None,
         choices=tuple(SCORINGS),
-        help="How answers are compared. squad: SQuAD v1.1, the best of all right answers. mlqa: punctuation, articles "
-        "and words of each language. published: the first right answer only, lower F1 and no normalisation of exact "
-        "matches outside English, as in the paper's numbers. [default: squad; in evaluate as the model was trained]",
+        help="How answers are compared with the right ones. squad: as in SQuAD v1.1, the best of all right answers "
+        "counts. mlqa: as in MLQA, with punctuation, articles and words of each language. published: as for the "
+        "paper's results: only the first right answer counts, F1 is lower, and exact match is of the raw texts outside "
+        "English. [default: squad; in evaluate as the model was trained]",
     )
     qa_stride: int | None = setting(
         None,
@@ -51,7 +54,7 @@ class QaOptions:
     )
     max_answer_length: int | None = setting(
         None,
-        help="Longest answer to give, in subwords; the paper's evaluation had 15. "
+        help="Longest possible answer, in subwords; 15 for the paper's results. "
         "[default: 30; in evaluate as the model was trained]",
         minimum=1,
         metavar="SUBWORDS",
@@ -59,15 +62,15 @@ class QaOptions:
     answer_borders: str | None = setting(
         None,
         choices=("subwords", "words"),
-        help="Where an answer begins and ends: at the subwords that were found, or stretched to whole words of the "
-        "tokenizer, as published: with SentencePiece (XLM-R) all that stands between two spaces, punctuation too. "
-        "[default: subwords; in evaluate as the model was trained]",
+        help="Where an answer begins and ends. subwords: at the subwords that the model chose. words: extended to "
+        "whole words of the tokenizer, as in the published code; with SentencePiece (XLM-R) a word is everything "
+        "between two spaces, punctuation too. [default: subwords; in evaluate as the model was trained]",
     )
     empty_windows: str | None = setting(
         None,
         choices=("keep", "drop"),
-        help="Training windows without the whole answer: keep them, pointing at the first token, as published, or drop "
-        "them. [default: keep]",
+        help="What is done with training windows that do not hold the whole answer. keep: the first token is their "
+        "target, as in the published code. drop: they are left out. [default: keep]",
     )
 
 
@@ -111,12 +114,12 @@ class QaTask(Task):
     }
 
     def chosen_options(self, settings: Any, trained_with: Options | None = None) -> dict[str, Any]:
-        """As for every task, but evaluation, whose windows are longer, does not overlap them as training did."""
+        """As for every task, except that evaluation, whose windows are longer, does not inherit training's overlap."""
         inherited = {name: value for name, value in (trained_with or {}).items() if name != "qa_stride"}
         return super().chosen_options(settings, inherited)
 
     def hub_files(self, language: str, split: str) -> HubFiles:
-        """English is SQuAD's, whose validation split stands for the test split, which is secret."""
+        """English is SQuAD; its validation split is scored, because its test split is not public."""
         if language == "en":
             part = "train" if split == "train" else "validation"
             return HubFiles("rajpurkar/squad", f"plain_text/{part}-*.parquet")
@@ -149,11 +152,11 @@ class QaTask(Task):
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
         """Mean of the cross-entropies of first and last position, summed over windows.
 
-        Padding takes no part in it, so that a window counts the same in any batch.
+        Padding is left out of it, so that a window counts the same in any batch.
         """
         from torch.nn import functional as F
 
-        start, end = _logits(model, batch)
+        start, end = _start_and_end_logits(model, batch)
         first, last = batch["gold"].unbind(1)
         return (F.cross_entropy(start, first, reduction="sum") + F.cross_entropy(end, last, reduction="sum")) / 2
 
@@ -161,7 +164,7 @@ class QaTask(Task):
         """The logits of first and last position, (2, windows, positions)."""
         import torch
 
-        answers: np.ndarray = torch.stack(_logits(model, batch)).cpu().numpy()
+        answers: np.ndarray = torch.stack(_start_and_end_logits(model, batch)).cpu().numpy()
         return answers
 
     def score(
@@ -172,7 +175,10 @@ class QaTask(Task):
         labels: Sequence[str],
         options: Options,
     ) -> Scored:
-        """A row per question, whether its identifier is unique or not; `start` is -1 where there was no window."""
+        """F1 and exact match, means over questions; a row per question, whether its identifier is unique or not.
+
+        The column `start` has the first code point of the prediction in the passage, -1 for a question without window.
+        """
         import numpy as np
 
         assert isinstance(windows, QaWindows)
@@ -204,7 +210,7 @@ class QaTask(Task):
         return Scored(metrics, len(examples), table)
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
-        """F1 of the question, 1."""
+        """F1 of the question, and 1: (questions, 2)."""
         import numpy as np
 
         f1 = np.asarray(table[self.metric], dtype=np.float64)
@@ -214,15 +220,10 @@ class QaTask(Task):
         return share(sums[..., 0], sums[..., 1])
 
 
-def _logits(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _start_and_end_logits(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """First and last position's logits in fp32, (windows, positions) each; minus infinity in the padding."""
-    inputs = dict(batch["inputs"])
-    # Tokenizers may tell types to models that have none (DistilBERT) or a single one (RoBERTa).
-    config: Any = getattr(model, "module", model).config
-    if getattr(config, "type_vocab_size", 0) < 2:
-        inputs.pop("token_type_ids", None)
-    outputs = model(**inputs)
-    padding = inputs["attention_mask"] == 0
+    outputs = model(**inputs_for(model, batch["inputs"]))
+    padding = batch["inputs"]["attention_mask"] == 0
     return (
         outputs.start_logits.float().masked_fill(padding, -float("inf")),
         outputs.end_logits.float().masked_fill(padding, -float("inf")),

@@ -1,15 +1,21 @@
-"""The settings of finetune and evaluate."""
+"""The settings of finetune and evaluate. Free of torch, so that `alignfreeze --help` stays quick."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from alignfreeze_cli.encoder.freezing import plan_complaint
-from alignfreeze_cli.encoder.settings import LORA_OPTIONS, keep_adapter_setting, lora_complaints, lora_setting
-from alignfreeze_cli.settings import StepSettings, setting
+from alignfreeze_cli.encoder.settings import (
+    LORA_OPTIONS,
+    RealignSettings,
+    keep_adapter_setting,
+    lora_complaints,
+    lora_setting,
+)
+from alignfreeze_cli.settings import StepSettings, plain, setting
 from alignfreeze_cli.tasks.base import Task
-from alignfreeze_cli.tasks.joint_settings import JOINT_OPTIONS, JointOptions, joint_complaints
 from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
 from alignfreeze_cli.tasks.qa import QaOptions
@@ -17,13 +23,16 @@ from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
 
 DEVICES = ("auto", "cpu", "cuda")
+REALIGN_PREFIX = "realign_"
+DEFAULT_REALIGN_WEIGHT = 0.1
+"""The published coefficient of realignment during fine-tuning (training_loops.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSettings):
-    """The options of single tasks, gathered: every task's own dataclass is a base here.
+    """The options of all tasks: every task's own dataclass is a base here.
 
-    An option that is not set stays out of records and identities, so a new task changes nothing for the others.
+    An option that is not set is left out of records and identities, so a new task changes nothing for the others.
     """
 
     def identity(self) -> dict[str, Any]:
@@ -33,11 +42,11 @@ class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSetting
         return self._without_unset(super().recorded())
 
     def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
-        options = {name.replace("_", "-") for name in self.silent()}
+        options = {name.replace("_", "-") for name in self.left_out_if_unset()}
         return {key: value for key, value in values.items() if key not in options or value not in (None, [])}
 
-    def silent(self) -> set[str]:
-        """Names of the settings that are left out where they are not set."""
+    def left_out_if_unset(self) -> set[str]:
+        """Names of the settings that are left out of records where they are not set."""
         return {name for task in TASKS.values() for name in task.option_names()}
 
     def foreign_options(self, task: Task) -> list[str]:
@@ -53,28 +62,101 @@ class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSetting
         ]
 
 
+_REALIGN_FIELDS = {field.name: field for field in dataclasses.fields(RealignSettings)}
+
+
+def _realign_setting(name: str) -> Any:
+    """A setting of realign as a setting of finetune: without a default of its own; the help says realign's default."""
+    field = _REALIGN_FIELDS[name]
+    about: str = field.metadata["help"]
+    default = f" [default: {plain(field.default)}]" if field.default != () else ""
+    metadata = {**field.metadata, "help": f"With --realign-with: {about[0].lower()}{about[1:]}{default}"}
+    return dataclasses.field(default=() if field.default == () else None, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointOptions:
+    """Settings of finetune that only realignment during fine-tuning reads (joint.py).
+
+    Those that `RealignSettings` declares get `realign-` before their name, and are unset by default, so that the record
+    of fine-tuning without realignment does not hold them.
+    """
+
+    realign_with: tuple[str, ...] = dataclasses.field(
+        default=(),
+        metadata={
+            **_REALIGN_FIELDS["pairs"].metadata,
+            "help": "Pairs folders, made by `align-pairs`: realign during fine-tuning, with one batch of pairs in each "
+            "step (`during` in the published code). --freeze then names the blocks that are frozen for realignment; "
+            "the task trains all blocks.",
+            "metavar": "PAIRS",
+        },
+    )
+    realign_weight: float | None = dataclasses.field(
+        default=None,
+        metadata={
+            **_REALIGN_FIELDS["temperature"].metadata,
+            "help": "With --realign-with: weight of the realignment loss, in task loss + weight x realignment loss. "
+            f"[default: {DEFAULT_REALIGN_WEIGHT}]",
+        },
+    )
+    realign_targets: tuple[str, ...] = _realign_setting("targets")
+    realign_batch_size: int | None = _realign_setting("batch_size")
+    realign_temperature: float | None = _realign_setting("temperature")
+    realign_projection: int | None = _realign_setting("projection")
+    realign_block: str | None = _realign_setting("block")
+    realign_pooling: str | None = _realign_setting("pooling")
+    realign_negatives: str | None = _realign_setting("negatives")
+    realign_sampling: str | None = _realign_setting("sampling")
+    realign_links: str | None = _realign_setting("links")
+    realign_lone_pieces: str | None = _realign_setting("lone_pieces")
+
+
+JOINT_OPTIONS = tuple(field.name for field in dataclasses.fields(JointOptions))
+SHARED_WITH_REALIGN = tuple(
+    bare for name in JOINT_OPTIONS if (bare := name.removeprefix(REALIGN_PREFIX)) in _REALIGN_FIELDS
+)
+"""The settings of realign that finetune has too, by their names in realign."""
+
+
+def is_unset(value: Any) -> bool:
+    return value is None or value == ()
+
+
+def joint_complaints(options: JointOptions) -> list[str]:
+    """Settings of realignment that are set although there are no pairs to realign on."""
+    if options.realign_with:
+        return []
+    return [
+        f"--{name.replace('_', '-')} goes with --realign-with, which names the pairs to realign on"
+        for name in JOINT_OPTIONS
+        if not is_unset(getattr(options, name))
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Finetune(StepSettings):
-    """The settings of finetune that every task has."""
+    """The settings of finetune that are not of single tasks."""
 
     model: str = setting(help="Encoder: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
     task: str = setting(help="Task to learn.", choices=tuple(TASKS), short="-t")
-    language: str = setting("en", help="Language of the training data, the source of zero-shot transfer.")
+    language: str = setting("en", help="Language of the training data.")
     train: str | None = setting(
         None,
-        help="Training data: a file; may hold {language} and *. [default: the task's data on the Hub]",
+        help="Training data: a file; {language} in its path is replaced, and * matches anything. [default: the task's "
+        "data on the Hub]",
         input=True,
         metavar="FILE",
     )
-    steps: int | None = setting(None, help="Optimizer steps. [default: --epochs decides]", minimum=1)
+    steps: int | None = setting(None, help="Optimizer steps, instead of --epochs.", minimum=1)
     epochs: float | None = setting(
         None, help="Passes over the training data. [default: the paper's, by task]", minimum=0.0, above=True
     )
     batch_size: int = setting(32, help="Windows per optimizer step.", minimum=1)
     micro_batch: int | None = setting(
         None,
-        help="Windows computed at once; a batch is sorted by length and cut. The loss is weighed over the whole batch, "
-        "but dropout falls otherwise. [default: 4 on a CPU, --batch-size on a GPU]",
+        help="Windows computed at once: a batch is sorted by length and split. The loss is averaged over the whole "
+        "batch, but dropout draws other random numbers. [default: 4 on a CPU, --batch-size on a GPU]",
         minimum=1,
     )
     learning_rate: float | None = setting(
@@ -86,19 +168,25 @@ class _Finetune(StepSettings):
     lora: int | None = lora_setting()
     keep_adapter: bool = keep_adapter_setting()
     warmup: float = setting(
-        0.1, help="Share of the steps in which the rate rises; then it falls linearly to 0.", minimum=0.0, maximum=1.0
+        0.1,
+        help="Share of the steps in which the learning rate rises linearly; then it falls linearly to 0.",
+        minimum=0.0,
+        maximum=1.0,
     )
     freeze: str = setting(
         "none",
-        help="Freeze plan; the paper fine-tunes everything. With --realign-with: what realignment leaves alone.",
+        help="Blocks that are frozen; the paper fine-tunes all. With --realign-with: blocks that are frozen for "
+        "realignment.",
         check=plan_complaint,
         metavar="PLAN",
     )
     max_length: int | None = setting(
         None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
     )
-    precision: str = setting("fp32", help="bf16 computes in 16 bits and keeps weights in 32.", choices=("fp32", "bf16"))
-    seed: int = setting(31, help="Seed of the new head, the order of the data and dropout.", minimum=0)
+    precision: str = setting(
+        "fp32", help="Arithmetic of forward and backward passes; weights are kept in fp32.", choices=("fp32", "bf16")
+    )
+    seed: int = setting(31, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
         500, help="Steps between checkpoints for --resume; 0: only when interrupted.", minimum=0, result=False
     )
@@ -110,12 +198,12 @@ class _Finetune(StepSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
-    """The settings of finetune, the options of single tasks last."""
+    """The settings of finetune, those of single tasks last."""
 
     changes = ("the head is always new, also where the model's folder holds one",)
 
-    def silent(self) -> set[str]:
-        return super().silent() | set(JOINT_OPTIONS)
+    def left_out_if_unset(self) -> set[str]:
+        return super().left_out_if_unset() | set(JOINT_OPTIONS)
 
     def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
         return super()._without_unset({key: value for key, value in values.items() if key not in LORA_OPTIONS or value})
@@ -123,7 +211,7 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     def conflicts(self) -> list[str]:
         found = []
         if self.steps is not None and self.epochs is not None:
-            found.append("--steps and --epochs say the same thing; give one of them")
+            found.append("--steps and --epochs cannot both be given")
         found += joint_complaints(self) + lora_complaints(self)
         if self.task in TASKS:
             found += self.foreign_options(TASKS[self.task])
@@ -132,18 +220,20 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
 
 @dataclass(frozen=True, kw_only=True)
 class _Evaluate(StepSettings):
-    """The settings of evaluate that every task has."""
+    """The settings of evaluate that are not of single tasks."""
 
     model: str = setting(help="Task model: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
     task: str | None = setting(
-        None, help="Refuse a model of another task. [default: any]", choices=tuple(TASKS), short="-t", result=False
+        None, help="Task that the model must be for. [default: any]", choices=tuple(TASKS), short="-t", result=False
     )
     languages: tuple[str, ...] = setting(
-        (), help="Languages to score, comma separated. [default: the paper's, by task, and its source language]"
+        (),
+        help="Languages to score, comma separated. [default: the language of training, English and the paper's target "
+        "languages of the task]",
     )
     data: str | None = setting(
         None,
-        help="Test data: a path that holds {language} and may hold *, one file per language. "
+        help="Test data, one file per language: {language} in the path is replaced, and * matches anything. "
         "[default: the task's data on the Hub]",
         input=True,
         metavar="PATTERN",
@@ -165,7 +255,7 @@ class _Evaluate(StepSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(TaskOptions, _Evaluate):
-    """The settings of evaluate, the options of single tasks last."""
+    """The settings of evaluate, those of single tasks last."""
 
     def conflicts(self) -> list[str]:
         twice = sorted({language for language in self.languages if self.languages.count(language) > 1})

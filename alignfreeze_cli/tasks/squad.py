@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.parquet import read_columns
+from alignfreeze_cli.tasks.data import read_columns
 
-MOST_STRIPPED = 8  # code points; the passages of XQuAD begin with two spaces at most
+MOST_LOST_SPACES = 8  # the passages of XQuAD began with at most two
 
 
 class Answer(NamedTuple):
@@ -42,25 +42,25 @@ class Question:
 def read_squad(path: Path, language: str) -> list[Question]:
     """The questions of a file in its order.
 
-    Raises DataError, with file and question, for what is no SQuAD 1.1 data: something missing or of the wrong type,
-    questions without an answer (SQuAD 2.0) or with an empty one (files published without their answers), and an answer
-    that does not stand where `answer_start` says.
+    Raises DataError, with file and question, for data that are not SQuAD 1.1: a key that is missing or of the wrong
+    type, questions without an answer (SQuAD 2.0) or with an empty one (files published without their answers), and an
+    answer that is not at its `answer_start`.
     """
-    found = list(_read_parquet(path, language) if path.suffix == ".parquet" else _read_json(path, language))
+    found = list(_read_hub_questions(path, language) if path.suffix == ".parquet" else _read_squad_json(path, language))
     if not found:
         raise DataError("holds no question", path)
     if not any(answer.text.strip() for question in found for answer in question.answers):
         raise DataError(
-            "has no answer to any question, as files have whose answers are kept secret; it can't be learned from or "
-            "scored",
+            "has no answer to any question, like files whose answers are not public; it can't be used for training or "
+            "scoring",
             path,
         )
     for number, question in enumerate(found, 1):
-        _check(question, f"question {question.identifier!r} (number {number})", path)
+        _check_answers(question, f"question {question.identifier!r} (number {number})", path)
     return found
 
 
-def _check(question: Question, name: str, path: Path) -> None:
+def _check_answers(question: Question, name: str, path: Path) -> None:
     if not question.answers:
         raise DataError(
             f"{name} has no answer, as in SQuAD 2.0; only SQuAD 1.1 is read, where every question has one", path
@@ -68,16 +68,16 @@ def _check(question: Question, name: str, path: Path) -> None:
     for start, text in question.answers:
         if not text.strip():
             raise DataError(f"{name} has an empty answer", path)
-        stands = question.context[start : start + len(text)] if start >= 0 else ""
-        if stands != text:
+        there = question.context[start : start + len(text)] if start >= 0 else ""
+        if there != text:
             raise DataError(
-                f"the answer {text[:40]!r} of {name} does not stand at answer_start {start}, where the context has "
-                f"{stands[:40]!r}; answer_start counts Unicode code points from 0",
+                f"the answer {text[:40]!r} of {name} is not at answer_start {start}, where the context has "
+                f"{there[:40]!r}; answer_start counts Unicode code points from 0",
                 path,
             )
 
 
-def _read_json(path: Path, language: str) -> Iterator[Question]:
+def _read_squad_json(path: Path, language: str) -> Iterator[Question]:
     try:
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -110,7 +110,7 @@ def _read_json(path: Path, language: str) -> Iterator[Question]:
 
 
 def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path: Path) -> Any:
-    """`mapping[key]` if it is of that kind."""
+    """`mapping[key]`; raises DataError if it is missing or of another kind. `where` names the mapping."""
     value = mapping.get(key) if isinstance(mapping, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         names = {list: "a list", str: "a text", int: "a whole number"}
@@ -120,11 +120,11 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise DataError(f"{key!r} of {where} holds half of a surrogate pair, which is no character", path) from None
+            raise DataError(f"{key!r} of {where} holds half of a surrogate pair, not a character", path) from None
     return value
 
 
-def _read_parquet(path: Path, language: str) -> Iterator[Question]:
+def _read_hub_questions(path: Path, language: str) -> Iterator[Question]:
     rows = read_columns(path, ("id", "question", "context", "answers"), "question").to_pylist()
     for number, row in enumerate(rows, 1):
         if not (isinstance(row["question"], str) and isinstance(row["context"], str)):
@@ -136,15 +136,15 @@ def _read_parquet(path: Path, language: str) -> Iterator[Question]:
             raise DataError(
                 f"row {number} has no answers with the lists answer_start and text ({error})", path
             ) from error
-        yield _unstripped(Question(str(row["id"]), row["question"], row["context"], answers, language))
+        yield _with_moved_answers(Question(str(row["id"]), row["question"], row["context"], answers, language))
 
 
-def _unstripped(question: Question) -> Question:
-    """The question with its answers where they stand.
+def _with_moved_answers(question: Question) -> Question:
+    """The question with its answers moved back to where they are in the passage, if they are there.
 
-    The Hub's XQuAD has lost the spaces with which some passages began, and the answers there start too late by as many.
+    In the Hub's XQuAD some passages have lost the spaces at their beginning; their answers start too late by as many.
     """
-    for lost in range(MOST_STRIPPED + 1):
+    for lost in range(MOST_LOST_SPACES + 1):
         moved = tuple(Answer(start - lost, text) for start, text in question.answers)
         if all(start >= 0 and question.context.startswith(text, start) for start, text in moved):
             return replace(question, answers=moved)

@@ -1,71 +1,54 @@
-"""Texts as subwords, and the code points that each subword stands for."""
+"""Texts to subwords, and windows of subwords to the tensors that a model reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor, nn
 
-CHUNK = 4096  # texts tokenised at once: what the tokenizer returns takes many times the memory of the ids
-_LAST_SPACE = 0x3000  # no code point beyond is a space
+TEXTS_AT_ONCE = 4096  # what the tokenizer returns takes many times the memory of the ids
 
 
 def encodings(texts: list[str], tokenizer: Any) -> Iterator[Any]:
-    """The whole texts as subwords, without special tokens.
+    """The whole texts as subwords (`Encoding` of the library tokenizers), without special tokens.
 
-    Straight from the tokenizer below: transformers makes lists of all their fields first, which takes longer than the
-    tokenizer itself.
+    transformers would make lists of all fields of the encodings first, which takes longer than the tokenizer itself.
     """
-    below = tokenizer.backend_tokenizer
-    below.no_truncation()
-    below.no_padding()
-    for begin in range(0, len(texts), CHUNK):
-        yield from below.encode_batch(texts[begin : begin + CHUNK], add_special_tokens=False)
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    for begin in range(0, len(texts), TEXTS_AT_ONCE):
+        yield from backend.encode_batch(texts[begin : begin + TEXTS_AT_ONCE], add_special_tokens=False)
 
 
-def code_points(offsets: Sequence[tuple[int, int]], text: str) -> np.ndarray:
-    """First and last + 1 code point of every token, (tokens, 2), without the spaces that some tokenizers count in."""
+def padded(rows: Sequence[np.ndarray], value: int) -> Tensor:
+    """Rows of numbers as a tensor of int64, (rows, length of the longest row); the ends are filled with `value`."""
+    import numpy as np
+    import torch
+
+    lengths = np.array([len(row) for row in rows])
+    filled = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    numbers = np.full(filled.shape, value, dtype=np.int64)
+    numbers[filled] = np.concatenate(rows)
+    return torch.from_numpy(numbers)
+
+
+def padded_inputs(windows: Sequence[np.ndarray], padding_id: int) -> dict[str, Tensor]:
+    """Subword ids of some windows as `input_ids` and `attention_mask`, (windows, positions) each."""
     import numpy as np
 
-    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    spaces = np.append(_is_space()[np.minimum(codes, _LAST_SPACE + 1)], False)
-    for token in np.flatnonzero(spaces[spans[:, 0]] | spaces[spans[:, 1] - 1]).tolist():
-        begin, end = offsets[token]
-        bare = text[begin:end].strip()
-        if bare:
-            begin += text[begin:end].index(bare)
-            spans[token] = begin, begin + len(bare)
-    return spans
+    masks = [np.ones_like(window) for window in windows]
+    return {"input_ids": padded(windows, padding_id), "attention_mask": padded(masks, 0)}
 
 
-@cache
-def _is_space() -> np.ndarray:
-    """By code point, with one more than the last space for all that come after it."""
-    import numpy as np
+def inputs_for(model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs without `token_type_ids` if the model has no types (DistilBERT, ModernBERT) or only one (RoBERTa).
 
-    return np.array([chr(code).isspace() for code in range(_LAST_SPACE + 2)])
-
-
-def tokens_of(spans: np.ndarray, start: int, text: str) -> tuple[int, int]:
-    """First and last token of an answer, spaces around it aside; the first is greater if it has no token at all."""
-    import numpy as np
-
-    begin, end = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
-    return int(np.searchsorted(spans[:, 1], begin, "right")), int(np.searchsorted(spans[:, 0], end, "left")) - 1
-
-
-def widened(spans: np.ndarray, words: Sequence[int | None]) -> np.ndarray:
-    """Every token's span widened to that of its word; `words` has the number of each token's word."""
-    import numpy as np
-
-    if not len(spans):
-        return spans
-    numbers = np.array([-1 if word is None else word for word in words])
-    heads = np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]]))
-    sizes = np.diff([*heads, len(spans)])
-    low, high = np.minimum.reduceat(spans[:, 0], heads), np.maximum.reduceat(spans[:, 1], heads)
-    return np.stack([np.repeat(low, sizes), np.repeat(high, sizes)], axis=1)
+    The tokenizers of such models may give types all the same.
+    """
+    if getattr(model.config, "type_vocab_size", 0) > 1:
+        return inputs
+    return {name: values for name, values in inputs.items() if name != "token_type_ids"}

@@ -1,12 +1,14 @@
-"""What tasks that label every word share: cutting sentences into windows, loss, and answers per word.
+"""Tasks that label every word: cutting sentences into windows, loss, and answers per word.
 
-The first subword of a word carries its label. Sentences longer than the limit become several windows. By default
-(`--windows whole-words`) a window ends before a word, never inside one, so every word is read, learned and scored
-exactly once; a word that the tokenizer gives no subword at all (a zero-width space, say) counts as wrongly labelled.
-`--windows published` does what the paper's code did: windows end anywhere, a word cut by a border is labelled and
-scored in both windows, and a word without subwords is not scored. SentencePiece gives some words a first subword that
-holds nothing but the mark of a word's beginning: it is read, and the subword after it carries the label; the paper's
-code deleted it (`--lone-pieces delete`).
+The first subword of a word carries its label. A sentence longer than the limit becomes several windows. By default
+(`--windows whole-words`) windows end between words, so every word is read, learned and scored exactly once; a word to
+which the tokenizer gives no subword (a zero-width space, for example) counts as wrongly labelled. SentencePiece gives
+some words a first subword that is only the mark of a word's beginning, `▁`: it is read, and the subword after it
+carries the label.
+
+The published code differs (token_classification.py, label_alignment.py). `--windows published`: windows end anywhere, a
+word cut by a border is labelled and scored in both windows, and a word without subwords is not scored.
+`--lone-pieces delete`: a subword that is only `▁` is removed from the input.
 """
 
 from __future__ import annotations
@@ -17,16 +19,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignfreeze_cli.encoder.tokenizers import encode_words, special_tokens
+from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
+from alignfreeze_cli.tasks.subwords import padded_inputs
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
-
-LONE_PIECE = "▁"  # SentencePiece's mark of a word's beginning, alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +37,21 @@ class TaggingOptions:
     windows: str | None = setting(
         None,
         choices=("whole-words", "published"),
-        help="How sentences beyond --max-length are cut. whole-words: every word is scored exactly once. published: "
-        "anywhere, a word on a border is scored twice, one without subwords not at all. "
-        "[default: whole-words; in evaluate as the model was trained]",
+        help="Where sentences longer than --max-length are cut. whole-words: between words, so that every word is "
+        "scored exactly once. published: anywhere; a word that is cut is scored twice, one without subwords not at "
+        "all. [default: whole-words; in evaluate as the model was trained]",
     )
     lone_pieces: str | None = setting(
         None,
         choices=("keep", "delete"),
-        help="A word boundary that is a subword of its own (XLM-R): keep it as input but label the subword after it, "
-        "or delete it, as published. [default: keep; in evaluate as the model was trained]",
+        help="What is done with the mark of a word's beginning where it is a subword of its own (XLM-R). keep: it is "
+        "read, and the subword after it carries the label. delete: it is removed, as in the published code. "
+        "[default: keep; in evaluate as the model was trained]",
     )
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedSentence:
     """A sentence with one label per word."""
 
     identifier: str
@@ -58,11 +60,11 @@ class Tagged:
 
 
 class TaggedWindows(Windows):
-    """Sentences as windows of subwords, and the slots: the positions at which a word is labelled.
+    """Sentences as windows of subwords. A slot is a position in a window at which a word is labelled.
 
-    All arrays are flat over the whole data set. `tokens[starts[w]:starts[w + 1]]` are the subwords of window w,
-    `slot_starts` cuts the slots by window likewise. A slot has a `position` in its window and the number of its `word`,
-    counted over all words of all sentences; `gold` is the label id of every word.
+    All arrays are flat over the whole data set. Window w has the subwords `tokens[starts[w]:starts[w + 1]]` and the
+    slots from `slot_starts[w]` up to `slot_starts[w + 1]`. A slot has a `position` in its window and the number of its
+    `word`, counted over all words of all sentences; `gold` has the label id of every word.
     """
 
     def __init__(
@@ -87,14 +89,11 @@ class TaggedWindows(Windows):
         import numpy as np
         import torch
 
-        lengths = self.lengths[indices]
-        filled = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (windows, positions)
-        ids = np.full(filled.shape, self.padding_id, dtype=np.int64)
-        ids[filled] = np.concatenate([self.tokens[self.starts[w] : self.starts[w + 1]] for w in indices])
         slots = self.slots_of(indices)
-        rows = np.repeat(np.arange(len(lengths)), self.weights[indices])
+        rows = np.repeat(np.arange(len(indices)), self.weights[indices])
+        windows = [self.tokens[self.starts[w] : self.starts[w + 1]] for w in indices]
         return {
-            "inputs": {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(filled.astype(np.int64))},
+            "inputs": padded_inputs(windows, self.padding_id),
             "slots": torch.from_numpy(np.stack([rows, self.position[slots].astype(np.int64)], axis=1)),
             "gold": torch.from_numpy(self.gold[self.word[slots]].astype(np.int64)),
         }
@@ -117,18 +116,26 @@ class TaggingTask(Task):
 
     @abstractmethod
     def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        """Metrics over sequences of labels, and the number of scored units. None stands for a word without answer."""
+        """Metrics over sequences of labels, fractions of 1, and the number of scored units.
+
+        A prediction of None is a word without an answer.
+        """
 
     @abstractmethod
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
         """The tallies of each sequence, (sequences, k)."""
 
-    def finish(self, predicted: list[str | None], options: Options) -> list[str | None]:
-        """The model's labels of a sequence as they are scored; most tasks take them as they are."""
+    def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
+        """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""
         return predicted
 
     def encode(
-        self, examples: Sequence[Tagged], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
+        self,
+        examples: Sequence[TaggedSentence],
+        tokenizer: Any,
+        labels: Sequence[str],
+        max_length: int,
+        options: Options,
     ) -> TaggedWindows:
         import numpy as np
 
@@ -137,7 +144,7 @@ class TaggingTask(Task):
         gold = np.array([_label_id(label, ids, e) for e in examples for label in e.labels], dtype=np.int32)
         before, after = special_tokens(tokenizer)
         budget = max_length - len(before) - len(after)
-        lone = tokenizer.get_vocab().get(LONE_PIECE, -1)
+        lone = lone_piece_id(tokenizer)
         encodings = encode_words(tokenizer, [e.words for e in examples], add_special_tokens=False)
 
         tokens: list[int] = []
@@ -150,12 +157,12 @@ class TaggingTask(Task):
             if delete and lone in pieces:
                 kept = [i for i, piece in enumerate(pieces) if piece != lone]
                 pieces, owners = [pieces[i] for i in kept], [owners[i] for i in kept]
-            for begin, end in [(0, len(pieces))] if len(pieces) <= budget else _cuts(owners, budget, anywhere):
+            for begin, end in _window_borders(owners, budget, anywhere):
                 last = None
                 for at in range(begin, end):
                     if owners[at] != last:
                         last = owners[at]
-                        # A lone piece says nothing of the word it begins; it stands in only where there is no other.
+                        # A lone piece says nothing about its word; it is labelled only if the word has no other.
                         after_lone = pieces[at] == lone and at + 1 < end and owners[at + 1] == last
                         positions.append(at - begin + len(before) + after_lone)
                         words.append(first_word + last)
@@ -184,7 +191,7 @@ class TaggingTask(Task):
         return F.cross_entropy(logits[rows, positions].float(), batch["gold"], reduction="sum")
 
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
-        """The best label id of every slot, (slots,)."""
+        """The most probable label id of every slot, (slots,)."""
         from alignfreeze_cli.encoder.blocks import logits_at
 
         best = logits_at(model, batch["inputs"], *batch["slots"].unbind(1)).argmax(-1)
@@ -193,16 +200,16 @@ class TaggingTask(Task):
 
     def score(
         self,
-        examples: Sequence[Tagged],
+        examples: Sequence[TaggedSentence],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
     ) -> Scored:
-        """Metrics over sentences (or, published, over windows as if they were sentences); a row per sentence.
+        """Metrics over sentences (with published windows, over windows as if they were sentences); a row per sentence.
 
-        In the table `predicted` has one answer per word, that of the window in which the word begins. Published windows
-        add what is scored in each of them: `window_words`, places of words in the sentence, and `window_predicted`.
+        The column `predicted` has one answer per word, that of the window in which the word begins. Published windows
+        add what is scored in each: `window_words`, the numbers of its words in the sentence, and `window_predicted`.
         """
         import numpy as np
 
@@ -215,39 +222,42 @@ class TaggingTask(Task):
 
         names = np.array([*labels, None], dtype=object)  # -1 picks None
         ends = np.cumsum([len(e.words) for e in examples])
-        gold, predicted = (_parts(names[ids], ends) for ids in (windows.gold, of_word))
+        gold, predicted = (_split_at(names[ids], ends) for ids in (windows.gold, of_word))
         table: dict[str, list[Any]] = {
             "id": [e.identifier for e in examples],
             "words": [e.words for e in examples],
             "gold": gold,
-            "predicted": [self.finish(labels, options) for labels in predicted],
+            "predicted": [self.postprocess(labels, options) for labels in predicted],
         }
         if options["windows"] == "published":
-            by_window = _parts(names[of_slot], windows.slot_starts[1:])
-            table |= _by_window(windows, [self.finish(labels, options) for labels in by_window], ends)
-        of_gold, of_predicted, _ = _sequences(table)
-        metrics, count = self.measure(of_gold, of_predicted)
+            by_window = _split_at(names[of_slot], windows.slot_starts[1:])
+            table |= _window_columns(windows, [self.postprocess(labels, options) for labels in by_window], ends)
+        gold_sequences, predicted_sequences, _ = _scored_sequences(table)
+        metrics, count = self.measure(gold_sequences, predicted_sequences)
         return Scored(metrics, count, table)
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
         import numpy as np
 
-        gold, predicted, sentences = _sequences(table)
+        gold, predicted, sentences = _scored_sequences(table)
         rows = self.tally(gold, predicted)
         sums = np.zeros((len(table["gold"]), rows.shape[1]), dtype=np.int64)
         np.add.at(sums, sentences, rows)
         return sums
 
 
-def _parts(labels: np.ndarray, ends: np.ndarray) -> list[list[Any]]:
+def _split_at(labels: np.ndarray, ends: np.ndarray) -> list[list[Any]]:
     """Flat labels cut at the ends of sentences or windows."""
     import numpy as np
 
     return [part.tolist() for part in np.split(labels, ends[:-1])] if len(ends) else []
 
 
-def _by_window(windows: TaggedWindows, labels: list[list[Any]], ends: np.ndarray) -> dict[str, list[Any]]:
-    """The columns of published windows: the windows of each sentence, given the labels of all and the last words."""
+def _window_columns(windows: TaggedWindows, labels: list[list[Any]], ends: np.ndarray) -> dict[str, list[Any]]:
+    """The table's columns for published windows, a list of windows per sentence.
+
+    `labels` are those of each window; `ends` has, for each sentence, the number of words up to its end.
+    """
     import numpy as np
 
     table: dict[str, list[Any]] = {"window_words": [[] for _ in ends], "window_predicted": [[] for _ in ends]}
@@ -260,21 +270,21 @@ def _by_window(windows: TaggedWindows, labels: list[list[Any]], ends: np.ndarray
     return table
 
 
-def _sequences(table: Mapping[str, Sequence[Any]]) -> tuple[list[list[str]], list[list[str | None]], list[int]]:
-    """What is scored, from a table of predictions: gold and predicted labels of sequences, the sentence of each.
+def _scored_sequences(table: Mapping[str, Sequence[Any]]) -> tuple[list[list[str]], list[list[str | None]], list[int]]:
+    """What a table of predictions says is scored: gold and predicted labels by sequence, and each sequence's sentence.
 
-    Sequences are the sentences themselves or, where the table has them, their windows.
+    Sequences are the windows where the table has them, else the sentences.
     """
     gold, predicted = table["gold"], table["predicted"]
     if "window_words" not in table:
         return list(gold), list(predicted), list(range(len(gold)))
     sentences = [number for number, windows in enumerate(table["window_words"]) for _ in windows]
     words = chain.from_iterable(table["window_words"])
-    cut = [[gold[sentence][word] for word in window] for sentence, window in zip(sentences, words, strict=True)]
-    return cut, list(chain.from_iterable(table["window_predicted"])), sentences
+    by_window = [[gold[sentence][word] for word in window] for sentence, window in zip(sentences, words, strict=True)]
+    return by_window, list(chain.from_iterable(table["window_predicted"])), sentences
 
 
-def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:
+def _label_id(label: str, ids: dict[str, int], example: TaggedSentence) -> int:
     if label not in ids:
         raise DataError(
             f"sentence {example.identifier} has the label {label!r}, which the model does not know"
@@ -283,11 +293,14 @@ def _label_id(label: str, ids: dict[str, int], example: Tagged) -> int:
     return ids[label]
 
 
-def _cuts(owners: list[int], budget: int, anywhere: bool) -> list[tuple[int, int]]:
-    """Windows of a long sentence as (begin, end) of its pieces; `owners` is the word of each piece.
+def _window_borders(owners: list[int], budget: int, anywhere: bool) -> list[tuple[int, int]]:
+    """The windows of a sentence as (begin, end) of its pieces, at most `budget` pieces each.
 
-    Unless `anywhere`, a window ends where a word does; a single word longer than a whole window loses its tail.
+    `owners` has the number of each piece's word. Unless `anywhere`, windows end where a word ends; a single word longer
+    than a whole window loses its last pieces.
     """
+    if len(owners) <= budget:
+        return [(0, len(owners))]
     if anywhere:
         return [(begin, min(begin + budget, len(owners))) for begin in range(0, len(owners), budget)]
     ends = [at + 1 for at in range(len(owners)) if at + 1 == len(owners) or owners[at + 1] != owners[at]]

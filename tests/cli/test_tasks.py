@@ -114,4 +114,4 @@ def test_data_without_labels_is_refused_by_both_commands(world: Path, tmp_path: 
         "--output", tmp_path / "scores",
     )  # fmt: skip
     assert result.exit_code == 3
-    assert "line 1: there are two columns and no label" in " ".join(result.stderr.split())
+    assert "line 1: the line has no label" in " ".join(result.stderr.split())

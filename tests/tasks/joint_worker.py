@@ -76,9 +76,7 @@ def joint_of(inputs: Path, **changes: Any) -> Joint:
 
 def one_step(folder: Path, inputs: Path, **changes: Any) -> None:
     """A step of the loop; its checkpoint holds the gradients."""
-    loop = LoopSettings(
-        steps=1, learning_rate=1e-3, checkpoint_every=1, device="cpu", parts=(("task", 1.0), ("realign", WEIGHT))
-    )
+    loop = LoopSettings(steps=1, learning_rate=1e-3, checkpoint_every=1, parts=(("task", 1.0), ("realign", WEIGHT)))
     accelerator = open_accelerator(folder / "joint", "cpu")
     process, processes = accelerator.process_index, accelerator.num_processes
     chosen, joint, model = settings(inputs, **changes), joint_of(inputs, **changes), model_of(inputs)

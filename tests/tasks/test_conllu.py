@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.conllu import Row, read_conllu
+from alignfreeze_cli.tasks.conllu import ConlluLine, read_conllu
 
 TAIL = "\t_" * 6
 FRENCH = f"""# global.columns = ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC
@@ -37,16 +37,16 @@ def write(folder: Path, content: str | bytes) -> Path:
 def test_words_ranges_empty_nodes_and_forms_with_spaces(tmp_path: Path) -> None:
     first, second = read_conllu(write(tmp_path, FRENCH))
     assert first.identifier == "fr-1"
-    assert first.rows == [
-        Row("word", "10 000", "NUM", 4),
-        Row("word", "livres", "NOUN", 5),
-        Row("multi-word", "du", "_", 6),
-        Row("word", "de", "ADP", 7),
-        Row("word", "le", "DET", 8),
-        Row("empty", "gros", "ADJ", 9),
-        Row("word", "chat", "NOUN", 10),
+    assert first.lines == [
+        ConlluLine("word", "10 000", "NUM", 4),
+        ConlluLine("word", "livres", "NOUN", 5),
+        ConlluLine("multi-word", "du", "_", 6),
+        ConlluLine("word", "de", "ADP", 7),
+        ConlluLine("word", "le", "DET", 8),
+        ConlluLine("empty", "gros", "ADJ", 9),
+        ConlluLine("word", "chat", "NOUN", 10),
     ]
-    assert (second.identifier, second.rows) == ("2", [Row("word", "Oui", "INTJ", 13)])
+    assert (second.identifier, second.lines) == ("2", [ConlluLine("word", "Oui", "INTJ", 13)])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_any_form_survives(tmp_path_factory: pytest.TempPathFactory, forms: list
     forms = [f"x{form}" for form in forms]
     text = "".join(f"{number}\t{form}\t_\tX{TAIL}\n" for number, form in enumerate(forms, 1))
     (sentence,) = read_conllu(write(tmp_path_factory.mktemp("any"), text))
-    assert [row.form for row in sentence.rows] == forms
+    assert [row.form for row in sentence.lines] == forms
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,14 @@ def test_any_form_survives(tmp_path_factory: pytest.TempPathFactory, forms: list
         ("", "holds no sentence"),
         ("# only a comment\n\n", "holds no sentence"),
         (f"1\tyes\t_\tINTJ{TAIL}\n\n\0\x01\x02", "line 3: is a binary file"),
-        (f"1\tyes\t_\tINTJ{TAIL}\n".encode() + b"2\t\xff\n", "line 2: is not UTF-8 text (byte 0xff at place 3"),
+        (f"1\tyes\t_\tINTJ{TAIL}\n".encode() + b"2\t\xff\n", "line 2: is not UTF-8 text (byte 0xff at position 3"),
         ("1 yes _ INTJ _ _ _ _ _ _\n", "line 1: a CoNLL-U line has 10 columns separated by tabs, this one has 1"),
         (f"1\tyes\t_\tINTJ{TAIL}\t_\n", "this one has 11"),
         (f"1\t\t_\tINTJ{TAIL}\n", "line 1: the word (column FORM) is empty"),
-        (f"one\tyes\t_\tINTJ{TAIL}\n", "'one' is no word id"),
+        (f"one\tyes\t_\tINTJ{TAIL}\n", "'one' is not a word id"),
         (f"1\ta\t_\tX{TAIL}\n3\tb\t_\tX{TAIL}\n", "line 2: word id 3 where 2 should follow"),
         (f"2-3\tdu\t_\t_{TAIL}\n1\tde\t_\tADP{TAIL}\n", "line 1: the multi-word token 2-3 does not fit"),
-        (f"1-2\tdu\t_\t_{TAIL}\n1\tde\t_\tADP{TAIL}\n\n", "line 3: the sentence ends at word 1, inside"),
+        (f"1-2\tdu\t_\t_{TAIL}\n1\tde\t_\tADP{TAIL}\n\n", "line 2: the sentence ends at word 1, inside"),
         (f"1\ta\t_\tX{TAIL}\n2.1\tb\t_\tX{TAIL}\n", "line 2: the empty node 2.1 must follow word 2"),
     ],
 )

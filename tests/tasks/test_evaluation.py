@@ -35,10 +35,10 @@ def slow_accuracy(folder: Path, treebank: Path) -> tuple[int, int]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     right = total = 0
     for sentence in read_conllu(treebank):
-        read = tokenizer([row.form for row in sentence.rows], is_split_into_words=True, return_tensors="pt")
+        read = tokenizer([row.form for row in sentence.lines], is_split_into_words=True, return_tensors="pt")
         with torch.no_grad():
             logits = model(**read).logits[0]
-        for number, row in enumerate(sentence.rows):
+        for number, row in enumerate(sentence.lines):
             place = read.word_ids(0).index(number)
             right += model.config.id2label[int(logits[place].argmax())] == row.upos
             total += 1
@@ -123,7 +123,11 @@ def test_a_model_of_an_unknown_task_is_refused(world: Path, tmp_path: Path) -> N
             "holds scores, made by `alignfreeze evaluate`, but a task-model is needed",
         ),
         ({"languages": ("en", "zz")}, DataError, "no such file for the language 'zz' (--data)"),
-        ({"data": "{language}_*-ud-*"}, DataError, "2 files fit for the language 'en' (en_tiny-ud-dev.conllu, en_tiny"),
+        (
+            {"data": "{language}_*-ud-*"},
+            DataError,
+            "2 files fit for the language 'en' (en_tiny-ud-dev.conllu and",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -17,7 +17,7 @@ from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, S
 from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
-from alignfreeze_cli.tasks.tagging import Tagged
+from alignfreeze_cli.tasks.tagging import TaggedSentence
 
 from .test_tagging import LABELS, encode
 from .worlds import conllu, make_world, score, sentences, train
@@ -118,7 +118,7 @@ def settings(**changes: object) -> FinetuneSettings:
 
 
 def test_every_pass_sees_every_window_once_in_an_order_of_its_own() -> None:
-    windows = encode([Tagged(str(n), ["a" * (n % 7 + 1)], ["X"]) for n in range(12)], 20)
+    windows = encode([TaggedSentence(str(n), ["a" * (n % 7 + 1)], ["X"]) for n in range(12)], 20)
     seen = []
     for step in range(6):
         of_step = batches(windows, settings(), 2, 0, 1)(step)
@@ -140,7 +140,9 @@ def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(micro
     config = BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8)
     config.num_labels = len(LABELS)
     model = BertForTokenClassification(config).eval().double()
-    windows = encode([Tagged(str(n), ["a" * (n % 5 + 1)] * (n % 3 + 1), ["X"] * (n % 3 + 1)) for n in range(11)], 30)
+    windows = encode(
+        [TaggedSentence(str(n), ["a" * (n % 5 + 1)] * (n % 3 + 1), ["X"] * (n % 3 + 1)) for n in range(11)], 30
+    )
     for step in (0, 2):  # the third batch has a single window, fewer than there are processes
         whole = windows.collate(_windows_of(step, len(windows.lengths)))
         expected = POS.loss(model, whole) / len(whole["gold"])
@@ -183,7 +185,7 @@ def test_what_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 1, "epochs": 1.0}, "--steps and --epochs say the same thing"),
+        ({"steps": 1, "epochs": 1.0}, "--steps and --epochs cannot both be given"),
         ({"task": "poss"}, f"--task must be one of {', '.join(TASKS)}, not 'poss'; did you mean 'pos'?"),
         ({"freeze": "fornt"}, "did you mean 'front'?"),
         ({"windows": "half"}, "--windows must be one of whole-words, published"),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.iob import Sentence, as_iob2, read_iob
+from alignfreeze_cli.tasks.iob import as_iob2, read_iob
+from alignfreeze_cli.tasks.tagging import TaggedSentence
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 PANX = "#\tO\n1\tO\nAda\tB-PER\nLovelace\tI-PER\n\nParis\tB-LOC\n# x\tO\n"
@@ -46,31 +47,31 @@ def write(folder: Path, content: str | bytes, name: str = "x.tsv") -> Path:
     return path
 
 
-def read(folder: Path, content: str | bytes) -> list[Sentence]:
+def read(folder: Path, content: str | bytes) -> list[TaggedSentence]:
     return read_iob(write(folder, content), TAGS)
 
 
 def test_two_columns_have_no_comments(tmp_path: Path) -> None:
     assert read(tmp_path, PANX) == [
-        Sentence("1", ["#", "1", "Ada", "Lovelace"], ["O", "O", "B-PER", "I-PER"]),
-        Sentence("2", ["Paris", "# x"], ["B-LOC", "O"]),
+        TaggedSentence("1", ["#", "1", "Ada", "Lovelace"], ["O", "O", "B-PER", "I-PER"]),
+        TaggedSentence("2", ["Paris", "# x"], ["B-LOC", "O"]),
     ]
 
 
 def test_numbered_words_may_have_comments(tmp_path: Path) -> None:
     assert read(tmp_path, UNER) == [
-        Sentence("a-1", ["Ada", "#", "Paris"], ["B-PER", "O", "B-LOC"]),
-        Sentence("2", ["London"], ["B-LOC"]),
+        TaggedSentence("a-1", ["Ada", "#", "Paris"], ["B-PER", "O", "B-LOC"]),
+        TaggedSentence("2", ["London"], ["B-LOC"]),
     ]
     first, second = read(tmp_path, GERMEVAL)
-    assert (first.words, first.tags) == (["Bayern", "siegt"], ["B-ORG", "O"])
-    assert second == Sentence("2", ["Sieg"], ["O"])
+    assert (first.words, first.labels) == (["Bayern", "siegt"], ["B-ORG", "O"])
+    assert second == TaggedSentence("2", ["Sieg"], ["O"])
 
 
 def test_conll_2003_has_the_tag_last_and_lines_between_documents(tmp_path: Path) -> None:
     assert read(tmp_path, CONLL_2003) == [
-        Sentence("1", ["EU", "rejects", "#", "Peter", "Blackburn"], ["B-ORG", "O", "O", "B-PER", "I-PER"]),
-        Sentence("2", ["UK", "US", "10\u00a0000"], ["B-LOC", "B-LOC", "O"]),
+        TaggedSentence("1", ["EU", "rejects", "#", "Peter", "Blackburn"], ["B-ORG", "O", "O", "B-PER", "I-PER"]),
+        TaggedSentence("2", ["UK", "US", "10\u00a0000"], ["B-LOC", "B-LOC", "O"]),
     ]
 
 
@@ -125,7 +126,7 @@ def test_any_word_survives_and_numbering_changes_nothing(
     plain = "\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in sentences)
     found = read(folder, plain)
     assert [each.words for each in found] == [[word for word, _ in sentence] for sentence in sentences]
-    assert [each.tags for each in found] == [as_iob2([tag for _, tag in sentence]) for sentence in sentences]
+    assert [each.labels for each in found] == [as_iob2([tag for _, tag in sentence]) for sentence in sentences]
     numbered = "\n".join(
         "".join(f"{place}\t{word}\t{tag}\t-\t-\n" for place, (word, tag) in enumerate(sentence, 1))
         for sentence in sentences
@@ -165,9 +166,9 @@ def test_iob2_is_a_fixed_point(tags: list[str]) -> None:
         ("1\tAda\t_\t-\t-\n", "line 1: the word 'Ada' has no tag"),
         ("Ada\tB-PER\nx\ty\tO\n", "line 2: this line has 3 columns, the lines before it have 2: 'x y O'"),
         ("Ada NNP B-PER\nx O\n", "line 2: this line has 2 columns, the lines before it have 3"),
-        ("Ada\tB-PRE\n", "line 1: 'B-PRE' is no known tag, only O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC are"),
+        ("Ada\tB-PRE\n", "line 1: 'B-PRE' is not one of the tags O, B-PER, I-PER, B-ORG, I-ORG, B-LOC and I-LOC"),
         ("Ada\tB-PRE\n", "did you mean 'B-PER'?"),
-        ("Ada\tS-PER\n", "'S-PER' is no known tag"),
+        ("Ada\tS-PER\n", "'S-PER' is not one of the tags"),
         ("\tO\n", "line 1: the word is empty"),
         (" \tO\n", "line 1: the word is empty"),
         (b"Ada\tB-PER\n\xff\tO\n", "line 2: is not UTF-8 text"),

@@ -16,7 +16,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.tasks.base import Scored
 from alignfreeze_cli.tasks.ner import repaired
 from alignfreeze_cli.tasks.registry import TASKS
-from alignfreeze_cli.tasks.tagging import Tagged
+from alignfreeze_cli.tasks.tagging import TaggedSentence
 
 from .test_iob import TAGS, write
 from .test_tagging import wordpiece
@@ -25,7 +25,6 @@ from .worlds import make_encoder, score, train
 NER = TASKS["ner"]
 OPTIONS = dict(NER.defaults)
 PUBLISHED = {**OPTIONS, "ner_repair": "published"}
-SHARED = Path(__file__).parents[3] / "shared/data/ner"
 
 
 def scored(gold: list[str], predicted: list[str], options: dict[str, object] = OPTIONS) -> Scored:
@@ -34,7 +33,7 @@ def scored(gold: list[str], predicted: list[str], options: dict[str, object] = O
     examples, answers = [], []
     for number, (right, said) in enumerate(zip(gold, predicted, strict=True)):
         words = ["\u200b" if tag == "-" else "a" for tag in said.split()]
-        examples.append(Tagged(f"s{number}", words, right.split()))
+        examples.append(TaggedSentence(f"s{number}", words, right.split()))
         answers.append(np.array([labels.index(tag) for tag in said.split() if tag != "-"], dtype=np.int64))
     windows = NER.encode(examples, wordpiece(), labels, 40, options)
     batches = [(np.array([number]), answer) for number, answer in enumerate(answers)]
@@ -161,7 +160,7 @@ def test_tallies_agree_with_seqeval_and_with_counting_slowly(sentences: list[lis
 @given(SENTENCES.filter(lambda sentences: all(sentences)), st.integers(4, 8))
 def test_tallies_of_published_windows(repair: str, sentences: list[list[tuple[str, str]]], length: int) -> None:
     options = {**OPTIONS, "ner_repair": repair, "windows": "published"}
-    examples = [Tagged("s", ["ab"] * len(each), [gold for gold, _ in each]) for each in sentences]
+    examples = [TaggedSentence("s", ["ab"] * len(each), [gold for gold, _ in each]) for each in sentences]
     windows = NER.encode(examples, wordpiece(), TAGS, length, options)
     said = np.array([TAGS.index(tag or "O") for sentence in sentences for _, tag in sentence])
     answers = [(np.array([w]), said[windows.word[windows.slots_of([w])]]) for w in range(len(windows.lengths))]
@@ -187,8 +186,8 @@ def hub_table(path: Path, tags: list[list[int]] | list[list[str]], names: list[s
 def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
     path = hub_table(tmp_path / "a.parquet", [[0, 1, 2], [5, 6, 0], []])
     assert NER.read([path], "en", OPTIONS) == [
-        Tagged("1", ["w0", "w1", "w2"], ["O", "B-PER", "I-PER"]),
-        Tagged("2", ["w0", "w1", "w2"], ["B-LOC", "I-LOC", "O"]),
+        TaggedSentence("1", ["w0", "w1", "w2"], ["O", "B-PER", "I-PER"]),
+        TaggedSentence("2", ["w0", "w1", "w2"], ["B-LOC", "I-LOC", "O"]),
     ]
     path = hub_table(tmp_path / "b.parquet", [[1, 2, 0]], ["O", "B-LOC", "I-LOC"])
     assert NER.read([path], "en", OPTIONS)[0].labels == ["B-LOC", "I-LOC", "O"]
@@ -197,21 +196,21 @@ def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
 
 
 def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 2 has the tag '9', known are only O, B-PER"):
+    with pytest.raises(DataError, match="row 2: '9' is not one of the tags O, B-PER"):
         NER.read([hub_table(tmp_path / "a.parquet", [[1], [9]])], "en", OPTIONS)
-    with pytest.raises(DataError, match="row 1 has the tag '-100'"):
+    with pytest.raises(DataError, match="row 1: '-100' is not one of the tags"):
         NER.read([hub_table(tmp_path / "b.parquet", [[-100]])], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a"]], "label": [1]}), tmp_path / "c.parquet")
-    with pytest.raises(DataError, match="ner_tags is not among its columns, which are tokens, label"):
+    with pytest.raises(DataError, match="it has no column ner_tags, only tokens and label"):
         NER.read([tmp_path / "c.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1]]}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match="row 1 has 2 tokens but 1 tags"):
         NER.read([tmp_path / "d.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1, None]]}), tmp_path / "e.parquet")
-    with pytest.raises(DataError, match="row 1 has the tag 'None'"):
+    with pytest.raises(DataError, match="row 1: 'None' is not one of the tags"):
         NER.read([tmp_path / "e.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", None]], "ner_tags": [[1, 0]]}), tmp_path / "f.parquet")
-    with pytest.raises(DataError, match="row 1 has a token that is no text"):
+    with pytest.raises(DataError, match="row 1 has a token that is not text"):
         NER.read([tmp_path / "f.parquet"], "en", OPTIONS)
 
 
@@ -222,7 +221,7 @@ def test_data_without_entities_is_refused(tmp_path: Path) -> None:
 
 def test_other_types_of_entities_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path, "EU NNP I-NP I-ORG\nGerman JJ I-NP I-MISC\n")
-    with pytest.raises(DataError, match=r"line 2: 'I-MISC' is no known tag.*--entity-types"):
+    with pytest.raises(DataError, match=r"line 2: 'I-MISC' is not one of the tags.*--entity-types"):
         NER.read([path], "en", OPTIONS)
     options = {**OPTIONS, "entity_types": ("PER", "ORG", "LOC", "MISC")}
     assert NER.read([path], "en", options)[0].labels == ["B-ORG", "B-MISC"]
@@ -300,13 +299,3 @@ def test_options_of_other_tasks_are_refused(world: Path) -> None:
         train(world, "x", task="pos", train=str(world / "en-train.tsv"), ner_repair="none")
     with pytest.raises(SettingsError, match="--entity-types names a type twice: PER, PER"):
         train(world, "x", task="ner", train=str(world / "en-train.tsv"), entity_types=("PER", "PER"))
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
-def test_reads_real_files() -> None:
-    chinese = NER.read([SHARED / "panx/dev-zh.tsv"], "zh", OPTIONS)
-    assert (len(chinese), sum(word.startswith("#") for each in chinese for word in each.words)) == (400, 341)
-    german = NER.read([SHARED / "uner/de_pud-ud-test.iob2"], "de", OPTIONS)
-    assert (len(german), german[0].identifier, german[0].words[:3]) == (300, "n01001-0001", ["„", "Ein", "Großteil"])
-    with pytest.raises(DataError, match="line 1: there is a word without a tag"):
-        NER.read([SHARED / "panx/unlabelled/test-de.tsv"], "de", OPTIONS)

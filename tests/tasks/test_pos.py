@@ -12,7 +12,7 @@ import pytest
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.tasks.pos import HUB_LABELS, TREEBANKS
 from alignfreeze_cli.tasks.registry import TASKS, find_task
-from alignfreeze_cli.tasks.tagging import Tagged
+from alignfreeze_cli.tasks.tagging import TaggedSentence
 
 from .test_conllu import FRENCH, TAIL, write
 
@@ -24,7 +24,9 @@ PUBLISHED = {**EXCLUDE, "multiword_tokens": "published"}
 def test_multiword_tokens_and_empty_nodes_are_no_words_unless_published(tmp_path: Path) -> None:
     path = write(tmp_path, FRENCH)
     first, _ = POS.read([path], "fr", EXCLUDE)
-    assert first == Tagged("fr-1", ["10 000", "livres", "de", "le", "chat"], ["NUM", "NOUN", "ADP", "DET", "NOUN"])
+    assert first == TaggedSentence(
+        "fr-1", ["10 000", "livres", "de", "le", "chat"], ["NUM", "NOUN", "ADP", "DET", "NOUN"]
+    )
     first, _ = POS.read([path], "fr", PUBLISHED)
     assert first.words == ["10 000", "livres", "du", "de", "le", "gros", "chat"]
     assert first.labels == ["NUM", "NOUN", "_", "ADP", "DET", "ADJ", "NOUN"]
@@ -42,7 +44,7 @@ def test_labels_have_the_order_of_the_hub(tmp_path: Path) -> None:
     [
         (f"1\tyes\t_\tINTJ{TAIL}\n2\tno\t_\t_{TAIL}\n", "line 2: the word 'no' has no tag"),
         (f"1\tyes\t_\t_{TAIL}\n\n1\tno\t_\t_{TAIL}\n", "no word has a tag"),
-        (f"1\tyes\t_\tITNJ{TAIL}\n", "line 1: 'ITNJ' is no universal tag; did you mean 'INTJ'?"),
+        (f"1\tyes\t_\tITNJ{TAIL}\n", "line 1: 'ITNJ' is not a universal tag; did you mean 'INTJ'?"),
     ],
 )
 def test_missing_and_unknown_tags_are_refused(tmp_path: Path, content: str, sentence: str) -> None:
@@ -76,7 +78,7 @@ def test_reads_the_hubs_parquet(tmp_path: Path, features: object) -> None:
     # du = de + le, then an understood adjective: neither has a head.
     path = hub_table(tmp_path / "0000.parquet", [[13, 2, 8, 6, 0]], [["None", "2", "0", "None", "2"]], features)
     (sentence,) = POS.read([path], "fr", EXCLUDE)
-    assert sentence == Tagged("s0", ["w1", "w2", "w4"], ["ADP", "DET", "NOUN"])
+    assert sentence == TaggedSentence("s0", ["w1", "w2", "w4"], ["ADP", "DET", "NOUN"])
     (sentence,) = POS.read([path], "fr", PUBLISHED)
     assert sentence.labels == ["_", "ADP", "DET", "ADJ", "NOUN"]
 
@@ -87,10 +89,10 @@ def test_refuses_parquet_without_tags_or_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no sentence"):
         POS.read([hub_table(tmp_path / "b.parquet", [], [])], "fr", EXCLUDE)
     pq.write_table(pa.table({"idx": ["1"]}), tmp_path / "c.parquet")
-    with pytest.raises(DataError, match="no Parquet file with the columns"):
+    with pytest.raises(DataError, match="not a Parquet file with the columns"):
         POS.read([tmp_path / "c.parquet"], "fr", EXCLUDE)
     (tmp_path / "d.parquet").write_bytes(b"no parquet at all")
-    with pytest.raises(DataError, match="no Parquet file"):
+    with pytest.raises(DataError, match="not a Parquet file"):
         POS.read([tmp_path / "d.parquet"], "fr", EXCLUDE)
 
 

@@ -219,12 +219,12 @@ import json, sys
 from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.registry import TASKS
-from alignfreeze_cli.tasks.sources import find_sources
+from alignfreeze_cli.tasks.data import find_data
 found = []
 for split, languages in (("train", ["en"]), ("test", ["en", "ar", "zh"])):
-    for source in find_sources(TASKS["qa"], languages, None, split, "--data", Console()):
+    for source in find_data(TASKS["qa"], languages, None, split, "--data", Console()):
         examples = TASKS["qa"].read(source.paths, source.language, {})
-        found.append([split, source.language, source.title, source.described()["commit"], len(examples)])
+        found.append([split, source.language, source.title, source.to_dict()["commit"], len(examples)])
 print(json.dumps(found))
 assert "torch" not in sys.modules
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from alignfreeze_cli.errors import ArtifactError, DataError
-from alignfreeze_cli.tasks.qa_windows import Frame, QaWindows, cut_windows
+from alignfreeze_cli.tasks.qa_windows import PairTemplate, QaWindows, best_spans, cut_windows
 from alignfreeze_cli.tasks.squad import Answer, Question
 
 from .test_tagging import sentencepiece, wordpiece
@@ -72,7 +73,7 @@ def questions() -> st.SearchStrategy[list[Question]]:
 @given(questions(), st.integers(12, 40), st.integers(0, 8))
 def test_windows(kind: str, examples: list[Question], length: int, overlap: int) -> None:
     read = tokenizer(kind)
-    frame = Frame.of(read).size
+    frame = PairTemplate.of(read).size
     rooms = [length - frame - len(read(e.text, add_special_tokens=False)["input_ids"][:64]) for e in examples]
     if max(rooms) <= overlap:
         with pytest.raises(DataError, match="leaves room"):
@@ -96,7 +97,7 @@ def test_windows(kind: str, examples: list[Question], length: int, overlap: int)
         for w in own:
             part = passage[windows.begin[w] - offset : windows.end[w] - offset]
             row = batch["inputs"]["input_ids"][w]
-            before, middle, after, _ = windows.frame
+            before, middle, after, _ = windows.template
             assert row[: windows.lengths[w]].tolist() == [*before, *asked, *middle, *part, *after]
             assert row[windows.lengths[w] :].eq(read.pad_token_id).all()
         check_gold(windows, own, example, offset, overlap)
@@ -186,7 +187,34 @@ def test_passages_are_kept_once() -> None:
 
 
 def test_a_tokenizer_that_marks_no_pairs_is_refused() -> None:
-    assert Frame.of(wordpiece()) == ([2], [3], [3], 1)
-    assert Frame.of(tokenizer("metaspace")) == ([0], [2, 2], [2], 0)
+    assert PairTemplate.of(wordpiece()) == ([2], [3], [3], 1)
+    assert PairTemplate.of(tokenizer("metaspace")) == ([0], [2, 2], [2], 0)
     with pytest.raises(ArtifactError, match="does not mark a pair of texts by special tokens"):
-        Frame.of(sentencepiece())
+        PairTemplate.of(sentencepiece())
+
+
+def slow_span(start: list[float], end: list[float], first: int, count: int, longest: int) -> tuple[float, int, int]:
+    """Every pair of positions, with probabilities over the passage and position 0."""
+    counted = [0, *range(first, first + count)]
+    totals = [sum(math.exp(logits[i]) for i in counted) for logits in (start, end)]
+    pairs = [
+        (math.exp(start[i]) / totals[0] * math.exp(end[j]) / totals[1], i, j)
+        for i in range(first, first + count)
+        for j in range(i, min(i + longest, first + count))
+    ]
+    return max(pairs)
+
+
+@pytest.mark.parametrize("longest", [1, 3, 50])
+def test_the_best_span_is_that_of_a_slow_search(longest: int) -> None:
+    random = np.random.default_rng(longest)
+    start, end = random.normal(0, 3, (2, 40, 17)).astype(np.float32)
+    first = random.integers(1, 9, 40)
+    count = random.integers(1, 17 - first + 1)
+    # As padding comes from the model.
+    for row, border in enumerate(first + count):
+        start[row, border:] = end[row, border:] = -np.inf
+    scores, begin, finish = best_spans(start, end, first, count, longest)
+    for row in range(40):
+        expected = slow_span(start[row].tolist(), end[row].tolist(), int(first[row]), int(count[row]), longest)
+        assert (math.exp(scores[row]), begin[row], finish[row]) == (pytest.approx(expected[0]), *expected[1:])

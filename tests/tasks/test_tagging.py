@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,11 +13,10 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.tasks.registry import TASKS
-from alignfreeze_cli.tasks.tagging import Tagged, TaggedWindows
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggedWindows
 
 POS = TASKS["pos"]
 OPTIONS = dict(POS.defaults)
-SHARED = Path(__file__).parents[3] / "shared"
 LABELS = ("X", "NOUN")
 PIECES = [chr(letter) for letter in range(ord("a"), ord("z") + 1)]
 
@@ -34,16 +31,17 @@ def sentencepiece() -> PreTrainedTokenizerFast:
     """As XLM-R: a word begins with ▁, which stands alone before words that the vocabulary has not got with it."""
     scores = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁a", -1.0), ("b", -1.5)]
     backend = Tokenizer(models.Unigram(scores, unk_id=3, byte_fallback=False))
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
     backend.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>")
 
 
-def tagged(words: list[str], label: str = "X") -> Tagged:
-    return Tagged("s", words, [label] * len(words))
+def tagged(words: list[str], label: str = "X") -> TaggedSentence:
+    return TaggedSentence("s", words, [label] * len(words))
 
 
-def encode(sentences: list[Tagged], length: int, tokenizer=None, **options: str) -> TaggedWindows:
+def encode(sentences: list[TaggedSentence], length: int, tokenizer=None, **options: str) -> TaggedWindows:
     windows = POS.encode(sentences, tokenizer or wordpiece(), LABELS, length, {**OPTIONS, **options})
     assert isinstance(windows, TaggedWindows)
     return windows
@@ -179,7 +177,7 @@ def test_a_label_that_the_model_does_not_know_is_named() -> None:
 @given(st.lists(WORDS, min_size=1, max_size=6), st.integers(4, 20), st.randoms(use_true_random=False))
 def test_tallies_of_the_table_sum_up_to_the_metric(cut: str, sentences: list[list[str]], length: int, draw) -> None:
     options = {**OPTIONS, "windows": cut}
-    examples = [Tagged("s", words, [draw.choice(LABELS) for _ in words]) for words in sentences]
+    examples = [TaggedSentence("s", words, [draw.choice(LABELS) for _ in words]) for words in sentences]
     windows = encode(examples, length, windows=cut)
     answers = [(np.array([w]), np.array([draw.randrange(2) for _ in range(n)])) for w, n in enumerate(windows.weights)]
     scored = POS.score(examples, windows, answers, LABELS, options)
@@ -200,20 +198,3 @@ def test_metrics_of_many_samples_at_once() -> None:
     assert tallies.tolist() == [[1, 2], [1, 1]]
     assert POS.from_tallies(tallies[[[0, 0], [0, 1], [1, 1]]].sum(1)).tolist() == [0.5, 2 / 3, 1.0]
     assert POS.from_tallies(np.zeros((1, 2))).tolist() == [0.0]
-
-
-@pytest.mark.skipif(not (SHARED / "tokenizers/mbert").is_dir(), reason="the shared tokenizer is not here")
-def test_counts_of_scored_words_are_the_published_ones_for_tamil() -> None:
-    """Published numbers: 2,185 with mBERT's vocabulary, 1,989 words, 194 multi-word tokens and two words cut."""
-    from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-
-    tokenizer = load_tokenizer(SHARED / "tokenizers/mbert")
-    path = SHARED / "data/ud/ta_ttb-ud-test.conllu"
-    options = {"multiword_tokens": "published", "windows": "published", "lone_pieces": "delete"}
-    examples = POS.read([path], "ta", options)
-    windows = POS.encode(examples, tokenizer, POS.labels(options), 128, options)
-    assert len(windows.word) == 2185
-    for multiword, count in (("published", 1989 + 194), ("exclude", 1989)):
-        options = {**OPTIONS, "multiword_tokens": multiword}
-        examples = POS.read([path], "ta", options)
-        assert len(POS.encode(examples, tokenizer, POS.labels(options), 128, options).word) == count

@@ -11,8 +11,8 @@ import pytest
 from hubserver import HubServer
 
 from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.tasks.data import find_file
 from alignfreeze_cli.tasks.pos import HUB_LABELS
-from alignfreeze_cli.tasks.sources import find_file
 
 from .test_ner import hub_table as wikiann
 from .test_nli import hub_table as xnli
@@ -25,12 +25,12 @@ import json, sys
 from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.registry import TASKS
-from alignfreeze_cli.tasks.sources import find_sources
+from alignfreeze_cli.tasks.data import find_data
 task = TASKS[sys.argv[2]]
 try:
-    found = find_sources(task, sys.argv[1].split(","), None, "test", "--data", Console())
+    found = find_data(task, sys.argv[1].split(","), None, "test", "--data", Console())
     read = {s.language: len(task.read(s.paths, s.language, task.defaults)) for s in found}
-    print(json.dumps([read, [s.described() for s in found]]))
+    print(json.dumps([read, [s.to_dict() for s in found]]))
 except AlignFreezeError as error:
     print(json.dumps([error.exit_code, str(error)]))
 assert "torch" not in sys.modules

@@ -1,13 +1,13 @@
-"""Reader of pairs of sentences with the label of their inference: TSV, JSON lines, and the Parquet files of the Hub.
+"""Reader of premises and hypotheses with their label, in the formats of XNLI: TSV, JSON lines, and the Hub's Parquet.
 
-What a file is, its suffix says: `.parquet`; `.jsonl` or `.json` (one object per line); anything else is TSV, in which
-the tab is the only special character: quotes are quotes.
+The suffix of a file gives its format: `.parquet`; `.jsonl` or `.json` (one object per line); anything else is TSV, in
+which the tab is the only special character, so quotes are part of the text.
 
 - TSV without a header has three columns, premise, hypothesis and label (XTREME, the demo world).
-- TSV with a header may have them in any order among others; it is a header if it names both texts. Known names:
-  `premise` or `sentence1`; `hypothesis`, `hypo` or `sentence2`; `gold_label` (which goes before) or `label`. Where the
-  texts of several languages stand side by side (`sentence1_en`, `sentence2_en`, `sentence1_de`, …), those of the wanted
-  one are read. With a column `language` (XNLI 1.0), so are only its lines.
+- TSV with a header may have them in any order among others; the first line is a header if it names both texts. Known
+  names: `premise` or `sentence1`; `hypothesis`, `hypo` or `sentence2`; `gold_label` (read first) or `label`. Of texts
+  in several languages (`sentence1_en`, `sentence2_en`, `sentence1_de`, …), those of the wanted language are read. If
+  there is a column `language` (XNLI 1.0), only the lines of the wanted language are.
 - The objects of JSON lines have keys of the same names (MultiNLI, XNLI 1.0).
 
 Labels are the three words, `contradictory` as in XNLI's translated training data, or the ids 0, 1, 2 of the Hub's data
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.lines import numbered_lines
-from alignfreeze_cli.tasks.parquet import label_names, read_columns
+from alignfreeze_cli.tasks.data import label_names, numbered_lines, read_columns
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the ids in the Hub's data sets."""
@@ -35,15 +35,15 @@ NAMES = {
     "hypothesis": ("hypothesis", "hypo", "sentence2", "sentence2_{language}"),
     "label": ("gold_label", "label"),
 }
-"""Names of columns and keys, the first that is there counts."""
+"""Names of columns and keys; the first one that a file has is read."""
 
 _SPELLINGS = {"contradictory": "contradiction"}
 _NO_AGREEMENT = ("-", "-1")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two texts; `label` is one of `LABELS`, or None where the annotators did not agree."""
+class NliPair:
+    """A premise and a hypothesis; `label` is one of `LABELS`, or None where the annotators did not agree."""
 
     identifier: str
     premise: str
@@ -51,15 +51,15 @@ class Pair:
     label: str | None
 
 
-def read_pairs(path: Path, language: str) -> list[Pair]:
-    """The pairs of a file in one language; one without a `pairID` is named by its line or row, counted from 1.
+def read_xnli(path: Path, language: str) -> list[NliPair]:
+    """The pairs of a file in one language; the identifier is the `pairID`, or the number of the line or row from 1 on.
 
-    Raises DataError with file and line: for pairs without labels, labels that are not known, lines that do not fit, a
-    file without a pair in the language.
+    Raises DataError with file and line: for pairs without labels, unknown labels, lines with too many or too few
+    columns, a file without a pair in the language.
     """
     if path.suffix == ".parquet":
-        return _from_parquet(path)
-    rows = _json_rows(path) if path.suffix in (".jsonl", ".json") else _tsv_rows(path, language)
+        return _read_hub_pairs(path)
+    rows = _json_lines(path) if path.suffix in (".jsonl", ".json") else _tsv_lines(path, language)
     pairs = []
     others: set[str] = set()
     for number, row in rows:
@@ -68,23 +68,23 @@ def read_pairs(path: Path, language: str) -> list[Pair]:
             continue
         values = {}
         for part in NAMES:
-            name = _name(part, row, language)
+            name = _column_of(part, row, language)
             if name is None:
-                raise DataError(_lacking(part, row, language), path, number)
+                raise DataError(_missing_column(part, row, language), path, number)
             values[part] = row[name]
         texts = values["premise"], values["hypothesis"]
         if not all(isinstance(text, str) for text in texts):
             raise DataError("premise and hypothesis must be text", path, number)
         label = _label(values["label"], LABELS, f"{path}, line {number}")
-        pairs.append(Pair(str(row.get("pairID", number)), *texts, label))
+        pairs.append(NliPair(str(row.get("pairID", number)), *texts, label))
     if not pairs:
         only = f" in {language!r}, only in {', '.join(sorted(others))}" if others else ""
         raise DataError(f"holds no pair of sentences{only}", path)
     return pairs
 
 
-def _tsv_rows(path: Path, language: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Numbered lines, their columns by name."""
+def _tsv_lines(path: Path, language: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Numbered lines as columns by name."""
     header: list[str] = []
     for number, line in numbered_lines(path):
         if not line.strip():
@@ -94,28 +94,26 @@ def _tsv_rows(path: Path, language: str) -> Iterator[tuple[int, dict[str, str]]]
             header = list(NAMES)
             if _is_header(columns):
                 header = columns
-                lacking = [part for part in NAMES if _name(part, header, language) is None]
-                if lacking:
-                    raise DataError(_lacking(lacking[0], header, language), path, number)
+                missing = [part for part in NAMES if _column_of(part, header, language) is None]
+                if missing:
+                    raise DataError(_missing_column(missing[0], header, language), path, number)
                 continue
-        # At the end of a line empty columns are often left out, so fewer than in the header may do.
+        # Empty columns at the end of a line are often left out, so there may be fewer than in the header.
         if len(columns) > len(header) or len(columns) < len(NAMES):
-            which = (
-                "two columns and no label" if len(columns) == 2 else f"{len(columns)} columns, {len(header)} are due"
-            )
+            wrong = f"{counted(len(columns), 'column')} instead of {len(header)}" if len(columns) != 2 else "no label"
             raise DataError(
-                f"there are {which}; premise, hypothesis and label are needed, separated by tabs", path, number
+                f"the line has {wrong}; premise, hypothesis and label are needed, separated by tabs", path, number
             )
         yield number, dict(zip(header, columns, strict=False))
 
 
 def _is_header(columns: Collection[str]) -> bool:
-    """Whether the first line of a file names both texts, in whatever language."""
+    """Whether the columns of a file's first line name both texts, in any language."""
     beginnings = [tuple(name.replace("{language}", "") for name in NAMES[part]) for part in ("premise", "hypothesis")]
     return all(any(column in names or column.startswith(names[-1]) for column in columns) for names in beginnings)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Numbered lines as objects."""
     for number, line in numbered_lines(path):
         if not line.strip():
@@ -123,13 +121,13 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise DataError(f"is no JSON ({error}); one object per line is needed", path, number) from None
+            raise DataError(f"is not JSON ({error}); one object per line is needed", path, number) from None
         if not isinstance(row, dict):
-            raise DataError("is no JSON object; one per line is needed", path, number)
+            raise DataError("is not a JSON object; one per line is needed", path, number)
         yield number, row
 
 
-def _from_parquet(path: Path) -> list[Pair]:
+def _read_hub_pairs(path: Path) -> list[NliPair]:
     """The Hub's data sets: `premise`, `hypothesis`, and `label` as an id (or a word)."""
     import pyarrow.types as types
 
@@ -137,28 +135,28 @@ def _from_parquet(path: Path) -> list[Pair]:
     for part in ("premise", "hypothesis"):
         kind = table.schema.field(part).type
         if not (types.is_string(kind) or types.is_large_string(kind)):
-            raise DataError(f"the column {part} holds {kind} and no text; take the files of one language", path)
+            raise DataError(f"the column {part} holds {kind}, not text; take the files of one language", path)
     names = label_names(table, "label", LABELS)
     columns = (table.column(part).to_pylist() for part in NAMES)
     return [
-        Pair(str(number), premise or "", hypothesis or "", _label(value, names, f"{path}, row {number}"))
+        NliPair(str(number), premise or "", hypothesis or "", _label(value, names, f"{path}, row {number}"))
         for number, (premise, hypothesis, value) in enumerate(zip(*columns, strict=True), start=1)
     ]
 
 
-def _name(part: str, names: Collection[str], language: str) -> str | None:
-    """The column or key that holds a part of a pair in a language."""
+def _column_of(part: str, names: Collection[str], language: str) -> str | None:
+    """The column or key that holds a part of a pair (`premise`, `hypothesis`, `label`) in a language."""
     return next((known for name in NAMES[part] if (known := name.replace("{language}", language)) in names), None)
 
 
-def _lacking(part: str, names: Collection[str], language: str) -> str:
+def _missing_column(part: str, names: Collection[str], language: str) -> str:
     known = " or ".join(name.replace("{language}", language) for name in NAMES[part])
     needed = "; labelled data is needed" if part == "label" else ""
     return f"there is no {part} ({known}), only {', '.join(names)}{needed}"
 
 
 def _label(value: Any, names: Sequence[str], place: str) -> str | None:
-    """The label that a word or an id stands for (`names` are those of the ids)."""
+    """The label that a word or an id means, None for no agreement; `names` are the labels of the ids."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if text in _NO_AGREEMENT:
         return None
@@ -168,5 +166,5 @@ def _label(value: Any, names: Sequence[str], place: str) -> str | None:
     if not text.strip():
         raise DataError("the pair has no label; labelled data is needed", place)
     if text not in LABELS:
-        raise DataError(f"{text[:40]!r} is no known label, only {', '.join(LABELS)} are" + nearest(text, LABELS), place)
+        raise DataError(f"{text[:40]!r} is not one of the labels {listed(LABELS)}" + nearest(text, LABELS), place)
     return text

@@ -1,13 +1,10 @@
-"""Scoring answers: worked out by hand from the official definitions; finding them: against a slow, obvious search."""
+"""Scores of answers, worked out on paper from the official definitions."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 
-from alignfreeze_cli.tasks.answers import SCORINGS, best_spans, mlqa_words, squad_words
+from alignfreeze_cli.tasks.qa_scoring import SCORINGS, mlqa_words, squad_words
 
 # language, answer given, right answers, then exact match and F1 of squad, mlqa and published.
 # With words shared s, given g, right r: F1 = 2s / (g + r).
@@ -73,30 +70,3 @@ def test_words() -> None:
     assert mlqa_words("1990年代的NBA", "zh") == ["1990", "年", "代", "的", "nba"]
     assert mlqa_words("カタカナとkanji漢字", "ja") == [*"カタカナと", "kanji", "漢", "字"]
     assert mlqa_words("El café, un té", "es") == ["café", "té"]
-
-
-def slow_span(start: list[float], end: list[float], first: int, count: int, longest: int) -> tuple[float, int, int]:
-    """Every pair of positions, with probabilities over the passage and position 0."""
-    counted = [0, *range(first, first + count)]
-    totals = [sum(math.exp(logits[i]) for i in counted) for logits in (start, end)]
-    pairs = [
-        (math.exp(start[i]) / totals[0] * math.exp(end[j]) / totals[1], i, j)
-        for i in range(first, first + count)
-        for j in range(i, min(i + longest, first + count))
-    ]
-    return max(pairs)
-
-
-@pytest.mark.parametrize("longest", [1, 3, 50])
-def test_the_best_span_is_that_of_a_slow_search(longest: int) -> None:
-    random = np.random.default_rng(longest)
-    start, end = random.normal(0, 3, (2, 40, 17)).astype(np.float32)
-    first = random.integers(1, 9, 40)
-    count = random.integers(1, 17 - first + 1)
-    # As padding comes from the model.
-    for row, border in enumerate(first + count):
-        start[row, border:] = end[row, border:] = -np.inf
-    scores, begin, finish = best_spans(start, end, first, count, longest)
-    for row in range(40):
-        expected = slow_span(start[row].tolist(), end[row].tolist(), int(first[row]), int(count[row]), longest)
-        assert (math.exp(scores[row]), begin[row], finish[row]) == (pytest.approx(expected[0]), *expected[1:])
