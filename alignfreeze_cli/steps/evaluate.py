@@ -32,7 +32,7 @@ from alignfreeze_cli.tasks.settings import EvaluateSettings
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     """Make a scores folder: `scores.json` and `predictions/<language>.parquet`, one row per example.
 
-    Same model and data give the same bytes. Raises SettingsError, DataError, ArtifactError, HubError.
+    Same model and data give the same bytes on a CPU. Raises SettingsError, DataError, ArtifactError, HubError.
     """
     resolved = resolve_artifact(settings.model, "task-model")
     assert resolved.record is not None

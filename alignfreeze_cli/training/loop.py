@@ -2,7 +2,8 @@
 
 A step is a pure function of (seed, step, state): the random numbers are seeded anew from (seed, step, process) before
 every step and the batches are a function of the step, so a checkpoint is the trained weights, the optimizer's tensors
-and a number, and a resumed run is the same run bit for bit (on the same device with the same number of threads).
+and a number, and a resumed run is the same run: on a CPU with the same number of threads bit for bit, which is tested;
+on a GPU some of torch's kernels add in an order of their own.
 
 An optimizer step may be made of several micro-batches on several processes. The objective returns the *sum* of its
 loss terms over a micro-batch, and the sum over all of them is divided by their total weight, so neither the number of
