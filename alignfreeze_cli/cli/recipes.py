@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alignfreeze_cli.cli.console import print_json, print_result
-from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, guarded
+from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
-from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
     from alignfreeze_cli.runs.recipes import Recipe
 
 recipes = typer.Typer(
-    help="Look at recipes, check them, take one as a start for your own.",
+    help="List, show, check and copy recipes, and print every setting there is.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-WIDE = 6
-"""More strategies than this are not listed; `recipes show` has them all."""
+MOST_STRATEGIES = 6
+"""Of more strategies than this, `recipes list` names only some; `recipes show` has them all."""
 
 OnlyNames = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the names.", rich_help_panel=OUTPUT)]
 OnlyMistakes = Annotated[bool, typer.Option("--quiet", "-q", help="Print only mistakes.", rich_help_panel=OUTPUT)]
@@ -36,13 +35,14 @@ def add(app: typer.Typer) -> None:
 
 @recipes.command("list")
 def list_(quiet: OnlyNames = False, format: Format = "text", debug: Debug = False) -> None:
-    """Every shipped recipe: name, model, strategies, and what it is.
+    """List the shipped recipes: name, model, strategies, and what each is for.
 
     alignfreeze recipes list
     """
 
-    def work(console: Console) -> None:
-        from alignfreeze_cli.runs.recipes import load, shipped
+    with command_errors(quiet, format, debug):
+        from alignfreeze_cli.runs.recipe_files import shipped
+        from alignfreeze_cli.runs.recipes import load
 
         found = [_entry(name, load(name)) for name in shipped()]
         if format == "json":
@@ -53,28 +53,26 @@ def list_(quiet: OnlyNames = False, format: Format = "text", debug: Debug = Fals
             rows = [[e["name"], e["model"] or "–", _short(e["strategies"]) or "–", e["about"]] for e in found]
             print_result(_columns([["recipe", "model", "strategies", "what it is"], *rows]))
 
-    guarded(work, quiet, format, debug)
-
 
 @recipes.command("show")
 def show(
     name: Name,
     resolved: Annotated[
-        bool, typer.Option("--resolved", help="Everything merged: each setting of each step, with defaults.")
+        bool, typer.Option("--resolved", help="With all it extends: every setting of every step, defaults included.")
     ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="As in `alignfreeze run`.")] = None,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    """Print a recipe's file, or, with --resolved, what it comes to once everything is merged.
+    """Print a recipe: its file, or, with --resolved, every setting of every step once all it extends is merged.
 
     alignfreeze recipes show xlm-roberta-base-front --resolved
     """
 
-    def work(console: Console) -> None:
+    with command_errors(False, format, debug):
         from alignfreeze_cli.runs.recipes import load
-        from alignfreeze_cli.runs.showing import resolved as merged
-        from alignfreeze_cli.runs.showing import resolved_text
+        from alignfreeze_cli.runs.reference import resolved as merged
+        from alignfreeze_cli.runs.reference import resolved_text
 
         recipe = load(name, set_ or ())
         if format == "json":
@@ -84,8 +82,6 @@ def show(
         else:
             print_result(recipe.files[-1].path.read_text(encoding="utf-8").rstrip("\n"))
 
-    guarded(work, False, format, debug)
-
 
 @recipes.command("validate")
 def validate(
@@ -94,12 +90,14 @@ def validate(
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    """Check recipes: every mistake of every file at once, with line, place and the nearest valid key.
+    """Check recipes: every mistake of every file at once, with its line and the nearest valid key.
+
+    For a recipe without mistakes, the published behaviours that it sets are named.
 
     alignfreeze recipes validate my-recipe.yaml
     """
 
-    def work(console: Console) -> None:
+    with command_errors(quiet, format, debug):
         from alignfreeze_cli.runs.recipes import RecipeError, load
 
         problems: dict[str, list[str]] = {}
@@ -111,8 +109,7 @@ def validate(
                 continue
             problems[path] = []
             if format == "text" and not quiet:
-                base = "" if recipe.model else " (no model: for others to extend)"
-                print_result(f"{path}: fine{base}")
+                print_result(_fine(path, recipe))
         if format == "json":
             print_json({"recipes": [{"recipe": path, "problems": found} for path, found in problems.items()]})
         # One mistake may come from a file that several recipes extend.
@@ -120,24 +117,24 @@ def validate(
         if every:
             raise RecipeError(every)
 
-    guarded(work, quiet, format, debug)
-
 
 @recipes.command("copy")
 def copy(
     name: Name,
-    to: Annotated[Path | None, typer.Argument(help="File or folder; default: here.", show_default=False)] = None,
+    to: Annotated[
+        Path | None, typer.Argument(help="File or folder; by default the current folder.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    """Copy a shipped recipe, to change it. What it extends stays shipped.
+    """Copy a shipped recipe into a file of your own, to change it. It still extends the shipped ones.
 
     alignfreeze recipes copy xlm-roberta-base-front my-recipe.yaml
     """
 
-    def work(console: Console) -> None:
-        from alignfreeze_cli.runs.recipes import find
+    with command_errors(quiet, format, debug):
+        from alignfreeze_cli.runs.recipe_files import find
 
         source = find(name)
         target = to or Path(source.name)
@@ -153,8 +150,6 @@ def copy(
         else:
             print_result(str(target))
 
-    guarded(work, quiet, format, debug)
-
 
 @recipes.command("settings")
 def settings(
@@ -162,20 +157,29 @@ def settings(
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    """The reference of every setting: key, type, default, what it does. The same keys are options and recipe keys.
+    """Print every setting of every step: key, type, default and what it does.
+
+    The keys are those of recipes, and the names of the options on the command line.
 
     alignfreeze recipes settings realign
     """
 
-    def work(console: Console) -> None:
-        from alignfreeze_cli.runs.showing import reference, reference_text
+    with command_errors(False, format, debug):
+        from alignfreeze_cli.runs.reference import reference, reference_text
 
         if format == "json":
             print_json(reference(step))
         else:
             print_result(reference_text(step))
 
-    guarded(work, False, format, debug)
+
+def _fine(path: str, recipe: Recipe) -> str:
+    from alignfreeze_cli.runs.sections import published_behaviours
+
+    text = f"{path}: fine" + ("" if recipe.model else " (no model: for others to extend)")
+    used = ((step, variant.sections[step]) for variant in recipe.variants() for step in variant.steps)
+    published = published_behaviours(used)
+    return text + (f"\n  published behaviours: {', '.join(published)}" if published else "")
 
 
 def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
@@ -191,7 +195,11 @@ def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _short(names: list[str]) -> str:
-    return ",".join(names) if len(names) <= WIDE else f"{','.join(names[: WIDE // 2])}, … {len(names)} in all"
+    return (
+        ",".join(names)
+        if len(names) <= MOST_STRATEGIES
+        else f"{','.join(names[: MOST_STRATEGIES // 2])}, … {len(names)} in all"
+    )
 
 
 def _columns(rows: list[list[str]]) -> str:

@@ -1,30 +1,31 @@
-"""The steps behind recipes, each once: what has to be made, from what, and where it lies.
+"""The graph of recipes: every step that has to be run, once, with what it needs and the folder it writes.
 
-    <output>/pairs                              shared by all runs that want the same pairs
+    <output>/pairs                              shared by all runs with the same settings of align-pairs
     <output>/pairs-<strategy>                   of a strategy with pairs of its own
     <output>/<model>-<strategy>-s<seed>/        one run
         run.json                                what this run is
         pairs -> ../pairs
         encoder                                 absent in a baseline and where fine-tuning realigns
-        encoder/steps-N                         the same after N steps, for a task that wants fewer than another
+        encoder/steps-N                         the same after N steps, for a task that is realigned for fewer
         pos, pos-scores                         one task model and its scores per task
 
-Names follow from a recipe alone, not from the part of it that is run, so that running the rest later finds the folders.
+Names follow from the whole recipe, not from the part of it that is run, so that running the rest later finds the
+folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.run_folder import RunFolder
+from alignfreeze_cli.encoder.settings import DEFAULT_STEPS
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.runs.merging import Variant
-from alignfreeze_cli.runs.recipes import Recipe
-from alignfreeze_cli.runs.sharing import Names
-from alignfreeze_cli.settings import StepSettings, nearest
+from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.sections import published_behaviours
+from alignfreeze_cli.settings import StepSettings, as_list, nearest
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in an order in which they can be worked off, and the runs they make up.
+    """Nodes in an order in which they can be run, and the runs they make up.
 
     `notes` say what may surprise in a graph that is only a part of its recipes.
     """
@@ -55,6 +56,10 @@ class Graph:
     runs: tuple[RunFolder, ...]
     threads: int | None = None
     notes: tuple[str, ...] = ()
+
+    def published_behaviours(self) -> tuple[str, ...]:
+        """`step.setting` of every setting that has the published code's value where the default is another one."""
+        return published_behaviours((node.step, node.settings.recorded()) for node in self.nodes.values())
 
 
 def expand(
@@ -77,7 +82,7 @@ def expand(
                 f"The recipe {recipe.name} names no model, so it is only for others to extend; write `model:` into it, "
                 "or give --set model=org/name."
             )
-        names = Names(recipe)
+        names = _Names(recipe)
         # Seeds outside: after the first one, every strategy has a number to show.
         for seed in recipe.seeds:
             for strategy in recipe.strategies:
@@ -85,33 +90,35 @@ def expand(
                     builder.add_run(recipe, names, strategy, seed, tasks)
     threads = {recipe.threads for recipe in recipes if recipe.threads is not None}
     if len(threads) > 1:
-        raise SettingsError("The recipes want different numbers of threads; give --threads.")
+        raise SettingsError("The recipes set different numbers of threads; give --threads.")
     return Graph(root, builder.nodes, tuple(builder.runs), next(iter(threads), None), builder.notes())
 
 
 class _Builder:
+    """Collects the nodes and runs of a graph."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.nodes: dict[str, Node] = {}
         self.runs: list[RunFolder] = []
         self.read: dict[str, set[str]] = {}  # the parts of each encoder that tasks read
 
-    def add_run(self, recipe: Recipe, names: Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
+    def add_run(self, recipe: Recipe, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
         folder = f"{recipe.model_name}-{strategy}-s{seed}"
         links: dict[str, str] = {}
         for task in recipe.tasks:
             if tasks and task not in tasks:
                 continue
             variant = recipe.variant(strategy, task)
-            wired: dict[str, Any] = {"model": variant.model}
+            filled: dict[str, Any] = {"model": variant.model}
             needs: tuple[str, ...] = ()
             if variant.during:
                 pairs, needs = self._pairs(recipe, names, variant, links)
-                wired["realign-with"] = list(pairs)
+                filled["realign-with"] = list(pairs)
             elif variant.realigned:
                 encoder, part = self._encoder(recipe, names, variant, folder, seed, links)
-                wired["model"], needs = str(encoder.output / part), (encoder.name,)
-            tagger = self._add(recipe, variant, "finetune", f"{folder}/{task}", needs, task=task, seed=seed, **wired)
+                filled["model"], needs = str(encoder.output / part), (encoder.name,)
+            tagger = self._add(recipe, variant, "finetune", f"{folder}/{task}", needs, task=task, seed=seed, **filled)
             self._add(
                 recipe,
                 variant,
@@ -131,7 +138,7 @@ class _Builder:
         self.runs.append(run)
 
     def _pairs(
-        self, recipe: Recipe, names: Names, variant: Variant, links: dict[str, str]
+        self, recipe: Recipe, names: _Names, variant: Variant, links: dict[str, str]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pairs folders that a variant is realigned on, and the nodes that make them."""
         if variant.pairs:
@@ -141,9 +148,9 @@ class _Builder:
         return (str(node.output),), (node.name,)
 
     def _encoder(
-        self, recipe: Recipe, names: Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+        self, recipe: Recipe, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
     ) -> tuple[Node, str]:
-        """The node that realigns for this variant, and which part of its output is meant ("" for the whole)."""
+        """The node that realigns for this variant, and the part of its output that it uses ("" for the whole)."""
         pairs, needs = self._pairs(recipe, names, variant, links)
         shared = names.realignment(variant)
         node = self._add(
@@ -161,7 +168,7 @@ class _Builder:
         return node, part
 
     def notes(self) -> tuple[str, ...]:
-        """A word on encoders that are realigned for longer than the tasks at hand want."""
+        """A sentence on encoders that are realigned for longer than the chosen tasks need."""
         whole = [name for name, parts in self.read.items() if "" not in parts]
         if not whole:
             return ()
@@ -169,16 +176,16 @@ class _Builder:
             dict.fromkeys(node.name.rpartition("/")[2] for node in self.nodes.values() if node.step == "finetune")
         )
         return (
-            f"{whole[0]} is realigned for as long as the recipe's longest task wants, though {', '.join(tasks)} only "
-            f"need {', '.join(sorted(self.read[whole[0]]))} of it: the other tasks can then be added. To stop there, "
-            f"give --set tasks={','.join(tasks)} instead of --tasks (and an --output of its own).",
+            f"{whole[0]} is realigned for as many steps as the recipe's longest task needs, though {', '.join(tasks)} "
+            f"only need {', '.join(sorted(self.read[whole[0]]))}, so that the other tasks can be added later. To stop "
+            f"there, give --set tasks={','.join(tasks)} instead of --tasks (and an --output of its own).",
         )
 
     def _add(
-        self, recipe: Recipe, variant: Variant, step: str, name: str, needs: tuple[str, ...], **wired: Any
+        self, recipe: Recipe, variant: Variant, step: str, name: str, needs: tuple[str, ...], **filled: Any
     ) -> Node:
         where = f"{recipe.name}, strategy {variant.strategy}, task {variant.task}"
-        settings = variant.settings(step, where, output=str(self.root / name), **wired)
+        settings = variant.settings(step, where, output=str(self.root / name), **filled)
         node = Node(name, step, settings, needs, recipe.name)
         known = self.nodes.setdefault(name, node)
         if known.settings != settings or known.needs != needs:
@@ -187,6 +194,84 @@ class _Builder:
                 "them with an --output each."
             )
         return known
+
+
+class _Names:
+    """Names of the folders that variants of a recipe may share: pairs among strategies, realignment among tasks.
+
+    What the first task has without any strategy gets the bare name, others the strategy or task that makes them
+    different. Strategies with the same pairs share the folder named after the first of them.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        first = recipe.variant(None, recipe.tasks[0]).sections["align-pairs"]
+        self._pairs: list[tuple[Mapping[str, Any], str]] = [(first, "pairs")]
+        for strategy in recipe.strategies:
+            for task in recipe.tasks:
+                common = recipe.variant(None, task).sections["align-pairs"]
+                own = recipe.variant(strategy, task).sections["align-pairs"]
+                parts = ["pairs"] + [task] * (common != first) + [strategy] * (own != common)
+                if all(own != section for section, _ in self._pairs):
+                    self._pairs.append((own, "-".join(parts)))
+
+    def pairs(self, variant: Variant) -> str:
+        """The folder of a variant's pairs, shared by all runs."""
+        return next(name for section, name in self._pairs if section == variant.sections["align-pairs"])
+
+    def link(self, variant: Variant) -> str:
+        """The name of the pairs inside a run's folder; plain unless the run's tasks have different ones."""
+        first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
+        return "pairs" if self.pairs(first) == self.pairs(variant) else f"pairs-{variant.task}"
+
+    def realignment(self, variant: Variant) -> _Realignment:
+        """The realign step that makes the variant's encoder."""
+        all_tasks = (self.recipe.variant(variant.strategy, task) for task in self.recipe.tasks)
+        group = [each for each in all_tasks if "realign" in each.steps and _but_length(each) == _but_length(variant)]
+        name = "encoder" if group[0].task == self.recipe.tasks[0] else f"encoder-{group[0].task}"
+        lengths = {length for each in group if (length := _length(each)) is not None}
+        if not lengths:
+            return _Realignment(name)
+        own = {int(step) for step in as_list(variant.sections["realign"].get("save-at") or ())}
+        return _Realignment(name, max(lengths), tuple(sorted(lengths - {max(lengths)} | own)))
+
+
+def _length(variant: Variant) -> int | None:
+    """Steps of realignment, None where they are counted in passes over the pairs."""
+    section = variant.sections["realign"]
+    return None if section.get("epochs") is not None else int(section.get("steps") or DEFAULT_STEPS)
+
+
+def _but_length(variant: Variant) -> tuple[Any, ...]:
+    """All that decides what the encoder becomes, except the number of steps."""
+    section = {key: value for key, value in variant.sections["realign"].items() if key != "steps"}
+    return variant.pairs, variant.sections["align-pairs"], section
+
+
+@dataclass(frozen=True)
+class _Realignment:
+    """One realign step for all tasks of a run whose settings differ in nothing but its length.
+
+    The rate is constant, so a shorter run is the beginning of a longer one, and one run of `steps` serves all:
+    `save_at` are the lengths of the others. A length in passes over the pairs (`steps` is None) is never shared with
+    another one.
+    """
+
+    name: str
+    steps: int | None = None
+    save_at: tuple[int, ...] = ()
+
+    def applied(self, variant: Variant) -> Variant:
+        """The variant with the length of this step instead of its own."""
+        if not self.save_at:
+            return variant
+        own = {**variant.sections["realign"], "steps": self.steps, "save-at": list(self.save_at)}
+        return replace(variant, sections={**variant.sections, "realign": own})
+
+    def part(self, variant: Variant) -> str:
+        """The folder of the variant's encoder within the output of the step; "" for the output itself."""
+        wanted = _length(variant)
+        return "" if wanted == self.steps else f"steps-{wanted}"
 
 
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:

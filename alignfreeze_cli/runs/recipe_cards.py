@@ -20,8 +20,9 @@ from alignfreeze_cli.hub.lint import metadata_codes
 from alignfreeze_cli.hub.scores import ScoreRow
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import Published, published
-from alignfreeze_cli.runs.recipes import Recipe, load, shipped
-from alignfreeze_cli.runs.steps import STEPS
+from alignfreeze_cli.runs.recipe_files import shipped
+from alignfreeze_cli.runs.recipes import Recipe, load
+from alignfreeze_cli.runs.sections import SECTIONS
 from alignfreeze_cli.tasks.registry import TASKS
 
 
@@ -102,7 +103,7 @@ def _settings(recipe: Recipe, realigned: bool) -> list[tuple[str, str, dict[str,
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for task in recipe.tasks:
         variant = recipe.variant(recipe.strategies[0] if len(recipe.strategies) == 1 else None, task)
-        for step in STEPS:
+        for step in SECTIONS:
             if step in ("align-pairs", "realign") and not realigned:
                 continue
             for key, value in variant.sections[step].items():

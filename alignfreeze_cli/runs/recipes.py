@@ -1,35 +1,36 @@
 """Recipes: the settings of all steps in one YAML file, most of it inherited.
 
-    extends: paper                        # another recipe, by name or path; this file changes it
+    extends: default                      # another recipe, by name or path; this file changes it
     model: FacebookAI/xlm-roberta-base    # what is realigned and fine-tuned
-    family: xlm-roberta                   # which of the sections under per-family applies
     freeze: front                         # short for realign.freeze
     realign: {temperature: 0.2}           # sections are named after the steps, keys are the steps' settings
 
-`docs/recipes.md` lists every key. A later file wins over the one it extends, whatever the place there: within one file
-`per-family` wins over the sections, `per-task` over that, `per-task` of a family over that; then come the strategies,
-then `--set`.
+`docs/recipes.md` lists every key. A file wins over the one it extends, wherever the setting is given there. Within one
+file `per-task` wins over the sections; then come the strategies, then `--set`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.run_folder import BASELINE
+from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.runs.checking import NOT_FROM_OUTSIDE, Known, problems_in
-from alignfreeze_cli.runs.merging import DEFAULT_PLAN, Merged, Variant, fill_data
-from alignfreeze_cli.runs.steps import STEPS
-from alignfreeze_cli.runs.yaml_text import Document, read_yaml
-from alignfreeze_cli.settings import as_list, nearest
+from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
+from alignfreeze_cli.runs.sections import SECTIONS
+from alignfreeze_cli.runs.validation import problems_in
+from alignfreeze_cli.settings import StepSettings, as_list, declarations, from_mapping, nearest
+from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.settings import SHARED_WITH_REALIGN
 
 DEFAULT_SEEDS = (31, 42, 66, 23, 17)
 """The first five of the published list, the ones behind every published result (multilingual_eval/seeds.py)."""
+
+DEFAULT_PLAN = next(each.default for each in declarations(RealignSettings) if each.name == "freeze")
 
 
 class RecipeError(SettingsError):
@@ -39,169 +40,6 @@ class RecipeError(SettingsError):
         self.problems = tuple(problems)
         lines = [f"The recipe has {len(problems)} mistakes:", *(f"  {problem}" for problem in problems)]
         super().__init__(problems[0] if len(problems) == 1 else "\n".join(lines))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe with all it extends: `files` with the root first, then `override`, what `--set` said."""
-
-    name: str
-    files: tuple[Document, ...]
-    override: Document
-
-    @property
-    def about(self) -> str:
-        """The first line of the comment at the top."""
-        return self.files[-1].header.partition("\n")[0]
-
-    def top(self, key: str, default: Any = None) -> Any:
-        """The value of a top-level key in the last file that has it."""
-        for document in (self.override, *reversed(self.files)):
-            if document.values.get(key) is not None:
-                return document.values[key]
-        return default
-
-    @property
-    def model(self) -> str | None:
-        model = self.top("model")
-        return None if model is None else fill_data(str(model), self.data)
-
-    @property
-    def data(self) -> str | None:
-        data = self.top("data")
-        return None if data is None else str(data)
-
-    @property
-    def model_name(self) -> str:
-        """The model's part of the names of run folders."""
-        return str(self.top("name") or slug((self.model or "model").rstrip("/").rpartition("/")[2].partition("@")[0]))
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return tuple(int(seed) for seed in as_list(self.top("seeds", DEFAULT_SEEDS)))
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return tuple(str(task) for task in as_list(self.top("tasks", ("pos",))))
-
-    @property
-    def threads(self) -> int | None:
-        threads = self.top("threads")
-        return None if threads is None else int(threads)
-
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """Strategies that the table sets apart: they show what realignment cannot or could do."""
-        return tuple(as_list(self.top("controls", ())))
-
-    @property
-    def strategies(self) -> tuple[str, ...]:
-        """The strategies of `strategies:`, or the single one, named by `strategy:` or after its freeze plan."""
-        named: dict[str, bool] = {}
-        for document in self.files:
-            for name, overlay in (document.values.get("strategies") or {}).items():
-                named[name] = overlay is not None
-        kept = tuple(name for name, wanted in named.items() if wanted)
-        if kept:
-            return kept
-        variant = self.variant(None, self.tasks[0])
-        if not variant.realigned:
-            return (str(self.top("strategy", BASELINE)),)
-        plan = str(variant.sections["realign"].get("freeze", DEFAULT_PLAN))
-        name = slug("full" if plan == "none" else plan)
-        return (str(self.top("strategy", f"during-{name}" if variant.during else name)),)
-
-    @property
-    def source(self) -> str:
-        """The language of training."""
-        return str(self.variant(None, self.tasks[0]).sections["finetune"].get("language", "en"))
-
-    @property
-    def family(self) -> str | None:
-        """What `per-family` goes by: the type a local model's config names, or what `family:` says."""
-        config = Path(self.model or "") / "config.json"
-        if self.model and config.is_file():
-            try:
-                return str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
-            except (ValueError, KeyError, TypeError):
-                return None  # realign and finetune say what is wrong with the folder
-        family = self.top("family")
-        return None if family is None else str(family)
-
-    def variant(self, strategy: str | None, task: str) -> Variant:
-        """Merge everything for one strategy (None: what all strategies have in common) and task."""
-        merged = Merged()
-        for document in self.files:
-            family = (document.values.get("per-family") or {}).get(self.family) or {}
-            for overlay in (document.values, family):
-                merged.apply(overlay)
-            for overlay in (document.values, family):
-                merged.apply((overlay.get("per-task") or {}).get(task) or {})
-        for document in self.files:
-            overlay = (document.values.get("strategies") or {}).get(strategy) or {}
-            merged.apply(overlay)
-            merged.apply((overlay.get("per-task") or {}).get(task) or {})
-        merged.apply(self.override.values, from_outside=True)
-        return merged.variant(strategy or "", task, self.model or "", self.data)
-
-    def check(self) -> list[str]:
-        """Mistakes that only show when everything is merged: settings that do not go together, and the like."""
-        where = str(self.files[-1].path)
-        found = []
-        strategies = self.strategies
-        families = sorted({f for d in self.files for f in d.values.get("per-family") or {}})
-        if families and self.model and self.family is None:
-            found.append(f"{where}: family: needed to choose from per-family; one of {', '.join(families)}")
-        stated = self.top("family")
-        if families and stated is not None and stated not in families:
-            found.append(f"{where}: family: there is no per-family.{stated}" + nearest(stated, families))
-        found += [
-            f"{where}: controls: there is no strategy {name!r}" + nearest(name, strategies)
-            for name in self.controls
-            if name not in strategies
-        ]
-        for task in self.tasks:
-            for strategy in strategies:
-                variant = self.variant(strategy, task)
-                with_pairs = "pairs" if variant.during else ()
-                wired = {"model": "model", "task": task, "pairs": "pairs", "seed": 0, "realign-with": with_pairs}
-                for name in variant.steps:
-                    try:
-                        variant.settings(name, "", **{key: wired[key] for key in STEPS[name].wired})
-                    except SettingsError as error:
-                        complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
-                        problem = f"{where}: {name} of strategy {strategy} (task {task}): {complaint}"
-                        found.append(problem)
-        return list(dict.fromkeys(found))
-
-
-def recipes_folder() -> Path:
-    """Where the shipped recipes lie: in the wheel's data, or in the repository of an editable install."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_data" / "recipes"
-    return inside if inside.is_dir() else package.parent / "recipes"
-
-
-def shipped() -> dict[str, Path]:
-    """Name -> file of every shipped recipe, sorted."""
-    return {path.stem: path for path in sorted(recipes_folder().glob("*.yaml"))}
-
-
-def find(reference: str, beside: Path | None = None) -> Path:
-    """The file a user means: a path (relative to `beside`, or to here), or a shipped name. SettingsError if none."""
-    known = shipped()
-    name = reference.removesuffix(".yaml").removesuffix(".yml")
-    is_path = name != reference or "/" in reference
-    path = (beside or Path()) / Path(reference).expanduser()
-    if is_path and path.is_file():
-        return path
-    if reference in known:
-        return known[reference]
-    if is_path and path.exists():
-        raise SettingsError(f"{path}: is a folder; a recipe is a YAML file.")
-    kind = "recipe file" if is_path else "shipped recipe"
-    hint = nearest(name.rpartition("/")[2], known) or "; `alignfreeze recipes list` lists them."
-    raise SettingsError(f"There is no {kind} {reference!r}{hint}")
 
 
 def load(reference: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -222,37 +60,238 @@ def load(reference: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         files.insert(0, read_yaml(parent))
     override = parse_overrides(overrides)
     recipe = Recipe(path.stem, tuple(files), override)
-    known = Known(data=recipe.data if isinstance(recipe.top("data"), str) else None)
-    problems = [problem for document in (*files, override) for problem in problems_in(document, known)]
+    has_data = isinstance(recipe.top("data"), str)
+    problems = [problem for document in (*files, override) for problem in problems_in(document, has_data)]
     problems = problems or recipe.check()
     if problems:
         raise RecipeError(problems)
     return recipe
 
 
-def parse_overrides(overrides: Sequence[str]) -> Document:
-    """`section.key=value` or `key=value` texts as a layer above all files; lists are comma separated."""
-    values: dict[str, Any] = {}
-    problems = []
-    for text in overrides:
-        name, equals, value = text.partition("=")
-        section, dot, key = name.strip().partition(".")
-        if not equals or not section or (dot and not key):
-            problems.append(f"--set {text}: must look like section.key=value, for example realign.steps=100")
-        elif section in NOT_FROM_OUTSIDE:
-            problems.append(
-                f"--set {text}: {section} can't be set here; make a recipe of your own that extends this one"
-            )
-        elif not dot:
-            switched = {"true": True, "false": False}.get(value, value)
-            values[section] = switched if section in STEPS else value
-        elif isinstance(values.setdefault(section, {}), dict):
-            values[section][key] = value
-        else:
-            problems.append(f"--set {text}: {section} was set to {values[section]} before")
-    return Document(Path("--set"), values, "", {}, tuple(problems))
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe with all it extends: `files`, the most basic one first, then `override`, what `--set` gave."""
+
+    name: str
+    files: tuple[Document, ...]
+    override: Document
+
+    @property
+    def about(self) -> str:
+        """The first line of the comment at the top."""
+        return self.files[-1].header.partition("\n")[0]
+
+    def top(self, key: str, default: Any = None) -> Any:
+        """The value of a top-level key in the last file that has it."""
+        for document in (self.override, *reversed(self.files)):
+            if document.values.get(key) is not None:
+                return document.values[key]
+        return default
+
+    @property
+    def model(self) -> str | None:
+        model = self.top("model")
+        return None if model is None else _fill_data(str(model), self.data)
+
+    @property
+    def data(self) -> str | None:
+        data = self.top("data")
+        return None if data is None else str(data)
+
+    @property
+    def model_name(self) -> str:
+        """The model's part of the names of run folders."""
+        return str(self.top("name") or _slug((self.model or "model").rstrip("/").rpartition("/")[2].partition("@")[0]))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(int(seed) for seed in as_list(self.top("seeds", DEFAULT_SEEDS)))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(str(task) for task in as_list(self.top("tasks", ("pos",))))
+
+    @property
+    def threads(self) -> int | None:
+        threads = self.top("threads")
+        return None if threads is None else int(threads)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Strategies that the table lists apart: they show what realignment can't or could do."""
+        return tuple(as_list(self.top("controls", ())))
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies of `strategies:`, or the single one, named by `strategy:` or after its freeze plan."""
+        named: dict[str, bool] = {}
+        for document in self.files:
+            for name, overlay in (document.values.get("strategies") or {}).items():
+                named[name] = overlay is not None
+        kept = tuple(name for name, wanted in named.items() if wanted)
+        if kept:
+            return kept
+        variant = self.variant(None, self.tasks[0])
+        if not variant.realigned:
+            return (str(self.top("strategy", BASELINE)),)
+        plan = str(variant.sections["realign"].get("freeze", DEFAULT_PLAN))
+        name = _slug("full" if plan == "none" else plan)
+        return (str(self.top("strategy", f"during-{name}" if variant.during else name)),)
+
+    @property
+    def source(self) -> str:
+        """The language of training."""
+        return str(self.variant(None, self.tasks[0]).sections["finetune"].get("language", "en"))
+
+    def variant(self, strategy: str | None, task: str) -> Variant:
+        """Merge everything for one strategy (None: what all strategies have in common) and task."""
+        merged = _Merged()
+        for document in self.files:
+            merged.apply(document.values)
+            merged.apply((document.values.get("per-task") or {}).get(task) or {})
+        for document in self.files:
+            overlay = (document.values.get("strategies") or {}).get(strategy) or {}
+            merged.apply(overlay)
+            merged.apply((overlay.get("per-task") or {}).get(task) or {})
+        merged.apply(self.override.values, is_override=True)
+        return merged.variant(strategy or "", task, self.model or "", self.data)
+
+    def variants(self) -> list[Variant]:
+        """One for each strategy and task."""
+        return [self.variant(strategy, task) for strategy in self.strategies for task in self.tasks]
+
+    def check(self) -> list[str]:
+        """Mistakes that only show when everything is merged, such as settings that do not go together."""
+        where = str(self.files[-1].path)
+        found = [
+            f"{where}: controls: there is no strategy {name!r}" + nearest(name, self.strategies)
+            for name in self.controls
+            if name not in self.strategies
+        ]
+        for variant in self.variants():
+            with_pairs = "pairs" if variant.during else ()
+            filled = {"model": "model", "task": variant.task, "pairs": "pairs", "seed": 0, "realign-with": with_pairs}
+            for name in variant.steps:
+                try:
+                    variant.settings(name, "", **{key: filled[key] for key in SECTIONS[name].filled_in})
+                except SettingsError as error:
+                    complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
+                    found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
+        return list(dict.fromkeys(found))
 
 
-def slug(text: str) -> str:
+@dataclass(frozen=True)
+class Variant:
+    """The settings of one strategy and task, merged: one mapping of keys per section.
+
+    `pairs` are existing pairs folders, used instead of the align-pairs step. `realigned` is False for a baseline;
+    `during` is True if realignment is part of fine-tuning, so that there is no realign step.
+    """
+
+    strategy: str
+    task: str
+    model: str
+    realigned: bool
+    during: bool
+    pairs: tuple[str, ...]
+    sections: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps that have to be run, in the order of the work."""
+        left_out = {
+            "align-pairs": not self.realigned or bool(self.pairs),
+            "realign": not self.realigned or self.during,
+        }
+        return tuple(name for name in SECTIONS if not left_out.get(name, False))
+
+    def settings(self, step: str, where: str, **filled: Any) -> StepSettings:
+        """The settings of a step; `filled` is what follows from the graph. SettingsError lists what does not fit."""
+        values = {key: value for key, value in self.sections[step].items() if key not in SECTIONS[step].filled_in}
+        return from_mapping(SECTIONS[step].settings, {**values, **filled}, f"{where}: {step}")
+
+
+class _Merged:
+    """Parts of a recipe laid on each other, each a mapping with sections and shortcuts."""
+
+    def __init__(self) -> None:
+        self.sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+        self.realigned = True
+        self.shortcuts: dict[str, Any] = {}  # those that are read at the end
+
+    def apply(self, overlay: Mapping[str, Any], is_override: bool = False) -> None:
+        """Lay a part on top. Settings of `--set` do not make a baseline realign."""
+        self.shortcuts |= {key: overlay[key] for key in ("pairs", "targets", "schedule") if key in overlay}
+        if "freeze" in overlay:
+            self._section("realign", {"freeze": overlay["freeze"]})
+        if "source" in overlay:
+            self._section("align-pairs", {"source": overlay["source"]})
+            self._section("finetune", {"language": overlay["source"]})
+        if "targets" in overlay:
+            self._section("align-pairs", {"target": overlay["targets"]})
+            self.sections["evaluate"].pop("languages", None)  # an earlier part's; they follow from these again
+        for name in SECTIONS:
+            section = overlay.get(name)
+            if name == "realign" and name in overlay and not (is_override and isinstance(section, Mapping)):
+                self.realigned = section is not False
+            if isinstance(section, Mapping):
+                self._section(name, section)
+
+    def _section(self, name: str, values: Mapping[str, Any]) -> None:
+        normal = {key.replace("_", "-"): value for key, value in values.items()}
+        exclusive = SECTIONS[name].exclusive
+        if any(normal.get(key) is not None for key in exclusive):
+            for key in exclusive:
+                self.sections[name].pop(key, None)
+        self.sections[name] |= normal
+
+    def variant(self, strategy: str, task: str, model: str, data: str | None) -> Variant:
+        sections = {name: dict(values) for name, values in self.sections.items()}
+        targets = self.shortcuts.get("targets")
+        pairs = as_list(self.shortcuts.get("pairs") or ())
+        if targets is not None:
+            source = sections["finetune"].get("language", "en")
+            languages = [source, *as_list(targets)]
+            if sections["evaluate"].get("data") is None:
+                languages = [code for code in languages if _on_the_hub(task, code)] or languages
+            sections["evaluate"].setdefault("languages", languages)
+            if pairs:
+                sections["realign"].setdefault("targets", targets)
+        during = self.realigned and self.shortcuts.get("schedule") == "during"
+        if during:
+            sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
+        filled = {name: {k: _fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
+        return Variant(strategy, task, model, self.realigned, during, tuple(_fill_data(pairs, data)), filled)
+
+
+def _on_the_hub(task: str, language: str) -> bool:
+    """Whether the task's usual test data has the language."""
+    try:
+        TASKS[task].hub_files(language, "test")
+    except SettingsError:
+        return False
+    return True
+
+
+def _with_realignment(finetune: Mapping[str, Any], realign: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of fine-tuning that realigns: the plan, and what it shares with the realign step, come from there.
+
+    What the section of finetune itself says about realignment (`realign-temperature`, a plan of its own) wins.
+    """
+    keys = [name.replace("_", "-") for name in SHARED_WITH_REALIGN]
+    shared = {f"realign-{key}": realign[key] for key in keys if key in realign}
+    own_plan = finetune.get("freeze") not in (None, "none")
+    plan = finetune["freeze"] if own_plan else realign.get("freeze", DEFAULT_PLAN)
+    return {**shared, **finetune, "freeze": plan}
+
+
+def _fill_data(value: Any, data: str | None) -> Any:
+    """Put the folder that `data:` names for `{data}` in texts and lists of texts."""
+    if isinstance(value, str) and data is not None:
+        return value.replace("{data}", data)
+    return [_fill_data(item, data) for item in value] if isinstance(value, list) else value
+
+
+def _slug(text: str) -> str:
     """Text as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "x"

@@ -1,7 +1,7 @@
-"""A graph as a Snakefile: one rule per step, each the ordinary command.
+"""Export to Snakemake: a graph as a Snakefile, one rule per step, each the ordinary command.
 
-Snakemake removes the outputs of a job before it runs it again and after it failed. The folders of steps are not for it
-to remove: each is complete as soon as it has its name, and a command knows by itself whether its work is done. So the
+Snakemake removes the outputs of a job before it runs it again and after it failed. It must not remove the folders of
+steps: each is complete as soon as it has its name, and a command finds out by itself whether its work is done. So the
 output that a rule names is an empty file in the step's folder, which Snakemake makes when the command has ended well.
 If that file is lost, the command runs again and finds its work done; if the folder is lost, so is the file.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import Graph, Node
+from alignfreeze_cli.runs.worklist import THREAD_VARIABLES
 from alignfreeze_cli.settings import to_options
 
 DONE = ".snakemake-done"
 REPORT = "report"
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _HEAVY = ("realign", "finetune", "evaluate")
 _RESUMED = ("realign", "finetune")
 
@@ -47,9 +47,9 @@ def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
 
 
 def command_line(node: Node, overwrite: bool = False) -> list[str]:
-    """The command that does what the node says: every setting that is not the default, by name."""
+    """The command of a step: every setting that is not the default, by name."""
     arguments = ["alignfreeze", node.step, *to_options(node.settings)]
-    # An interrupted step goes on; with --overwrite it would rather start anew, as in `alignfreeze run`.
+    # An interrupted step is resumed; with --overwrite it starts anew, as in `alignfreeze run`.
     if overwrite:
         return [*arguments, "--overwrite"]
     return [*arguments, "--resume"] if node.step in _RESUMED else arguments
@@ -65,7 +65,7 @@ def _rule_name(node: str, number: int) -> str:
 
 
 def _head(threads: int, report: Path) -> str:
-    variables = " ".join(f"{name}={threads}" for name in _THREADS)
+    variables = " ".join(f"{name}={threads}" for name in THREAD_VARIABLES)
     lines = [
         "# Written by `alignfreeze run --snakefile`; the recipe is where to change things.",
         "#",

@@ -1,8 +1,8 @@
 """Worker processes for steps: started once and reused, so that torch is imported once in each.
 
-Each worker is a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which passes it on to
-the workers that are at work, once. They save a checkpoint and answer. A worker whose parent has died notices that its
-lifeline (a pipe of which only the parent holds the other end) is closed, and interrupts itself: no orphans.
+Each worker is a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which passes it on
+once to the workers that are running a step. They save a checkpoint and answer. A worker whose parent has died notices
+that its lifeline (a pipe of which only the parent holds the other end) is closed, and interrupts itself: no orphans.
 """
 
 from __future__ import annotations
@@ -21,31 +21,32 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted
+from alignfreeze_cli.phrases import counted
 from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.runs.graph import Node
-from alignfreeze_cli.runs.runner import Outcome, Worklist, attempt, effective, torch_threads
+from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, effective, torch_threads
 from alignfreeze_cli.settings import StepSettings
 
-_SPEAK_EVERY = 1.0  # seconds between two words about the progress of a step
+_REPORT_EVERY = 1.0  # seconds between two messages about the progress of a step
 _CONTEXT = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads hold
 
 
 class WorkerDiedError(AlignFreezeError):
-    """The process of a step ended without a word; most often the system killed it for want of memory."""
+    """The process of a step ended without an answer; most often the system killed it because memory ran out."""
 
 
-def run_in_workers(progress: Worklist, jobs: int, threads: int, overwrite: bool) -> None:
-    """Work off the graph with `jobs` processes.
+def run_in_workers(worklist: Worklist, jobs: int, threads: int, overwrite: bool) -> None:
+    """Run the graph with `jobs` processes.
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all of them have saved what they could.
     """
     pool: list[_Worker] = []
-    total = len(progress.graph.nodes)
-    with _Stop() as stop, progress.console.progress("steps", total=total, unit="steps") as bar:
+    total = len(worklist.graph.nodes)
+    with _Stop() as stop, worklist.console.progress("steps", total=total, unit="steps") as bar:
         try:
-            while len(progress.outcomes) < total and not stop.asked:
-                counted = len(progress.outcomes)
-                for node in progress.ready():
+            while len(worklist.outcomes) < total and not stop.asked:
+                before = len(worklist.outcomes)
+                for node in worklist.ready():
                     worker = next((w for w in pool if w.node is None and w.process.is_alive()), None)
                     if worker is None and sum(w.node is not None for w in pool) < jobs:
                         worker = _Worker(threads)
@@ -53,12 +54,12 @@ def run_in_workers(progress: Worklist, jobs: int, threads: int, overwrite: bool)
                     if worker is None:
                         break
                     if worker.start(node, effective(node, overwrite)):
-                        progress.started.add(node.name)
-                _listen(pool, progress, stop)
+                        worklist.started.add(node.name)
+                _listen(pool, worklist, stop)
                 notes = "; ".join(w.note for w in pool if w.node is not None)
-                bar.advance(len(progress.outcomes) - counted, notes)
+                bar.advance(len(worklist.outcomes) - before, notes)
             if stop.asked:
-                _interrupt(pool, progress, stop)
+                _interrupt(pool, worklist, stop)
         finally:
             for worker in pool:
                 worker.close()
@@ -66,22 +67,23 @@ def run_in_workers(progress: Worklist, jobs: int, threads: int, overwrite: bool)
         raise KeyboardInterrupt
 
 
-def _listen(pool: list[_Worker], progress: Worklist, stop: _Stop) -> None:
-    """Wait until a worker says something, or a signal comes."""
+def _listen(pool: list[_Worker], worklist: Worklist, stop: _Stop) -> None:
+    """Wait until a worker sends a message, or a signal comes."""
     busy = {worker.connection: worker for worker in pool if worker.node is not None}
     if not busy:
-        return  # what was struck off has made the end of the graph
+        return  # the last steps ended without being run, because their inputs failed
     for connection in wait([*busy, stop.connection]):
         if connection is not stop.connection:
-            outcome = busy[connection].listen(progress.console)  # type: ignore[index]
+            outcome = busy[connection].listen(worklist.console)  # type: ignore[index]
             if outcome is not None:
-                progress.end(outcome)
+                worklist.end(outcome)
 
 
-def _interrupt(pool: list[_Worker], progress: Worklist, stop: _Stop) -> None:
+def _interrupt(pool: list[_Worker], worklist: Worklist, stop: _Stop) -> None:
     """Pass Ctrl-C on, and wait until every worker has saved; a second Ctrl-C does not wait."""
     busy = [worker for worker in pool if worker.node is not None]
-    progress.console.info(f"Interrupted: {len(busy)} steps save what they have (Ctrl-C again to stop at once).")
+    running = counted(len(busy), "running step")
+    worklist.console.info(f"Interrupted: {running} will save a checkpoint (Ctrl-C again to stop at once).")
     for worker in busy:
         worker.interrupt()
     while any(worker.node is not None for worker in busy):
@@ -90,9 +92,9 @@ def _interrupt(pool: list[_Worker], progress: Worklist, stop: _Stop) -> None:
                 worker.process.kill()
         for connection in wait([w.connection for w in busy if w.node is not None], timeout=0.2):
             worker = next(w for w in busy if w.connection is connection)
-            outcome = worker.listen(progress.console)
+            outcome = worker.listen(worklist.console)
             if outcome is not None and outcome.status in ("made", "already done"):
-                progress.end(outcome)
+                worklist.end(outcome)
 
 
 class _Stop:
@@ -120,7 +122,7 @@ class _Stop:
 
 
 class _Worker:
-    """The parent's end of one process. `node` is what it is at, None when it is idle."""
+    """The parent's end of one process. `node` is the step that it runs, None when it is idle."""
 
     def __init__(self, threads: int) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
@@ -147,7 +149,7 @@ class _Worker:
         return True
 
     def listen(self, console: Console) -> Outcome | None:
-        """Take one message; gives the outcome of the step if it was the last one."""
+        """Take one message; returns the outcome of the step if it was the last one."""
         assert self.node is not None
         node = self.node
         try:
@@ -164,7 +166,7 @@ class _Worker:
             self.note = f"{node.name} {value}"
         elif kind == "interrupted":
             self.node = None
-            return Outcome(node, "failed", error=Interrupted("its process was told to stop; run again to go on"))
+            return Outcome(node, "failed", error=Interrupted("its process was stopped; run again to resume"))
         elif kind == "done":
             self.node = None
             return replace(value, node=node)
@@ -176,7 +178,7 @@ class _Worker:
                 os.kill(self.process.pid, signal.SIGINT)
 
     def close(self) -> None:
-        """End the process. One that is still at work (after an error here) is interrupted first."""
+        """End the process. One that still runs a step (after an error here) is interrupted first."""
         if self.node is not None:
             self.interrupt()
         with contextlib.suppress(OSError):
@@ -187,9 +189,9 @@ class _Worker:
 
 
 def _serve(connection: Connection, lifeline: Connection, threads: int) -> None:
-    """A worker's life: take a step, run it, send what came of it; None or the parent's death is the end."""
+    """The main function of a worker: take a step, run it, send its outcome, until None comes or the parent dies."""
     os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets what came before
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops a SIGINT that came while it was blocked
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
@@ -201,7 +203,7 @@ def _serve(connection: Connection, lifeline: Connection, threads: int) -> None:
             except (Interrupted, KeyboardInterrupt):
                 message = ("interrupted", None)
             connection.send(message)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is at work any more
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # no step is running any more
 
 
 def _watch(lifeline: Connection) -> None:
@@ -224,7 +226,7 @@ def _portable(outcome: Outcome) -> Outcome:
 
 @dataclass
 class _Relay(Console):
-    """A console in a worker: warnings and progress go to the parent, the rest stays unsaid."""
+    """A console in a worker: warnings and progress go to the parent, the rest is dropped."""
 
     connection: Connection
 
@@ -233,19 +235,19 @@ class _Relay(Console):
 
     @contextmanager
     def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
-        yield _RelayTask(self.connection, title, total)
+        yield _RelayBar(self.connection, title, total)
 
 
-class _RelayTask(ProgressBar):
+class _RelayBar(ProgressBar):
     def __init__(self, connection: Connection, title: str, total: int | None) -> None:
         super().__init__(total)
         self.connection, self.title = connection, title
-        self.spoken = -_SPEAK_EVERY  # the first word at once
+        self.reported = -_REPORT_EVERY  # the first message at once
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         super().advance(amount, note)
-        if time.monotonic() - self.spoken >= _SPEAK_EVERY:
-            self.spoken = time.monotonic()
+        if time.monotonic() - self.reported >= _REPORT_EVERY:
+            self.reported = time.monotonic()
             share = f"{self.done / self.total:.0%}" if self.total else f"{self.done:,}"
             self.connection.send(("note", f"{self.title} {share}"))
 

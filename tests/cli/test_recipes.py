@@ -49,7 +49,7 @@ def test_list_is_a_table_of_names_models_and_what_they_are() -> None:
 def test_show_prints_the_file_and_resolved_prints_what_it_comes_to() -> None:
     assert alignfreeze("recipes", "show", "own.yaml").stdout == RECIPE
     text = alignfreeze("recipes", "show", "xlm-roberta-base-front", "--resolved").stdout
-    for line in ("  steps: 1970", "  freeze: front", "  learning-rate: 7.5e-06", "  words: published", "  warmup: 0.1"):
+    for line in ("  steps: 1970", "  freeze: front", "  learning-rate: null", "  words: published", "  warmup: 0.1"):
         assert line in text.splitlines()
     both = alignfreeze("recipes", "show", "own.yaml", "--resolved", "--set", "realign.steps=5").stdout
     assert "# strategy baseline, task pos\nalign-pairs: false\nrealign: false" in both
@@ -57,8 +57,12 @@ def test_show_prints_the_file_and_resolved_prints_what_it_comes_to() -> None:
 
 
 def test_validate_tells_every_mistake_of_every_file_at_once(here: Path) -> None:
-    assert alignfreeze("recipes", "validate", "own.yaml", "paper").stdout == (
-        "own.yaml: fine\npaper: fine (no model: for others to extend)\n"
+    assert alignfreeze("recipes", "validate", "own.yaml", "default", "xlm-roberta-base-baseline").stdout == (
+        "own.yaml: fine\n"
+        "default: fine (no model: for others to extend)\n"
+        "xlm-roberta-base-baseline: fine\n"
+        "  published behaviours: finetune.qa-scoring, finetune.max-answer-length, finetune.answer-borders, "
+        "finetune.windows, finetune.lone-pieces, finetune.ner-repair, finetune.multiword-tokens\n"
     )
     (here / "bad.yaml").write_text("model: a/b\nrealign:\n  stepss: 3\nfoo: 1\n", encoding="utf-8")
     (here / "worse.yaml").write_text("model: a/b\nseeds: x\n", encoding="utf-8")
@@ -94,7 +98,7 @@ def test_settings_are_the_reference_of_every_key() -> None:
     assert "  temperature (number, default 0.1)\n      Temperature of the contrastive loss." in text
     everything = json.loads(alignfreeze("recipes", "settings", "--format", "json").stdout)
     assert list(everything["steps"]) == ["align-pairs", "realign", "finetune", "evaluate"]
-    assert "per-family" in everything["top"]
+    assert "per-task" in everything["top"]
     wrong = alignfreeze("recipes", "settings", "relign")
     assert wrong.exit_code == 2
     assert "did you mean 'realign'?" in wrong.stderr
@@ -115,6 +119,13 @@ def test_a_dry_run_lists_the_steps_and_writes_nothing(here: Path) -> None:
     assert not (here / "runs").exists()
 
 
+def test_a_run_says_which_published_behaviours_it_has(here: Path) -> None:
+    changes = ["--set", "align-pairs.words=published", "--set", "realign.lone-pieces=delete"]
+    result = alignfreeze("run", "own.yaml", "--dry-run", *changes)
+    assert "published behaviours: align-pairs.words, realign.lone-pieces\n" in result.stderr
+    assert "published" not in alignfreeze("run", "own.yaml", "--dry-run").stderr
+
+
 def test_failures_are_listed_on_stderr_and_decide_the_exit_code() -> None:
     result = alignfreeze("run", "own.yaml", "-q")
     assert result.exit_code == 4 or result.exit_code == 3
@@ -123,10 +134,10 @@ def test_failures_are_listed_on_stderr_and_decide_the_exit_code() -> None:
     assert "encoder-baseline-s1/pos (finetune):" in result.stderr
     assert "pairs (align-pairs):" in result.stderr
     assert "Not run, because they need those: encoder-baseline-s1/pos-scores" in result.stderr
-    told = json.loads(alignfreeze("run", "own.yaml", "--format", "json").stdout)
-    assert told["status"] == "failed"
-    assert [step["status"] for step in told["steps"]].count("failed") == 2
-    assert told["runs"][1]["strategy"] == "front"
+    printed = json.loads(alignfreeze("run", "own.yaml", "--format", "json").stdout)
+    assert printed["status"] == "failed"
+    assert [step["status"] for step in printed["steps"]].count("failed") == 2
+    assert printed["runs"][1]["strategy"] == "front"
 
 
 def test_the_demo_in_small_ends_in_one_table(here: Path) -> None:

@@ -12,7 +12,8 @@ from alignfreeze_cli.hub.cards import template_folder
 from alignfreeze_cli.hub.lint import metadata_problems
 from alignfreeze_cli.published import published
 from alignfreeze_cli.runs.recipe_cards import recipe_cards
-from alignfreeze_cli.runs.recipes import load, shipped
+from alignfreeze_cli.runs.recipe_files import shipped
+from alignfreeze_cli.runs.recipes import load
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import expand
-from alignfreeze_cli.runs.recipes import Recipe, RecipeError, find, load, recipes_folder, shipped
-from alignfreeze_cli.runs.yaml_text import read_yaml
+from alignfreeze_cli.runs.recipe_files import find, read_yaml, recipes_folder, shipped
+from alignfreeze_cli.runs.recipes import Recipe, RecipeError, load
+from alignfreeze_cli.runs.sections import SECTIONS
+from alignfreeze_cli.settings import declarations
 from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.training.loop import default_rate
 
 MODELS = ("xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased")
 
@@ -62,26 +65,27 @@ def test_there_is_a_recipe_of_each_strategy_for_each_model_of_the_paper(model: s
         assert steps == (tasks if strategy == "baseline" else ["align-pairs", "realign", *tasks])
 
 
-PUBLISHED_STEPS = {  # reference: optimisation, the lengths behind the published results
+PUBLISHED_STEPS = {  # the lengths behind the published results
     "xlm-roberta-base": {"pos": 1970, "ner": 3130, "nli": 24544, "qa": 20228},
     "bert-base-multilingual-cased": {"pos": 1965, "ner": 3130, "nli": 24544, "qa": 18010},
     "distilbert-base-multilingual-cased": {"pos": 1965, "ner": 3130, "nli": 24544, "qa": 18010},
 }
+PUBLISHED_RATES = {"xlm-roberta": 7.5e-6, "bert": 2e-5, "distilbert": 2e-5}  # by family, of the models above
 
 
 def test_the_paper_s_settings_reach_the_steps(tmp_path: Path) -> None:
     graph = expand([load(f"{model}-front") for model in MODELS], tmp_path)
-    rates = {"xlm-roberta-base": 7.5e-6, "bert-base-multilingual-cased": 2e-5}
-    for model, lengths in PUBLISHED_STEPS.items():
+    for (model, lengths), (family, rate) in zip(PUBLISHED_STEPS.items(), PUBLISHED_RATES.items(), strict=True):
         realign = graph.nodes[f"{model}-front-s31/encoder"].settings.recorded()
-        assert realign["learning-rate"] == rates.get(model, 2e-5)
+        assert realign["learning-rate"] is None
+        assert default_rate(family) == rate
         assert (realign["steps"], realign["sampling"], realign["batch-size"]) == (24544, "published", 16)
         assert realign["save-at"] == [str(steps) for steps in sorted(lengths.values())[:-1]]
         assert (realign["temperature"], realign["seed"], realign["lone-pieces"]) == (0.1, 31, "delete")
         for task, steps in lengths.items():
             finetune = graph.nodes[f"{model}-front-s31/{task}"].settings.recorded()
             assert finetune["epochs"] == {"pos": 5, "ner": 5, "nli": 2, "qa": 2}[task]
-            assert (finetune["learning-rate"], finetune["batch-size"]) == (rates.get(model, 2e-5), 32)
+            assert (finetune["learning-rate"], finetune["batch-size"]) == (None, 32)
             assert finetune["max-length"] == 96
             part = "" if task == "nli" else f"/steps-{steps}"
             assert finetune["model"] == f"{tmp_path}/{model}-front-s31/encoder{part}"
@@ -146,14 +150,39 @@ def test_a_thin_recipe_repeats_nothing() -> None:
     for model in MODELS:
         for strategy in ("baseline", "full", "front", "back"):
             values = read_yaml(shipped()[f"{model}-{strategy}"]).values
-            assert set(values) <= {"extends", "model", "family", "freeze", "realign"}
+            assert set(values) <= {"extends", "model", "freeze", "realign"}
 
 
 def test_recipes_that_only_others_extend_ask_for_a_model(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="paper names no model"):
         expand([load("paper")], tmp_path)
-    graph = expand([load("paper", ["model=org/enc", "family=bert", "freeze=0-5"])], tmp_path)
+    graph = expand([load("paper", ["model=org/enc", "freeze=0-5"])], tmp_path)
     assert "enc-0-5-s31/encoder" in graph.nodes
+
+
+def test_default_has_no_published_behaviour_and_nothing_that_is_a_default_of_the_settings(tmp_path: Path) -> None:
+    graph = expand([load("default", ["model=org/enc"])], tmp_path)
+    assert graph.published_behaviours() == ()
+    document = read_yaml(shipped()["default"])
+    assert set(document.values) == {"seeds", "tasks", "per-task"}
+    for overlay in document.values["per-task"].values():
+        for name, section in overlay.items():
+            defaults = {declaration.key: declaration.default for declaration in declarations(SECTIONS[name].settings)}
+            assert [key for key, value in section.items() if defaults[key] == value] == []
+
+
+def test_published_behaviours_are_named(tmp_path: Path) -> None:
+    pairs = ("align-pairs.words", "align-pairs.reverse-dictionary")
+    tagging = ("finetune.multiword-tokens", "finetune.windows", "finetune.lone-pieces")
+    for name, tasks, named in (
+        ("front", "pos", (*pairs, "realign.sampling", "realign.lone-pieces", *tagging)),
+        ("baseline", "pos", tagging),
+        ("baseline", "nli", ()),
+        ("baseline", "qa", ("finetune.qa-scoring", "finetune.max-answer-length", "finetune.answer-borders")),
+        ("during", "pos", (*pairs, "finetune.realign-sampling", "finetune.realign-lone-pieces", *tagging)),
+    ):
+        graph = expand([load(f"xlm-roberta-base-{name}", [f"tasks={tasks}"])], tmp_path)
+        assert sorted(graph.published_behaviours()) == sorted(named)
 
 
 # --- finding ---
@@ -167,7 +196,7 @@ def test_a_name_nearly_right_is_answered_with_the_right_one() -> None:
 
 
 def test_a_path_is_a_path_and_a_name_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = write(tmp_path, "extends: paper\nmodel: org/enc\nfamily: bert\n", "paper2.yaml")
+    own = write(tmp_path, "extends: paper\nmodel: org/enc\n", "paper2.yaml")
     monkeypatch.chdir(tmp_path)
     assert find("paper2.yaml").samefile(own)
     assert find("paper") == recipes_folder() / "paper.yaml"
@@ -181,27 +210,22 @@ def test_a_path_is_a_path_and_a_name_is_a_name(tmp_path: Path, monkeypatch: pyte
 def test_what_a_file_says_wins_over_all_that_the_extended_one_says(tmp_path: Path) -> None:
     path = write(tmp_path, "extends: xlm-roberta-base-front\nrealign: {steps: 7, temperature: 0.2}\n")
     realign = sections(load(path))["realign"]
-    assert realign["steps"] == 7  # though paper.yaml gives them per task and per family
+    assert realign["steps"] == 7  # though the files below give them per task
     assert realign["temperature"] == 0.2
-    assert realign["learning-rate"] == 7.5e-6
+    assert realign["sampling"] == "published"
     assert realign["freeze"] == "front"
 
 
 def test_within_a_file_the_more_special_place_wins(tmp_path: Path) -> None:
     text = """
 model: org/enc
-family: bert
-realign: {steps: 1, batch-size: 1, projection: 1, temperature: 0.5}
-per-family:
-  bert:
-    realign: {batch-size: 2, projection: 2, temperature: 0.6}
-    per-task: {pos: {realign: {temperature: 4}}}
-per-task: {pos: {realign: {projection: 3, temperature: 3}}}
-strategies: {a: {realign: {max-length: 50}}, b: null, c: {per-task: {pos: {realign: {steps: 9}}}}}
+realign: {steps: 1, batch-size: 1, projection: 1}
+per-task: {pos: {realign: {batch-size: 2, projection: 2}}}
+strategies: {a: {realign: {projection: 3, max-length: 50}}, b: null, c: {per-task: {pos: {realign: {steps: 9}}}}}
 """
     recipe = load(write(tmp_path, text), ["realign.max-length=60"])
     assert recipe.strategies == ("a", "c")
-    wanted = {"steps": 1, "batch-size": 2, "projection": 3, "temperature": 4, "max-length": "60"}
+    wanted = {"steps": 1, "batch-size": 2, "projection": 3, "max-length": "60"}
     assert sections(recipe, "a")["realign"] == wanted
     assert sections(recipe, "c")["realign"]["steps"] == 9
 
@@ -216,7 +240,7 @@ VALUES = st.dictionaries(
 def test_a_chain_of_files_is_read_key_by_key_from_the_end(layers: list[dict[str, int]], tmp_path: Path) -> None:
     for number, values in enumerate(layers):
         head = {"extends": f"{number - 1}.yaml"} if number else {"model": "org/enc"}
-        write(tmp_path, yaml.safe_dump({**head, "realign": values}), f"{number}.yaml")
+        write(tmp_path, json.dumps({**head, "realign": values}), f"{number}.yaml")
     wanted: dict[str, int] = {}
     for values in layers:
         wanted |= values
@@ -249,14 +273,6 @@ def test_shortcuts_go_to_the_settings_they_stand_for(tmp_path: Path) -> None:
     assert narrowed.seeds == (1, 2)
 
 
-def test_the_family_of_a_model_in_a_folder_is_read_from_it(tmp_path: Path) -> None:
-    (tmp_path / "enc").mkdir()
-    (tmp_path / "enc" / "config.json").write_text(json.dumps({"model_type": "distilbert"}), encoding="utf-8")
-    recipe = load("xlm-roberta-base-full", [f"model={tmp_path}/enc"])
-    assert sections(recipe)["realign"]["learning-rate"] == 2e-5
-    assert recipe.model_name == "enc"
-
-
 def test_data_stands_for_a_folder_in_paths(tmp_path: Path) -> None:
     text = "model: '{data}/enc'\ndata: here\nalign-pairs: {corpus: ['{data}/{source}-{target}.tsv'], target: de}\n"
     path = write(tmp_path, text)
@@ -283,6 +299,9 @@ def test_yaml_is_read_as_people_write_it(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("a: [1, 2", r"own.yaml:1: is no YAML"),
+        ("a: !!int x\n", "own.yaml:1: 'x' is no int that can be read"),
+        ("a: !!bool maybe\n", "own.yaml:1: 'maybe' is no bool that can be read"),
+        (f"a: {'9' * 5000}\n", "own.yaml:1: '99999999999999999999' is no int that can be read"),
         ("- a\n- b\n", "must hold `key: value` lines, not a list"),
         ("a: &x {b: !!python/object:os.system c}\n", "own.yaml:1: is no YAML"),
         ("extends: own\n", "There is no shipped recipe 'own'"),
@@ -296,6 +315,30 @@ def test_yaml_is_read_as_people_write_it(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         load(write(tmp_path, text))
+
+
+def test_what_a_file_holds_is_bounded_also_through_aliases(tmp_path: Path) -> None:
+    levels = "".join(f"l{n}: &l{n} [{', '.join(['*l' + str(n - 1) if n else 'x'] * 9)}]\n" for n in range(9))
+    for name, text, line in (
+        ("aliases", levels + "seeds: *l8\n", ":"),  # 9 to the power of 9 values in ten lines
+        ("itself", "seeds: &a [*a]\n", ":1: "),
+        ("deep", f"seeds: {'[' * 5000}{']' * 5000}\n", ":1: "),
+        ("mappings", "".join(" " * n + "a:\n" for n in range(500)), ":"),
+        ("long", "seeds: [" + "1, " * 200_000 + "]\n", ":1: "),
+        ("bytes", "# " + "x" * 2_000_000 + "\n", ": "),
+    ):
+        path = write(tmp_path, text, f"{name}.yaml")
+        began = time.process_time()
+        with pytest.raises(SettingsError) as caught:
+            read_yaml(path)
+        assert str(caught.value).startswith(f"{path}{line}"), name
+        assert str(caught.value).count("too large for a recipe") == 1, name
+        assert time.process_time() - began < 10, name
+
+
+def test_aliases_and_anchors_of_ordinary_size_are_read(tmp_path: Path) -> None:
+    document = read_yaml(write(tmp_path, "a: &x {b: [1, 2]}\nc: *x\n"))
+    assert document.values == {"a": {"b": [1, 2]}, "c": {"b": [1, 2]}}
 
 
 def test_a_binary_file_is_no_recipe(tmp_path: Path) -> None:
@@ -338,7 +381,7 @@ evaluate: false
         "own.yaml:4: realign.temprature: unknown key; did you mean 'temperature'?",
         "own.yaml:5: realign.steps: must be a whole number, not 'many'",
         "own.yaml:6: realign.seed: is filled in by `alignfreeze run`; write `seeds:` at the top of the recipe",
-        "own.yaml:7: realign.resume: belongs on the command line of `alignfreeze run`, not into a recipe",
+        "own.yaml:7: realign.resume: belongs on the command line of `alignfreeze run`, not in a recipe",
         next(p for p in problems(path) if p.startswith("own.yaml:15: freeze: is wrong: freeze plan 'frontt'")),
         "own.yaml:16: batch-size: unknown key here; it is a setting of realign and finetune, so write it below "
         "`realign:`",
@@ -357,8 +400,6 @@ evaluate: false
         ("align-pairs: {corpus: '{data}/x.tsv'}", "align-pairs.corpus: holds {data}, but the recipe has no `data:`"),
         ("finetune: {steps: 3, epochs: 2}", "finetune of strategy front (task pos): --steps and --epochs"),
         ("align-pairs: {target: de, source: de}", "align-pairs of strategy front (task pos)"),
-        ("per-family: {bert: {realign: {steps: 3}}}", "family: needed to choose from per-family; one of bert"),
-        ("family: brt\nper-family: {bert: {}}", "family: there is no per-family.brt; did you mean 'bert'?"),
         ("controls: [shufled]\nstrategies: {shuffled: {}}", "there is no strategy 'shufled'; did you mean 'shuffled'?"),
         ("per-task: {poss: {realign: {steps: 3}}}", "per-task.poss: there is no such task, only pos, ner, nli, qa"),
         ("strategies: [front, back]", "strategies: must hold `name: …` lines"),

@@ -10,7 +10,7 @@ from alignfreeze_cli.artifacts.run_folder import read_run
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import RecipeError, load
-from alignfreeze_cli.runs.showing import resolved
+from alignfreeze_cli.runs.reference import resolved
 
 BASE = """
 model: org/enc

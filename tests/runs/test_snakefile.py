@@ -8,6 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alignfreeze_cli.artifacts.output import Result
+from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.runs.graph import Graph, expand
-from alignfreeze_cli.runs.recipes import load, shipped
+from alignfreeze_cli.runs.recipe_files import shipped
+from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import run
 from alignfreeze_cli.runs.snakefile import command_line, snakefile
-from alignfreeze_cli.runs.steps import STEPS
 from alignfreeze_cli.settings import StepSettings, to_options
+from alignfreeze_cli.steps import STEPS, Step
 from alignfreeze_cli.steps.report import make_report
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 
@@ -35,20 +38,31 @@ from . import world
 NAMED = [name for name in shipped() if load(name).model is not None]
 
 
+@dataclass(frozen=True)
+class Noted(Step):
+    """A step that keeps the settings it is called with, and does nothing."""
+
+    given: list[StepSettings] = field(default_factory=list)
+
+    def load(self) -> Callable[[StepSettings, Console], Result]:
+        def keep(settings: StepSettings, console: Console) -> Result:
+            self.given.append(settings)
+            return Result(Path("x"), "planned")
+
+        return keep
+
+
 def understood(step: str, arguments: list[str]) -> StepSettings:
-    """What the command of a step makes of its arguments."""
-    heard: list[StepSettings] = []
-
-    def keep(given: StepSettings, console: Console) -> Result:
-        heard.append(given)
-        return Result(Path("x"), "planned")
-
+    """The settings that the command of a step makes of its arguments."""
+    noted = Noted(STEPS[step].settings, "")
     app = typer.Typer()
     app.callback()(lambda: None)
-    add_step(app, step, STEPS[step].settings, keep, lambda result: "", "help")
-    told = CliRunner().invoke(app, [step, *arguments])
-    assert told.exit_code == 0, told.output
-    return heard[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STEPS, step, noted)
+        add_step(app, step, "help", lambda result: "")
+    ran = CliRunner().invoke(app, [step, *arguments])
+    assert ran.exit_code == 0, ran.output
+    return noted.given[0]
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -73,8 +87,6 @@ def test_any_value_survives_the_shell(text: str) -> None:
 
 
 def test_what_a_command_line_cannot_say_is_refused() -> None:
-    from dataclasses import dataclass
-
     from alignfreeze_cli.settings import setting
 
     @dataclass(frozen=True, kw_only=True)

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from alignfreeze_cli.runs.steps import MANNERS, STEPS
-from alignfreeze_cli.runs.yaml_text import Document, Place
+from alignfreeze_cli.runs.recipe_files import Document, Place
+from alignfreeze_cli.runs.sections import COMMON_KEYS, SCHEDULES, SECTIONS, SHORTCUTS, TOP
 from alignfreeze_cli.settings import as_list, nearest, problems_of
 from alignfreeze_cli.tasks.registry import TASKS
-
-SHORTCUTS = {
-    "freeze": "freeze plan of realigning; short for realign.freeze",
-    "source": "language of training; short for align-pairs.source and finetune.language",
-    "targets": "target languages; short for align-pairs.target and, with the source before them, evaluate.languages",
-    "pairs": "ready-made pairs folders, which stand for the align-pairs step",
-    "schedule": "before: realign, then fine-tune; during: realign while fine-tuning",
-}
-"""Keys that stand for settings of several steps; allowed wherever sections are."""
-
-TOP = {
-    "extends": "recipe that this one changes: a shipped name, or a path relative to this file",
-    "model": "encoder to start from: a folder, or org/name[@revision] on the Hub",
-    "name": "the model's part of the names of run folders",
-    "family": "which part of per-family applies; of a model in a folder its own type counts",
-    "strategy": "name of the recipe's only strategy, where its freeze plan does not say it",
-    "seeds": "one run for each",
-    "tasks": "tasks to fine-tune on and to evaluate",
-    "data": "folder that {data} stands for in paths",
-    "threads": "threads of every step, so that scores do not depend on the machine",
-    "strategies": "name -> what is different in that strategy",
-    "controls": "strategies that the table sets apart",
-    "per-task": "task -> what is different for that task",
-    "per-family": "family -> what is different for that family of encoders",
-}
-"""Keys at the top of a file only (per-task also in a strategy and in a family)."""
-
-NOT_FROM_OUTSIDE = ("extends", "strategy", "strategies", "controls", "per-task", "per-family")
-"""Keys that `--set` does not take: they make a recipe, they do not change one."""
-
-SCHEDULES = ("before", "during")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the check of one file takes from the others: the folder that `{data}` stands for, if any says it."""
+def problems_in(document: Document, has_data: bool) -> list[str]:
+    """Every mistake of one file, as `file:line: section.key: complaint`.
 
-    data: str | None = None
-
-
-def problems_in(document: Document, known: Known) -> list[str]:
-    """Every mistake of one file, as `file:line: section.key: complaint`."""
-    found = _Check(document, known)
+    `has_data`: whether this file or another of the recipe names the folder that `{data}` stands for.
+    """
+    found = _Check(document, has_data)
     found.overlay(document.values, (), TOP)
     for key, complaint in _TOP_CHECKS.items():
         value = document.values.get(key)
@@ -67,16 +31,13 @@ def problems_in(document: Document, known: Known) -> list[str]:
             found.add(("strategies", name), "a name may hold letters, digits, dots and hyphens only")
         found.overlay(overlay, ("strategies", name), ("per-task",))
         found.per_task(overlay, ("strategies", name))
-    for name, overlay in found.mapping("per-family", document.values, ()):
-        found.overlay(overlay, ("per-family", name), ("per-task",))
-        found.per_task(overlay, ("per-family", name))
     found.per_task(document.values, ())
     return [*document.problems, *found.problems]
 
 
 class _Check:
-    def __init__(self, document: Document, known: Known) -> None:
-        self.document, self.known = document, known
+    def __init__(self, document: Document, has_data: bool) -> None:
+        self.document, self.has_data = document, has_data
         self.problems: list[str] = []
 
     def add(self, place: Place, complaint: str) -> None:
@@ -107,10 +68,10 @@ class _Check:
 
     def overlay(self, values: Mapping[str, Any], place: Place, further: Iterable[str]) -> None:
         """The sections and shortcuts among `values`; `further` are other keys allowed here."""
-        allowed = (*STEPS, *SHORTCUTS, *further)
+        allowed = (*SECTIONS, *SHORTCUTS, *further)
         for key, value in values.items():
             here = (*place, key)
-            if key in STEPS:
+            if key in SECTIONS:
                 self._section(key, value, here)
             elif key in SHORTCUTS:
                 self._shortcut(key, value, here)
@@ -120,34 +81,34 @@ class _Check:
     def _unknown(self, key: str, place: Place, allowed: Iterable[str]) -> str:
         if place and key in TOP:
             return "belongs at the top of the recipe"
-        homes = [name for name, step in STEPS.items() if key.replace("_", "-") in step.keys]
+        homes = [name for name, section in SECTIONS.items() if key.replace("_", "-") in section.keys]
         if homes:
             return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it below `{homes[0]}:`"
         return "unknown key" + nearest(key, allowed)
 
-    def _section(self, name: str, section: Any, place: Place) -> None:
-        step = STEPS[name]
-        if section is None or (name == "realign" and isinstance(section, bool)):
+    def _section(self, name: str, values: Any, place: Place) -> None:
+        section = SECTIONS[name]
+        if values is None or (name == "realign" and isinstance(values, bool)):
             return
-        if not isinstance(section, Mapping):
+        if not isinstance(values, Mapping):
             off = " (or false for a baseline)" if name == "realign" else ""
-            self.add(place, f"must hold `key: value` lines{off}, not {section!r}")
+            self.add(place, f"must hold `key: value` lines{off}, not {values!r}")
             return
-        for key, value in section.items():
+        for key, value in values.items():
             here, normal = (*place, key), key.replace("_", "-")
-            if normal in step.wired:
-                self.add(here, f"is filled in by `alignfreeze run`; write {step.wired[normal]} of the recipe")
-            elif normal in MANNERS:
-                self.add(here, "belongs on the command line of `alignfreeze run`, not into a recipe")
-            elif normal not in step.keys:
-                self.add(here, "unknown key" + nearest(normal, step.keys))
+            if normal in section.filled_in:
+                self.add(here, f"is filled in by `alignfreeze run`; write {section.filled_in[normal]} of the recipe")
+            elif normal in COMMON_KEYS:
+                self.add(here, "belongs on the command line of `alignfreeze run`, not in a recipe")
+            elif normal not in section.keys:
+                self.add(here, "unknown key" + nearest(normal, section.keys))
             else:
                 self._setting(name, normal, value, here)
 
     def _setting(self, step: str, key: str, value: Any, place: Place) -> None:
         if value is None:
             # "key:" with nothing after it takes back what the recipe below says, if the setting may be without value.
-            if problems_of(STEPS[step].settings, {key: None}):
+            if problems_of(SECTIONS[step].settings, {key: None}):
                 self.add(place, "needs a value")
             return
         if not self.data_known(value, place):
@@ -155,12 +116,12 @@ class _Check:
         if isinstance(value, Mapping):
             self.add(place, "must be a value or a list, not further keys")
             return
-        for problem in problems_of(STEPS[step].settings, {key: _without_data(value)}):
+        for problem in problems_of(SECTIONS[step].settings, {key: _without_data(value)}):
             self.add(place, problem.removeprefix(f"{key}: "))
 
     def data_known(self, value: Any, place: Place) -> bool:
         """Whether the value can be filled in; complains if it holds `{data}` and nothing says what that is."""
-        if "{data}" in str(value) and self.known.data is None:
+        if "{data}" in str(value) and not self.has_data:
             self.add(place, "holds {data}, but the recipe has no `data:` that says which folder it is")
             return False
         return True
@@ -229,7 +190,6 @@ _TOP_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "extends": _text,
     "model": _text,
     "name": _name,
-    "family": _text,
     "strategy": _name,
     "seeds": _seeds,
     "tasks": _tasks,

@@ -1,18 +1,18 @@
-"""Recipes and settings as text: what a recipe comes to, and the reference of everything that can be set."""
+"""What `recipes show --resolved` and `recipes settings` print: a recipe with every setting, and all that can be set."""
 
 from __future__ import annotations
 
+import io
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.runs.checking import SHORTCUTS, TOP
-from alignfreeze_cli.runs.merging import Variant
-from alignfreeze_cli.runs.recipes import Recipe
-from alignfreeze_cli.runs.steps import MANNERS, STEPS, Step
+from alignfreeze_cli.runs.recipes import Recipe, Variant
+from alignfreeze_cli.runs.sections import COMMON_KEYS, SECTIONS, SHORTCUTS, TOP, Section
 from alignfreeze_cli.settings import Declaration, declarations, nearest, plain
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import JOINT_OPTIONS
@@ -35,7 +35,7 @@ def resolved_text(recipe: Recipe) -> str:
         (strategy, task): sections for strategy, tasks in resolved(recipe).items() for task, sections in tasks.items()
     }
     common: Sections = {}
-    for name in STEPS:
+    for name in SECTIONS:
         holders = [sections[name] for sections in cases.values() if name in sections]
         if holders:
             common[name] = {
@@ -67,7 +67,7 @@ def resolved_text(recipe: Recipe) -> str:
 def reference(step: str | None = None) -> dict[str, Any]:
     """The keys of a recipe's top and every setting of every step (or of one). SettingsError for an unknown step."""
     steps = {
-        name: [_described(each, declaration) for declaration in _declared(each)] for name, each in _chosen(step).items()
+        name: [_to_dict(each, declaration) for declaration in _declared(each)] for name, each in _chosen(step).items()
     }
     return {"steps": steps} if step else {"top": {**TOP, **SHORTCUTS}, "steps": steps}
 
@@ -79,52 +79,52 @@ def reference_text(step: str | None = None) -> str:
         parts.append("At the top of a recipe:\n\n" + _entries({**TOP, **SHORTCUTS}.items()))
     for name, each in _chosen(step).items():
         entries = []
-        for setting in (_described(each, declaration) for declaration in _declared(each)):
+        for setting in (_to_dict(each, declaration) for declaration in _declared(each)):
             default = setting["default"]
             default = ", ".join(map(str, default)) if isinstance(default, list) else default
             default = str(default).lower() if isinstance(default, bool) else default
-            shown = "" if default in (None, "") else f", default {default}"
-            wired = f" In a recipe: {setting['from']}." if "from" in setting else ""
-            entries.append((f"{setting['key']} ({setting['type']}{shown})", setting["help"] + wired))
+            by_default = "" if default in (None, "") else f", default {default}"
+            in_recipe = f" In a recipe: {setting['from']}." if "from" in setting else ""
+            entries.append((f"{setting['key']} ({setting['type']}{by_default})", setting["help"] + in_recipe))
         parts.append(f"{name}:\n\n" + _entries(entries))
     return "\n\n".join(parts)
 
 
 def _sections(variant: Variant, seed: int) -> Sections:
     pairs = list(variant.pairs) or "?"
-    wired = {"model": variant.model or "?", "pairs": pairs, "task": variant.task, "seed": seed}
-    wired["realign-with"] = pairs if variant.during else []
+    filled = {"model": variant.model or "?", "pairs": pairs, "task": variant.task, "seed": seed}
+    filled["realign-with"] = pairs if variant.during else []
     sections: Sections = {}
     for name in variant.steps:
-        step = STEPS[name]
-        settings = variant.settings(name, variant.strategy, **{key: wired[key] for key in step.wired})
-        sections[name] = {key: value for key, value in settings.recorded().items() if key not in step.wired}
-    # An option that is not set may stay out of a record; here it is shown, unless it has no say in this variant.
-    mute = {name for task in TASKS.values() for name in task.option_names()}
-    mute -= set(TASKS[variant.task].option_names())
-    mute |= set() if variant.during else set(JOINT_OPTIONS)
-    muted = {name.replace("_", "-") for name in mute}
+        known = {key: filled[key] for key in SECTIONS[name].filled_in}
+        settings = variant.settings(name, variant.strategy, **known)
+        sections[name] = settings.recorded()
+    # An option that is not set may be missing in a record; here it is listed, unless it is one of other tasks.
+    foreign = {name for task in TASKS.values() for name in task.option_names()}
+    foreign -= set(TASKS[variant.task].option_names())
+    foreign |= set() if variant.during else set(JOINT_OPTIONS)
+    unused = {name.replace("_", "-") for name in foreign}
     return {
-        name: {key: values.get(key) for key in STEPS[name].keys if key not in muted or name == "realign"}
+        name: {key: values.get(key) for key in SECTIONS[name].keys if key not in unused or name == "realign"}
         for name, values in sections.items()
     }
 
 
-def _chosen(step: str | None) -> Mapping[str, Step]:
-    if step is not None and step not in STEPS:
-        raise SettingsError(f"There is no step {step!r}, only {', '.join(STEPS)}{nearest(step, STEPS) or '.'}")
-    return {name: each for name, each in STEPS.items() if step in (None, name)}
+def _chosen(step: str | None) -> Mapping[str, Section]:
+    if step is not None and step not in SECTIONS:
+        raise SettingsError(f"There is no step {step!r}, only {', '.join(SECTIONS)}{nearest(step, SECTIONS) or '.'}")
+    return {name: each for name, each in SECTIONS.items() if step in (None, name)}
 
 
-def _declared(step: Step) -> list[Declaration]:
-    return [declaration for declaration in declarations(step.settings) if declaration.key not in MANNERS]
+def _declared(section: Section) -> list[Declaration]:
+    return [declaration for declaration in declarations(section.settings) if declaration.key not in COMMON_KEYS]
 
 
-def _described(step: Step, declaration: Declaration) -> dict[str, Any]:
-    filled = {"from": step.wired[declaration.key]} if declaration.key in step.wired else {}
+def _to_dict(section: Section, declaration: Declaration) -> dict[str, Any]:
+    filled_in = {"from": section.filled_in[declaration.key]} if declaration.key in section.filled_in else {}
     default = None if declaration.required else plain(declaration.default)
     text = declaration.metadata["help"]
-    return {"key": declaration.key, "type": _type(declaration), "default": default, "help": text, **filled}
+    return {"key": declaration.key, "type": _type(declaration), "default": default, "help": text, **filled_in}
 
 
 def _type(declaration: Declaration) -> str:
@@ -144,15 +144,24 @@ def _entries(entries: Iterable[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-class _Dumper(yaml.SafeDumper):
-    """A line for every key, lists within the line."""
+class _Representer(RoundTripRepresenter):
+    """A line for every key, lists within the line, `null` written out."""
+
+    def represent_list(self, data: Sequence[Any]) -> Any:
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+    def represent_null(self, data: None) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-_Dumper.add_representer(list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, True))
+_Representer.add_representer(list, _Representer.represent_list)
+_Representer.add_representer(type(None), _Representer.represent_null)
 
 
 def _yaml(values: Mapping[str, Any]) -> str:
-    text = yaml.dump(
-        dict(values), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=_WIDTH
-    )
-    return str(text).rstrip("\n")
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.width = _WIDTH
+    text = io.StringIO()
+    yaml.dump(dict(values), text)
+    return text.getvalue().rstrip("\n")
