@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from alignfreeze_cli.cli.console import print_json, print_result
-from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
-from alignfreeze_cli.progress import Console
+from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
 
 HELP = """Write the card of a folder: README.md, and for models a picture of the frozen and trained blocks.
 
@@ -44,7 +43,7 @@ def card(
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    def work(console: Console) -> None:
+    with command_errors(quiet, format, debug):
         from alignfreeze_cli.steps.card import write_cards
 
         cards = write_cards(folders, scores or (), baseline or (), repo_id)
@@ -52,5 +51,3 @@ def card(
             print_json({"cards": [str(path) for path in cards]})
         else:
             print_result("\n".join(map(str, cards)))
-
-    guarded(work, quiet, format, debug)

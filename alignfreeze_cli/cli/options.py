@@ -67,12 +67,6 @@ def reflow(help: str) -> str:
     return "\n\n".join(paragraphs)
 
 
-def guarded(work: Callable[[Console], None], quiet: bool, format: str, debug: bool) -> None:
-    """As `command_errors`, for the commands that are still functions of a console."""
-    with command_errors(quiet, format, debug) as console:
-        work(console)
-
-
 @contextmanager
 def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
     """The console of a command; an exception inside the block becomes one sentence on stderr and an exit code."""

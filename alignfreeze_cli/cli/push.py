@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alignfreeze_cli.cli.console import print_json, print_result
-from alignfreeze_cli.cli.options import Debug, Format, Quiet, guarded
+from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
     from alignfreeze_cli.steps.push import Push
@@ -91,7 +90,7 @@ def push(
             )
         return typer.confirm(question, err=True)
 
-    def work(console: Console) -> None:
+    with command_errors(quiet, format, debug) as console:
         from alignfreeze_cli.hub.settings import PushSettings
         from alignfreeze_cli.steps.push import push_folders
 
@@ -118,8 +117,6 @@ def push(
             print_result("\n".join(each.url or f"{each.target.repo_id}@{each.commit or 'new'}" for each in done))
         else:
             print_result("\n".join(map(_line, done)))
-
-    guarded(work, quiet, format, debug)
 
 
 def _line(push: Push) -> str:
