@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before torch and huggingface_hub are imported anywhere: they read these once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -13,8 +14,12 @@ for name in ("HF_TOKEN", "HF_ENDPOINT", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
     os.environ.pop(name, None)
 
 import pytest  # noqa: E402
-from hubserver import HubServer  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+from tests.support.hubserver import HubServer  # noqa: E402
+
+# Tests on real data in a folder next to the repository; without that folder they are not collected.
+collect_ignore = [] if (Path(__file__).parents[2] / "shared").is_dir() else ["shared"]
 
 # No test may fail because the machine is busy, and a failure must come back when it is run again.
 settings.register_profile("alignfreeze", deadline=None, derandomize=True)

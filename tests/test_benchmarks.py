@@ -49,7 +49,7 @@ def test_the_straightforward_step_has_our_loss_and_gradients(inputs: Inputs) -> 
         torch.testing.assert_close(gradients, expected, rtol=1e-7, atol=1e-9)
 
 
-def test_the_loss_per_anchor_is_ours() -> None:
+def test_the_straightforward_loss_is_ours() -> None:
     torch.manual_seed(0)
     source, target = torch.randn(5, 8), torch.randn(7, 8)
     links = torch.tensor([[0, 3], [2, 2], [4, 6]])

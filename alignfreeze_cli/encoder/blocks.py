@@ -1,6 +1,6 @@
 """Where each family keeps its blocks and embeddings, and the hidden states after any block.
 
-A new family is one line in `FAMILIES` (and a tiny model in `tests/encoder/models.py`, which every test then runs on).
+A new family is one line in `FAMILIES` (and a tiny model in `tests/support/models.py`, which every test then runs on).
 Block numbers count from 0; "block 10" is the eleventh, and its output is what transformers calls `hidden_states[11]`.
 """
 

@@ -45,7 +45,7 @@ def test_truncated_weights_are_found_before_loading(encoder: Path, kept: int) ->
         resolve_encoder(str(encoder))
 
 
-def test_folders_that_are_no_models(tmp_path: Path, encoder: Path) -> None:
+def test_folders_that_hold_no_model_are_refused(tmp_path: Path, encoder: Path) -> None:
     with pytest.raises(ArtifactError, match=r"no config\.json"):
         resolve_encoder(str(tmp_path))
     with pytest.raises(ArtifactError, match="no such folder"):
@@ -56,14 +56,14 @@ def test_folders_that_are_no_models(tmp_path: Path, encoder: Path) -> None:
         resolve_artifact(str(encoder), "task-model")
 
 
-def test_a_hub_id_that_is_not_cached_cannot_be_had_offline() -> None:
+def test_offline_a_hub_id_must_be_in_the_cache() -> None:
     with pytest.raises(HubError, match="xlm-roberta-base is not in the local cache"):
         resolve_encoder("xlm-roberta-base")
     with pytest.raises(HubError, match="neither a folder here nor"):
         resolve_encoder("--nonsense--")
 
 
-def test_files_are_told_apart_by_their_bytes_not_their_names(tmp_path: Path) -> None:
+def test_files_are_identified_by_their_bytes_not_their_names(tmp_path: Path) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     a.write_text("x")
     b.write_text("x")

@@ -79,7 +79,7 @@ def test_unknown_recipe_key(spoilt: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_unknown_recipe_names_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_recipe_name_suggests_the_nearest(tmp_path: Path) -> None:
     result = alignfreeze("run", "xlm-roberta-base-frnt", "--output", tmp_path / "runs")
     assert result.exit_code == 2
     assert "xlm-roberta-base-front" in result.stderr
@@ -111,10 +111,11 @@ def test_a_damaged_artifact(spoilt: Path, tmp_path: Path) -> None:
     refused(worlds.realign(spoilt, spoilt / "pairs", tmp_path / "out"), 3, "en-xx.parquet", "digest")
 
 
+@pytest.mark.slow
 def test_no_network(world: Path, tmp_path: Path) -> None:
     arguments = ("realign", "--model", "xlm-roberta-base", "--pairs", world / "pairs", "--output", tmp_path / "out")
     refused(alignfreeze(*arguments), 4, "xlm-roberta-base is not in the local cache", "offline")
-    # Not switched off, but nobody answers: a closed port on this machine.
+    # Online, but the connection is refused: a closed port on this machine.
     code = "import sys; from alignfreeze_cli.cli.app import app; app(sys.argv[1:])"
     env = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf")}
     ran = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=env, capture_output=True, text=True)

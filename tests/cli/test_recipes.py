@@ -46,7 +46,7 @@ def test_list_is_a_table_of_names_models_and_what_they_are() -> None:
     assert [entry["name"] for entry in listed["recipes"]] == names
 
 
-def test_show_prints_the_file_and_resolved_prints_what_it_comes_to() -> None:
+def test_show_prints_the_file_and_with_resolved_every_value() -> None:
     assert alignfreeze("recipes", "show", "own.yaml").stdout == RECIPE
     text = alignfreeze("recipes", "show", "xlm-roberta-base-front", "--resolved").stdout
     for line in ("  steps: 1970", "  freeze: front", "  learning-rate: null", "  words: published", "  warmup: 0.1"):
@@ -56,7 +56,7 @@ def test_show_prints_the_file_and_resolved_prints_what_it_comes_to() -> None:
     assert "  steps: 5" in both.splitlines()
 
 
-def test_validate_tells_every_mistake_of_every_file_at_once(here: Path) -> None:
+def test_validate_reports_every_mistake_of_every_file_at_once(here: Path) -> None:
     assert alignfreeze("recipes", "validate", "own.yaml", "default", "xlm-roberta-base-baseline").stdout == (
         "own.yaml: fine\n"
         "default: fine (no model: for others to extend)\n"
@@ -77,13 +77,13 @@ def test_validate_tells_every_mistake_of_every_file_at_once(here: Path) -> None:
     )
 
 
-def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
+def test_an_unknown_recipe_suggests_the_nearest() -> None:
     result = alignfreeze("run", "xlm-roberta-base-frnt")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "There is no shipped recipe 'xlm-roberta-base-frnt'; did you mean 'xlm-roberta-base-front'?" in result.stderr
 
 
-def test_copy_makes_a_recipe_of_ones_own_and_replaces_none(here: Path) -> None:
+def test_copy_writes_a_recipe_and_never_overwrites_one(here: Path) -> None:
     result = alignfreeze("recipes", "copy", "bert-base-multilingual-cased-back", "mine/tuned.yaml")
     assert (result.exit_code, result.stdout) == (0, "mine/tuned.yaml\n")
     assert alignfreeze("recipes", "validate", "mine/tuned.yaml").exit_code == 0
@@ -93,7 +93,7 @@ def test_copy_makes_a_recipe_of_ones_own_and_replaces_none(here: Path) -> None:
     assert alignfreeze("recipes", "copy", "demo", "mine").stdout == "mine/demo.yaml\n"
 
 
-def test_settings_are_the_reference_of_every_key() -> None:
+def test_recipes_settings_lists_every_key() -> None:
     text = alignfreeze("recipes", "settings", "realign").stdout
     assert "  temperature (number, default 0.1)\n      Temperature of the contrastive loss." in text
     everything = json.loads(alignfreeze("recipes", "settings", "--format", "json").stdout)
@@ -140,7 +140,7 @@ def test_failures_are_listed_on_stderr_and_decide_the_exit_code() -> None:
     assert printed["runs"][1]["strategy"] == "front"
 
 
-def test_the_demo_in_small_ends_in_one_table(here: Path) -> None:
+def test_a_small_demo_ends_in_one_table(here: Path) -> None:
     small = ["languages=2", "sentences=60", "pairs=40", "train=30", "test=10", "steps=4", "threads=1", "batch-size=8"]
     changes = [f"world.{text}" for text in small]
     changes += ["realign.steps=3", "finetune.steps=3", "realign.batch-size=4", "realign.probe-pairs=2"]
@@ -172,7 +172,7 @@ def test_the_demo_in_small_ends_in_one_table(here: Path) -> None:
     assert "share of words that the demo world's language does not have" in (here / "report" / "report.md").read_text()
 
 
-def test_a_folder_is_no_snakefile(here: Path) -> None:
+def test_a_folder_given_as_snakefile_is_refused(here: Path) -> None:
     result = alignfreeze("run", "own.yaml", "--snakefile", str(here), "--output", "runs")
     assert result.exit_code == 2
     assert "is a folder; name a file." in result.stderr

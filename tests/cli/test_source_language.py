@@ -92,7 +92,7 @@ def test_every_step_with_another_source(world: Path) -> None:
     assert list(details(world / "pos-during")["realign"]["languages"]) == ["en", "yy"]
 
 
-def test_pairs_of_several_pivots_are_joined(world: Path) -> None:
+def test_pairs_with_different_source_languages_are_joined(world: Path) -> None:
     align(world, "xx", "en,yy", world / "one")
     align(world, "en", "yy", world / "other")
     joined = f"{world / 'one'},{world / 'other'}"
@@ -110,7 +110,7 @@ def test_pairs_of_several_pivots_are_joined(world: Path) -> None:
     assert "a task in `xx` or English" in card
 
 
-def test_what_is_scored_by_default_has_english_as_a_target(world: Path, tmp_path: Path) -> None:
+def test_with_another_source_english_is_a_default_target(world: Path, tmp_path: Path) -> None:
     from alignfreeze_cli.tasks.registry import TASKS
 
     run(
@@ -164,7 +164,7 @@ strategies:
     assert "trained on xx, zero-shot elsewhere" in (tmp_path / "report" / "report.md").read_text()
 
 
-def test_the_default_targets_hold_another_source() -> None:
+def test_a_source_that_is_a_default_target_is_refused() -> None:
     result = alignfreeze("align-pairs", "--source", "de")
     assert result.exit_code == 2
     assert "by default the paper's 34 languages, holds the source language de; name the others" in result.stderr

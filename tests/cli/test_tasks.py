@@ -80,7 +80,7 @@ def test_finetune_and_evaluate(
 def test_a_card_says_that_xnli_is_not_for_commercial_use(world: Path) -> None:
     record = read_record(world / "front-pos")
     assert record is not None
-    for task, source, told in (
+    for task, source, forbidden in (
         ("nli", "facebook/xnli/en/train-*.parquet", True),
         ("ner", "unimelb-nlp/wikiann", False),
     ):
@@ -90,7 +90,7 @@ def test_a_card_says_that_xnli_is_not_for_commercial_use(world: Path) -> None:
         ]
         other = dataclasses.replace(record, inputs=inputs, details={**record.details, "task": task})
         table = phrase("data_table", card_facts(other))
-        assert ("**XNLI: the licence forbids commercial use.**" in table) is told
+        assert ("**XNLI: the licence forbids commercial use.**" in table) is forbidden
 
 
 def test_data_without_labels_is_refused_by_both_commands(world: Path, tmp_path: Path) -> None:

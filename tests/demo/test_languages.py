@@ -112,7 +112,7 @@ def test_links_join_words_of_the_same_concept(seed: int, language: Language) -> 
 
 
 @given(st.integers(0, 10**6), st.sampled_from(LANGUAGES))
-def test_every_language_says_all_of_it(seed: int, language: Language) -> None:
+def test_every_language_expresses_the_whole_meaning(seed: int, language: Language) -> None:
     meaning = meanings(seed)
 
     def said(speaker: Language) -> Counter[str]:

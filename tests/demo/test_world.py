@@ -70,7 +70,7 @@ def test_another_seed_gives_another_world(result: Result, tmp_path: Path) -> Non
     assert set(same) <= {"distances.json", "encoder/config.json", "encoder/tokenizer_config.json"}
 
 
-def test_distances_are_those_the_page_tells(world: Path) -> None:
+def test_the_readme_shows_the_distances_of_distances_json(world: Path) -> None:
     distances = json.loads((world / "distances.json").read_text(encoding="utf-8"))
     assert distances["source"] == "qav"
     far = distances["distances"]
@@ -92,7 +92,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_languages_than_there_are() -> None:
+def test_more_languages_than_there_are_is_refused() -> None:
     with pytest.raises(SettingsError, match="--languages must be at most 8"):
         DemoWorldSettings(languages=9)
 
@@ -186,7 +186,7 @@ def test_inference_is_three_columns_and_parallel(world: Path) -> None:
     assert min(train.values()) > 10
 
 
-def test_answers_stand_where_they_are_said_to(world: Path) -> None:
+def test_answers_are_found_at_their_start(world: Path) -> None:
     for code in CODES:
         squad = json.loads((world / "qa" / f"{code}-test.json").read_text(encoding="utf-8"))
         paragraphs = squad["data"][0]["paragraphs"]

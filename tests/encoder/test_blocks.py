@@ -8,8 +8,7 @@ from transformers import AutoModel, AutoModelForTokenClassification, GPT2Config,
 
 from alignfreeze_cli.encoder.blocks import FAMILIES, all_hidden_states, architecture, cut_above, hidden_states_at
 from alignfreeze_cli.errors import SettingsError
-
-from .models import N_BLOCKS, SIZES, tiny
+from tests.support.models import N_BLOCKS, SIZES, tiny
 
 
 def inputs_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -22,7 +21,7 @@ def inputs_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_architecture_is_recognised(family: str) -> None:
+def test_the_architecture_of_every_family_is_recognised(family: str) -> None:
     model = tiny(family)
     arch = architecture(model)
     assert (arch.family, arch.n_blocks, arch.hidden_size, arch.can_pack) == (family, N_BLOCKS, 24, True)
@@ -89,7 +88,7 @@ def test_the_blocks_above_are_not_computed(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_model_is_whole_again_afterwards(family: str) -> None:
+def test_the_model_has_all_its_blocks_again_afterwards(family: str) -> None:
     model = tiny(family)
     names, inputs = list(model.state_dict()), inputs_of(model)
     before = model(**inputs).last_hidden_state
@@ -131,7 +130,7 @@ def test_other_families_are_refused_by_name() -> None:
         architecture(model)
 
 
-def test_what_is_no_transformers_model_is_refused() -> None:
+def test_a_model_of_another_library_is_refused() -> None:
     with pytest.raises(SettingsError, match="'Linear'"):
         architecture(torch.nn.Linear(2, 2))
 
@@ -143,7 +142,7 @@ def test_a_block_that_does_not_exist_is_refused(block: int) -> None:
         hidden_states_at(model, inputs_of(model), block)
 
 
-def test_a_model_without_pooler_can_be_cut() -> None:
+def test_blocks_above_can_be_skipped_in_a_model_without_pooler() -> None:
     model = AutoModel.from_config(tiny("bert").config, add_pooling_layer=False).double()
     hidden_states_at(model, inputs_of(model), 0)
     assert model.pooler is None

@@ -14,8 +14,7 @@ from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan, default_read_block
 from alignfreeze_cli.errors import SettingsError
-
-from .models import N_BLOCKS, realign_steps, sentences, tiny
+from tests.support.models import N_BLOCKS, realign_steps, sentences, tiny
 
 block_counts = st.integers(1, 40)
 
@@ -69,7 +68,7 @@ def test_embeddings_train_unless_they_are_named() -> None:
         ("²", "cannot read"),
     ],
 )
-def test_what_cannot_be_read_is_named(text: str, sentence: str) -> None:
+def test_an_unreadable_plan_is_refused_with_the_part_at_fault(text: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         FreezePlan.parse(text)
 
@@ -98,7 +97,7 @@ def test_a_read_block_that_does_not_exist_is_refused(read_block: int) -> None:
 
 
 @given(block_counts)
-def test_front_and_back_are_halves(n_blocks: int) -> None:
+def test_front_and_back_are_the_halves_of_the_blocks(n_blocks: int) -> None:
     front, back = set(frozen("front", n_blocks)), set(frozen("back", n_blocks))
     assert len(front) == len(back) == n_blocks // 2
     assert not front & back
@@ -107,7 +106,7 @@ def test_front_and_back_are_halves(n_blocks: int) -> None:
 
 
 @given(block_counts)
-def test_even_and_odd_share_the_blocks(n_blocks: int) -> None:
+def test_even_and_odd_together_are_all_blocks(n_blocks: int) -> None:
     assert sorted(frozen("even", n_blocks) + frozen("odd", n_blocks)) == list(range(n_blocks))
 
 

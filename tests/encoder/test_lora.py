@@ -1,4 +1,4 @@
-"""LoRA: what trains, what stands still bit for bit, what is written, and what peft makes of it."""
+"""LoRA: what is trained, what stays frozen bit for bit, what is written, and that peft reads it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from tasks.worlds import make_world, train
 from transformers import AutoModel, AutoModelForTokenClassification
 
 from alignfreeze_cli.artifacts import read_record, verify
 from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.blocks import FAMILIES, all_hidden_states
-from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan
-from alignfreeze_cli.encoder.lora import Adapters, with_lora
+from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
+from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.loop import LORA_RATE
-
-from .models import N_BLOCKS, realign_steps, tiny
-from .worlds import make_encoder, make_pairs
+from tests.support.models import N_BLOCKS, realign_steps, tiny
+from tests.support.realign_world import make_encoder, make_pairs
+from tests.tasks.worlds import make_world, train
 
 RANK = 2
 
@@ -80,7 +79,7 @@ def states(model: Any) -> list[torch.Tensor]:
 def test_front_trains_nothing_below_and_only_adapters_above(family: str) -> None:
     model = tiny(family)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    plan = with_lora(FreezePlan.parse("front").resolve(N_BLOCKS), RANK)
+    plan = resolve_plan("front", N_BLOCKS, lora=RANK)
     apply_plan(model, plan)
     adapters = Adapters.attach(model, plan.trained, RANK)
     assert plan.trained == (2, 3)
@@ -89,7 +88,7 @@ def test_front_trains_nothing_below_and_only_adapters_above(family: str) -> None
     }
     # Attention and feed-forward network, in both blocks.
     assert {name.removeprefix(f"{adapters.prefix}.").split(".")[0] for name in adapters.targets} == {"2", "3"}
-    assert len(adapters.targets) == 2 * len(adapters.described(False)["targets"]) >= 8
+    assert len(adapters.targets) == 2 * len(adapters.to_dict(False)["targets"]) >= 8
     realign_steps(model, plan.read_block)
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == ("lora_" in name), name
@@ -101,9 +100,9 @@ def test_front_trains_nothing_below_and_only_adapters_above(family: str) -> None
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_merged_weights_compute_what_the_adapters_did_and_training_goes_on_undisturbed(family: str) -> None:
+def test_merged_weights_compute_what_the_adapters_did_and_training_continues_unchanged(family: str) -> None:
     model = tiny(family, dtype=torch.float32)
-    apply_plan(model, with_lora(FreezePlan.parse("none").resolve(N_BLOCKS), RANK))
+    apply_plan(model, resolve_plan("none", N_BLOCKS, lora=RANK))
     adapters = Adapters.attach(model, range(4), RANK)
     realign_steps(model, 3)
     kept = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -118,7 +117,7 @@ def test_merged_weights_compute_what_the_adapters_did_and_training_goes_on_undis
         assert torch.equal(other, last)
 
 
-def test_the_result_is_a_plain_encoder_of_which_only_the_free_blocks_changed(world: Path, tmp_path: Path) -> None:
+def test_the_result_is_a_plain_encoder_of_which_only_the_trained_blocks_changed(world: Path, tmp_path: Path) -> None:
     out = run(world, tmp_path / "out", freeze="front")
     names = changed(world / "encoder", out)
     assert {name.split(".")[2] for name in names} == {"2", "3"}
@@ -177,7 +176,7 @@ def test_keeping_the_adapter_changes_nothing_else_and_its_bytes_are_the_same_eac
         assert file_digest(kept / "adapter" / name) == file_digest(again / "adapter" / name)
 
 
-def test_interrupted_it_goes_on_to_the_same_bytes_and_keeps_only_the_adapters_in_its_checkpoints(
+def test_interrupted_it_resumes_to_the_same_bytes_and_its_checkpoints_hold_only_adapters(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(world, tmp_path / "whole", save_at=("5",), keep_adapter=True)
@@ -205,7 +204,7 @@ def test_interrupted_it_goes_on_to_the_same_bytes_and_keeps_only_the_adapters_in
         assert file_digest(tmp_path / "out" / "steps-5" / name) == file_digest(alone / name)
 
 
-def test_the_rate_is_that_of_lora_unless_given(world: Path, tmp_path: Path) -> None:
+def test_the_default_learning_rate_is_that_of_lora(world: Path, tmp_path: Path) -> None:
     settings = RealignSettings(
         model=str(world / "encoder"), pairs=(str(world / "pairs"),), lora=8, max_length=32, dry_run=True
     )
@@ -223,7 +222,9 @@ def test_the_rate_is_that_of_lora_unless_given(world: Path, tmp_path: Path) -> N
         ({"lora": None, "keep_adapter": True}, "--keep-adapter goes with --lora"),
     ],
 )
-def test_what_does_not_go_together(world: Path, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+def test_options_that_exclude_each_other_are_refused(
+    world: Path, tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         run(world, tmp_path / "out", **changes)
     assert sentence in str(caught.value)
@@ -247,7 +248,7 @@ def test_in_fine_tuning_the_head_trains_in_full_and_peft_reads_both(tmp_path: Pa
     torch.testing.assert_close(loaded(input_ids=ids).logits, plain(input_ids=ids).logits, atol=1e-5, rtol=1e-5)
 
 
-def test_without_lora_records_do_not_speak_of_it(tmp_path: Path) -> None:
+def test_without_lora_records_do_not_mention_it(tmp_path: Path) -> None:
     record = train(make_world(tmp_path)).record
     assert record is not None
     assert not {"lora", "keep-adapter"} & (record.settings.keys() | record.identity["settings"].keys())

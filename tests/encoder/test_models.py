@@ -14,8 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoMod
 
 from alignfreeze_cli.encoder.models import load_encoder, new_task_model, skeleton
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError
-
-from .models import N_BLOCKS, tiny
+from tests.support.models import N_BLOCKS, tiny
 
 TAGGER = "AutoModelForTokenClassification"
 

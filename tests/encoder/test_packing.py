@@ -1,4 +1,4 @@
-"""Packing: nothing lost, nothing seen twice, nobody sees a neighbour, and the same numbers as without it."""
+"""Packing: every token once, no attention between sentences, and the same numbers as with padding."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from alignfreeze_cli.encoder.batches import PackedBatch, encode, model_inputs, pack, pad, pool_words
 from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
-
-from .models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
+from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
 
 READ = N_BLOCKS - 2
 CONVOLUTION = {"conv_kernel_size": 3, "conv_act": "gelu"}
@@ -148,7 +147,7 @@ def test_the_packed_step_is_the_padded_step(family: str, pooling: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_sentence_is_read_as_if_it_were_alone(family: str) -> None:
+def test_every_sentence_is_computed_as_if_it_were_alone(family: str) -> None:
     model = tiny(family)
     ids, starts, lengths = sentences()
     batch = pack(ids, starts, lengths, architecture(model))
@@ -179,7 +178,7 @@ def test_packing_works_in_bfloat16_autocast(family: str) -> None:
     assert torch.isfinite(words).all()
 
 
-def test_a_model_that_mixes_neighbours_is_not_packed() -> None:
+def test_a_model_with_convolutions_over_positions_is_not_packed() -> None:
     model = tiny("deberta-v2", **CONVOLUTION)
     arch = architecture(model)
     assert not arch.can_pack

@@ -14,9 +14,8 @@ from alignfreeze_cli.encoder.encoding import EncodedPairs, encode_pairs, tokeniz
 from alignfreeze_cli.encoder.probe import retrieval
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.folder import Pair, open_pairs
-
-from .models import N_BLOCKS, tiny
-from .worlds import make_encoder, make_pairs, sentence_pairs, vocabulary
+from tests.support.models import N_BLOCKS, tiny
+from tests.support.realign_world import make_encoder, make_pairs, sentence_pairs, vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def by_hand(model: Any, pairs: list[Pair], tokenizer: Any) -> list[float]:
     return accuracies
 
 
-def test_every_block_is_what_one_finds_by_hand(tmp_path: Path, tokenizer: Any) -> None:
+def test_every_block_is_scored_as_one_word_at_a_time(tmp_path: Path, tokenizer: Any) -> None:
     pairs = sentence_pairs("de", 40)
     model = tiny("bert", vocab_size=len(vocabulary()))
     chosen = [3, 4, 7, 20, 33, 39]
@@ -69,7 +68,7 @@ def test_every_block_is_what_one_finds_by_hand(tmp_path: Path, tokenizer: Any) -
     assert found.chance == 1 / found.words
 
 
-def test_the_same_sentence_on_both_sides_is_found_everywhere(tmp_path: Path, tokenizer: Any) -> None:
+def test_a_sentence_paired_with_itself_is_retrieved_at_every_block(tmp_path: Path, tokenizer: Any) -> None:
     same = [Pair(p.source, p.source, [(i, i) for i in range(len(p.source))]) for p in sentence_pairs("de", 20)]
     model = tiny("xlm-roberta", vocab_size=len(vocabulary()))
     found = retrieval(model, encoded(tmp_path / "p", same, tokenizer), range(20), 0)
@@ -77,7 +76,7 @@ def test_the_same_sentence_on_both_sides_is_found_everywhere(tmp_path: Path, tok
     assert found.accuracy[1:] == pytest.approx([1.0] * N_BLOCKS)
 
 
-def test_dropout_is_off_and_the_mode_comes_back(tmp_path: Path, tokenizer: Any) -> None:
+def test_dropout_is_off_and_the_mode_is_restored(tmp_path: Path, tokenizer: Any) -> None:
     pairs = encoded(tmp_path / "p", sentence_pairs("de", 20), tokenizer)
     model = tiny("bert", vocab_size=len(vocabulary()), hidden_dropout_prob=0.5)
     first, again = (retrieval(model, pairs, range(20), 0) for _ in range(2))
@@ -85,8 +84,8 @@ def test_dropout_is_off_and_the_mode_comes_back(tmp_path: Path, tokenizer: Any) 
     assert model.training
 
 
-def test_a_row_names_the_blocks(tmp_path: Path, tokenizer: Any) -> None:
+def test_a_metrics_row_names_the_blocks(tmp_path: Path, tokenizer: Any) -> None:
     pairs = encoded(tmp_path / "p", sentence_pairs("de", 12), tokenizer)
-    row = retrieval(tiny("bert", vocab_size=len(vocabulary())), pairs, range(12), 0).row()
+    row = retrieval(tiny("bert", vocab_size=len(vocabulary())), pairs, range(12), 0).to_dict()
     assert list(row["accuracy"]) == ["embeddings", "0", "1", "2", "3", "4"]
     assert (row["language"], row["chance"]) == ("de", round(1 / row["words"], 6))

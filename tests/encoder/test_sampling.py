@@ -67,8 +67,8 @@ def test_round_robin_starts_again_in_a_new_order_and_alone() -> None:
 
 def test_another_language_does_not_change_the_order_of_the_others() -> None:
     alone = of(0, draws(plan("round-robin", [20], 5)))
-    beside = of(0, draws(plan("round-robin", [20, 9], 10)))
-    assert alone == beside
+    accompanied = of(0, draws(plan("round-robin", [20, 9], 10)))
+    assert alone == accompanied
 
 
 def test_the_seed_decides_the_order_of_every_further_pass() -> None:
@@ -86,10 +86,10 @@ def test_the_beginning_of_a_long_run_is_a_short_one(sizes: list[int], steps: int
 
 
 @given(sizes_of_languages, st.integers(1, 20), st.sampled_from(SAMPLINGS), st.lists(st.integers(0, 9), min_size=5))
-def test_who_knows_as_many_pairs_as_are_drawn_draws_as_who_knows_all(
+def test_knowing_only_as_many_pairs_as_are_drawn_changes_no_draw(
     sizes: list[int], steps: int, sampling: str, unknown: list[int]
 ) -> None:
-    """A large language is sampled: how much more of it there is must not show."""
+    """Of a large language only a sample is read: how much more of it there is must not change anything."""
     names = [f"l{number}" for number in range(len(sizes))]
     enough = draws_of(sampling, sizes, steps * 4)
     known = [max(size, drawn) for size, drawn in zip(sizes, enough, strict=True)]

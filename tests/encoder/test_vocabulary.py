@@ -17,8 +17,7 @@ from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import SettingsError
-
-from .models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
+from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
 
 SEEDS = (0, 1, 2, 3)
 STEPS = 6
@@ -52,7 +51,7 @@ def active_vocabulary(model: Any, ids: Any) -> Iterator[ActiveVocabulary]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_training_the_active_rows_is_training_the_table(family: str) -> None:
+def test_training_the_active_rows_equals_training_the_whole_table(family: str) -> None:
     whole, small = (tiny(family, dtype=torch.float32, hidden_size=48) for _ in range(2))
     before = {name: value.clone() for name, value in whole.state_dict().items()}
     train(whole, None)
@@ -73,7 +72,7 @@ def test_training_the_active_rows_is_training_the_table(family: str) -> None:
 
 @pytest.mark.parametrize("hidden", [16, 48, 768, 1, 7, 13, 21, 40])
 def test_fused_adam_treats_all_whole_vectors_alike(hidden: int) -> None:
-    """The claim behind it and its limit: with rows of odd sizes, what follows the last whole vector may differ."""
+    """Why the two are equal, and the limit: with rows of odd sizes, what follows the last whole vector may differ."""
     for seed in range(10):
         torch.manual_seed(seed)
         table = torch.randn(257, hidden)
@@ -95,7 +94,7 @@ def test_fused_adam_treats_all_whole_vectors_alike(hidden: int) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_task_model_reads_the_same_through_the_small_table(family: str) -> None:
-    """Called the plain way, so RoBERTa's positions, found by comparing with the padding id, are tested too."""
+    """Called without packing, so RoBERTa's positions, found by comparing with the padding id, are tested too."""
     model = tiny(family, AutoModelForTokenClassification)
     ids = torch.randint(5, 20, (2, 8))
     ids[1, 5:] = architecture(model).word_embeddings(model).padding_idx or 0
@@ -126,7 +125,7 @@ def test_remapped_ids_point_at_the_same_rows(ids: list[int]) -> None:
 MODEL = tiny("bert")
 
 
-def test_the_full_table_carries_no_gradient_and_moves_last() -> None:
+def test_the_full_table_has_no_gradient_and_is_written_last() -> None:
     model = tiny("xlm-roberta", dtype=torch.float32)
     full = model.embeddings.word_embeddings
     active = ActiveVocabulary(model, flat_ids())

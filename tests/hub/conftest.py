@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hubworld import Cli, Made, pipeline
+
+from tests.hub.hubworld import Cli, Made, pipeline
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hubserver import HubServer
+
+from tests.support.hubserver import HubServer
+from tests.support.models import save_bert
 
 NOUNS = {"dog": ("Hund", "chien"), "cat": ("Katze", "chat"), "tree": ("Baum", "arbre"), "house": ("Haus", "maison")}
 VERBS = {"sees": ("sieht", "voit"), "likes": ("mag", "aime"), "finds": ("findet", "trouve")}
@@ -131,26 +133,13 @@ def treebanks() -> dict[str, str | bytes]:
     return files
 
 
-def tiny_encoder(folder: Path) -> Path:
-    """A BERT of four small blocks with random weights whose vocabulary has the words of the three languages."""
-    from transformers import BertConfig, BertModel, BertTokenizer, set_seed
-
-    words = [*WORDS, *(word for pair in WORDS.values() for word in pair)]
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
-    set_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **sizes)).save_pretrained(folder)
-    BertTokenizer(vocab=vocabulary, do_lower_case=False).save_pretrained(folder)
-    return folder
-
-
 @contextmanager
 def pipeline(folder: Path) -> Iterator[Made]:
     """Run the pipeline in a process of its own; everything lies below `folder`, the Hub stays up."""
     root, home = folder / "made", folder / "home"
     root.mkdir()
     with HubServer() as hub:
-        fill(hub, tiny_encoder(folder / "encoder"))
+        fill(hub, save_bert(folder / "encoder", [*WORDS, *(word for pair in WORDS.values() for word in pair)]))
         command = [sys.executable, "-c", PIPELINE, str(root), BASE.split("/")[1]]
         done = subprocess.run(command, env=hub.environment(home), capture_output=True, text=True, cwd=root)
         assert done.returncode == 0, done.stderr

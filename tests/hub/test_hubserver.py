@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hubserver import HubServer
+
+from tests.support.hubserver import HubServer
 
 
 def run(hub: HubServer, home: Path, code: str, **environment: str) -> dict:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hubworld import Cli, Made, record_of
+
+from tests.hub.hubworld import Cli, Made, record_of
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 

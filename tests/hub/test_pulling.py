@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hubworld import BASE, Cli, Made, record_of, run_cli
+
+from tests.hub.hubworld import BASE, Cli, Made, record_of, run_cli
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
+@pytest.mark.slow
 def test_one_command_goes_the_whole_way_and_again_offline(made: Made, tmp_path: Path) -> None:
     """Encoder, OPUS-100 and dictionaries from their own places, then all of it from the cache."""
     short = ("--targets", "de,fr", "--steps", "2", "--probe-pairs", "0", "--quiet")

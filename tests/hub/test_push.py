@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubserver import File, HubServer
-from hubserver.server import READER
-from hubworld import Cli, Made
 
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.push import push_folders
+from tests.hub.hubworld import Cli, Made
+from tests.support.hubserver import File, HubServer
+from tests.support.hubserver.server import READER
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 
@@ -80,6 +80,7 @@ def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cl
     assert hub.token not in "".join(log) + first.stdout + first.stderr
 
 
+@pytest.mark.slow
 def test_what_was_pushed_loads_in_a_fresh_process(made: Made, cli: Cli, model: Path, tmp_path: Path) -> None:
     pairs = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
     assert cli("push", model, "--repo-id", "org/fresh", "--yes").code == 0

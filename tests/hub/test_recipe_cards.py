@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hubserver.writing import metadata_errors
 from huggingface_hub import ModelCard
 
 from alignfreeze_cli.hub.cards import template_folder
@@ -14,6 +13,7 @@ from alignfreeze_cli.published import published
 from alignfreeze_cli.runs.recipe_cards import recipe_cards
 from alignfreeze_cli.runs.recipe_files import shipped
 from alignfreeze_cli.runs.recipes import load
+from tests.support.hubserver.writing import metadata_errors
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_a_language_without_pairs_has_an_empty_file(tmp_path: Path) -> None:
     assert list(open_pairs(make(tmp_path, [], 1)).read("de")) == []
 
 
-def test_what_is_no_pairs_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_holds_no_pairs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="is no pairs folder"):
         open_pairs(tmp_path)
     make(tmp_path, PAIRS[:3], 3)

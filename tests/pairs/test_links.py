@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alignfreeze_cli.pairs.links import Links, filter_links, parse_pharaoh, write_pharaoh
 from alignfreeze_cli.pairs.words import Words
-from pairs.slow import filtered
+from tests.support.plain_rules import filtered
 
 LINK = st.tuples(st.integers(0, 4), st.integers(0, 4))
 WORD = st.sampled_from("abcAé")
@@ -62,7 +62,7 @@ SIDE = st.lists(WORD, min_size=5, max_size=5)
 
 
 @given(st.lists(st.tuples(SIDE, SIDE, st.lists(LINK, max_size=8)), max_size=4))
-def test_filters_do_what_their_statement_says(pairs: list[tuple[list[str], list[str], list[tuple[int, int]]]]) -> None:
+def test_the_filters_follow_their_stated_rules(pairs: list[tuple[list[str], list[str], list[tuple[int, int]]]]) -> None:
     source, target = (Words.from_lists([pair[side] for pair in pairs]) for side in (0, 1))
     found = filter_links(source, target, Links.from_lists([pair[2] for pair in pairs]))
     assert found.links.to_lists(len(pairs)) == [filtered(links, s, t) for s, t, links in pairs]

@@ -32,7 +32,7 @@ def test_blank_is_python_s_split(sentences: list[str]) -> None:
 
 
 @given(st.lists(TEXT, max_size=6))
-def test_a_sentence_is_split_alike_whatever_stands_around_it(sentences: list[str]) -> None:
+def test_a_sentence_is_split_the_same_whatever_sentences_surround_it(sentences: list[str]) -> None:
     assert split("unicode", *sentences) == [words for s in sentences for words in split("unicode", s)]
 
 

@@ -15,8 +15,7 @@ import pytest
 from alignfreeze_cli.report.findings import headline
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.plots import draw
-
-from .samples import HEADLINE, published_report, small_report
+from tests.report.samples import HEADLINE, published_report, small_report
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -156,6 +155,7 @@ def test_a_report_without_comparisons_or_notes_has_a_page() -> None:
     assert "There is no run of the baseline" in read.said()
 
 
+@pytest.mark.slow
 def test_a_browser_shows_it_without_errors_requests_or_overflow(small: str, published: str, tmp_path: Path) -> None:
     browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     executable = next(browsers, None)

@@ -13,8 +13,7 @@ from PIL import Image
 from alignfreeze_cli.report.comparison import Report
 from alignfreeze_cli.report.plots import Plot, draw
 from alignfreeze_cli.report.style import readable, strategy_styles
-
-from .samples import HEADLINE, published_report, small_report
+from tests.report.samples import HEADLINE, published_report, small_report
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ from alignfreeze_cli.runs.graph import expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import run
 from alignfreeze_cli.steps.report import make_report
-
-from . import world
+from tests.runs import world
 
 FINISHED_BEFORE = 3  # steps, when everything is killed
 
@@ -58,6 +57,7 @@ def reported(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
+@pytest.mark.slow
 def test_a_killed_run_finishes_without_doing_finished_work_twice(tmp_path: Path) -> None:
     data = world.make(tmp_path / "world")
     path = world.recipe(tmp_path, data)

@@ -18,25 +18,18 @@ from alignfreeze_cli.report.scores import read_scores
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import Outcome, plan, run
-
-from . import world
+from tests.runs import world
+from tests.support.console import RecordingConsole
 
 STEPS = 60  # of realigning, where a run is to be interrupted
 
 
-class Heard(Console):
-    """Keeps what is said; `on_training` is called once, when a training step has been reported."""
+class Heard(RecordingConsole):
+    """Also calls `on_training` once, when a training step has been reported."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
+        super().__init__()
         self.on_training = lambda note: None
-
-    def info(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
 
     @contextmanager
     def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
@@ -105,6 +98,7 @@ def test_a_run_makes_the_layout_and_scores_every_strategy(here: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again_and_workers_make_the_same(data: Path, here: Path, tmp_path: Path) -> None:
     told = Heard()
     outcomes = run(graph(data, tmp_path / "runs", "seeds=0"), told, jobs=2)
@@ -151,6 +145,7 @@ def test_outputs_made_otherwise_are_refused_and_replaced_on_demand(data: Path, t
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_result(jobs: int, data: Path, tmp_path: Path, here: Path) -> None:
     overrides = ("seeds=0", f"realign.steps={STEPS}", "realign.checkpoint-every=0")
     stopped, whole = (graph(data, tmp_path / name, *overrides) for name in ("stopped", "whole"))
@@ -166,6 +161,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(jobs: int, data: Path, tm
     assert contents(stopped.root) == contents(whole.root)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_fails_its_step_alone(data: Path, tmp_path: Path) -> None:
     import multiprocessing
 

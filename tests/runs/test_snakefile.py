@@ -32,8 +32,7 @@ from alignfreeze_cli.settings import StepSettings, to_options
 from alignfreeze_cli.steps import STEPS, Step
 from alignfreeze_cli.steps.report import make_report
 from alignfreeze_cli.tasks.settings import FinetuneSettings
-
-from . import world
+from tests.runs import world
 
 NAMED = [name for name in shipped() if load(name).model is not None]
 
@@ -142,6 +141,7 @@ def results(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for name in kept for path in sorted(folder.rglob(name))}
 
 
+@pytest.mark.slow
 def test_snakemake_ends_where_a_run_ends(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("snakemake")
     here, there = tmp_path / "here", tmp_path / "there it's"

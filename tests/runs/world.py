@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from tests.support.models import save_bert
+
 WORDS = {
     "DET": ["the", "a"],
     "NOUN": ["cat", "dog", "house", "tree", "river", "stone"],
@@ -40,7 +42,7 @@ def make(folder: Path) -> Path:
     _treebank(folder / "treebanks" / "en-train.conllu", SOURCE, seed=2, count=40)
     for language in (SOURCE, *TARGETS):
         _treebank(folder / "treebanks" / f"{language}-test.conllu", language, seed=3, count=8)
-    _encoder(folder / "encoder", [other(word, language) for language in (SOURCE, *TARGETS) for word in words])
+    save_bert(folder / "encoder", [other(word, language) for language in (SOURCE, *TARGETS) for word in words])
     return folder
 
 
@@ -52,23 +54,6 @@ def _treebank(path: Path, language: str, seed: int, count: int) -> None:
             lines.append("\t".join([str(place), other(word, language), "_", tag, *["_"] * 6]))
         blocks.append("\n".join(lines) + "\n\n")
     path.write_text("".join(blocks), encoding="utf-8")
-
-
-def _encoder(folder: Path, words: list[str]) -> None:
-    from transformers import BertConfig, BertModel, BertTokenizer, set_seed
-
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(words)]
-    set_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=128,
-    )
-    BertModel(config).save_pretrained(folder)
-    BertTokenizer(vocab={word: number for number, word in enumerate(vocabulary)}).save_pretrained(folder)
 
 
 RECIPE = """\

@@ -1,4 +1,4 @@
-"""What `test_finetune_resume.py` kills: a short fine-tuning of a tiny encoder. See `tests/killing.py`."""
+"""What `test_finetune_resume.py` kills: a short fine-tuning of a tiny encoder. See `tests/support/killing.py`."""
 
 from __future__ import annotations
 

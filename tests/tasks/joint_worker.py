@@ -1,7 +1,7 @@
 """One process of `test_joint.py`: joint training in double precision without dropout, and the command itself.
 
 Argument: a folder. Under `torchrun` every process runs this; `main` called alone makes what to compare with. It is also
-what the test kills: see `tests/killing.py`.
+what the test kills: see `tests/support/killing.py`.
 """
 
 from __future__ import annotations

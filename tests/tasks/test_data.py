@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubserver import HubServer
 
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.tasks.data import find_file
 from alignfreeze_cli.tasks.pos import HUB_LABELS
-
-from .test_ner import hub_table as wikiann
-from .test_nli import hub_table as xnli
-from .test_pos import hub_table
+from tests.support.hubserver import HubServer
+from tests.tasks.test_ner import hub_table as wikiann
+from tests.tasks.test_nli import hub_table as xnli
+from tests.tasks.test_pos import hub_table
 
 REPOSITORY = "universal-dependencies/universal_dependencies"
 REVISION = "refs/convert/parquet"
@@ -45,6 +44,7 @@ def found(hub: HubServer, home: Path, languages: str, task: str = "pos", **envir
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_reads_the_hubs_treebanks_at_one_commit_and_again_offline(hub: HubServer, tmp_path: Path) -> None:
     det, noun = HUB_LABELS.index("DET"), HUB_LABELS.index("NOUN")
     files = {}

@@ -18,8 +18,7 @@ from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, S
 from alignfreeze_cli.tasks.conllu import read_conllu
 from alignfreeze_cli.tasks.prediction import length_batches
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-
-from .worlds import make_world, score, train
+from tests.tasks.worlds import make_world, score, train
 
 
 @pytest.fixture(scope="module")

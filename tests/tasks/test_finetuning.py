@@ -18,9 +18,8 @@ from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.tagging import TaggedSentence
-
-from .test_tagging import LABELS, encode
-from .worlds import conllu, make_world, score, sentences, train
+from tests.tasks.test_tagging import LABELS, encode
+from tests.tasks.worlds import conllu, make_world, score, sentences, train
 
 POS = TASKS["pos"]
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from encoder.models import tiny
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
@@ -33,13 +29,12 @@ from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.joint import Joint
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.loop import open_accelerator
-
-from . import joint_worker
-from .joint_worker import POS, WEIGHT, joint_of, model_of, settings, windows_of
-from .worlds import LEXICON, make_world, train
-
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-TESTS = Path(__file__).parents[1]
+from tests.support.killing import kill_and_resume
+from tests.support.models import tiny
+from tests.support.processes import torchrun
+from tests.tasks import joint_worker
+from tests.tasks.joint_worker import POS, WEIGHT, joint_of, model_of, settings, windows_of
+from tests.tasks.worlds import LEXICON, make_world, train
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +172,10 @@ def test_every_family_is_realigned_under_a_tasks_head(family: str, inputs: Path)
     assert all(parameter.grad is not None for parameter in both["projection"].parameters())
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(inputs: Path) -> None:
     folder = inputs.parent
-    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *TORCHRUN, str(Path(joint_worker.__file__)), str(folder / "two")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
+    torchrun(joint_worker.__file__, folder / "two")
     joint_worker.main(folder / "one")
     one, two = (gradients(folder / name / "step") for name in ("one", "two"))
     assert one.keys() == two.keys()
@@ -197,22 +190,9 @@ def test_two_processes_compute_what_one_does(inputs: Path) -> None:
         ).keys()
 
 
+@pytest.mark.slow
 def test_resumes_after_sigkill_to_the_same_bytes(inputs: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
-    worker = str(Path(joint_worker.__file__))
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "killing.py"), worker, str(inputs.parent), "4", "5"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["status"] == 0, done.stderr
-    for kill in report["kills"]:
-        assert (kill["killed"], kill["resumed"], kill["digest"]) == (-9, 0, report["digest"]), (kill, done.stderr)
+    kill_and_resume(joint_worker.__file__, inputs.parent, 4, 5, {"alignfreeze.json", "model.safetensors"})
 
 
 def test_the_command_line_says_and_records_what_was_done(inputs: Path, tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ from alignfreeze_cli.tasks.base import Scored
 from alignfreeze_cli.tasks.ner import repaired
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggedSentence
-
-from .test_iob import TAGS, write
-from .test_tagging import wordpiece
-from .worlds import make_encoder, score, train
+from tests.tasks.test_iob import TAGS, write
+from tests.tasks.test_tagging import wordpiece
+from tests.tasks.worlds import make_encoder, score, train
 
 NER = TASKS["ner"]
 OPTIONS = dict(NER.defaults)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from encoder.models import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModel, set_seed
@@ -21,10 +20,11 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.tasks.nli import NliWindows
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair
-
-from .test_iob import write
-from .test_tagging import sentencepiece, wordpiece
-from .worlds import Talk, make_encoder, score, train
+from tests.support.console import RecordingConsole
+from tests.support.models import tiny
+from tests.tasks.test_iob import write
+from tests.tasks.test_tagging import sentencepiece, wordpiece
+from tests.tasks.worlds import make_encoder, score, train
 
 NLI = TASKS["nli"]
 PLAIN = 'He said "no.\tHe spoke.\tentailment\n  "A cat\t"\tneutral\nx\ty\tcontradiction\n'
@@ -309,7 +309,7 @@ def test_learns_and_scores(tmp_path: Path) -> None:
     write(tmp_path, tsv(60, 1) + "x\ty\t-\n", "en-train.tsv")
     for seed, (language, suffix) in enumerate({"en": "", "xx": "x"}.items(), 2):
         write(tmp_path, tsv(20, seed, suffix) + "x\ty\t-\n", f"{language}-test.tsv")
-    console = Talk()
+    console = RecordingConsole()
     made = train(
         tmp_path,
         "nli",
@@ -320,7 +320,8 @@ def test_learns_and_scores(tmp_path: Path) -> None:
         learning_rate=2e-2,
     )
     assert any(
-        "en-train.tsv: pairs without a label that the annotators agree on, left out: 1" in said for said in console.said
+        "en-train.tsv: pairs without a label that the annotators agree on, left out: 1" in said
+        for said in console.warned
     )
     assert (made.record.details["examples"], made.record.details["windows"]) == (61, 60)
     data = str(tmp_path / "{language}-test.tsv")

@@ -13,8 +13,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.tasks.pos import HUB_LABELS, TREEBANKS
 from alignfreeze_cli.tasks.registry import TASKS, find_task
 from alignfreeze_cli.tasks.tagging import TaggedSentence
-
-from .test_conllu import FRENCH, TAIL, write
+from tests.tasks.test_conllu import FRENCH, TAIL, write
 
 POS = TASKS["pos"]
 EXCLUDE = {"multiword_tokens": "exclude", "windows": "whole-words", "lone_pieces": "keep"}

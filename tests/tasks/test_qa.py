@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hubserver import HubServer
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from typer.testing import CliRunner, Result
 
@@ -24,11 +23,11 @@ from alignfreeze_cli.tasks.qa_windows import QaWindows
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
 from alignfreeze_cli.tasks.squad import Answer, Question
-from tests.encoder.models import tiny
-
-from .test_squad import CONTEXT, hub_table
-from .test_tagging import wordpiece
-from .worlds import LEXICON, make_encoder
+from tests.support.hubserver import HubServer
+from tests.support.models import tiny
+from tests.tasks.test_squad import CONTEXT, hub_table
+from tests.tasks.test_tagging import wordpiece
+from tests.tasks.worlds import LEXICON, make_encoder
 
 QA = TASKS["qa"]
 OPTIONS = dict(QA.defaults)

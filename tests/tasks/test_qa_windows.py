@@ -16,8 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from alignfreeze_cli.errors import ArtifactError, DataError
 from alignfreeze_cli.tasks.qa_windows import PairTemplate, QaWindows, best_spans, cut_windows
 from alignfreeze_cli.tasks.squad import Answer, Question
-
-from .test_tagging import sentencepiece, wordpiece
+from tests.tasks.test_tagging import sentencepiece, wordpiece
 
 CORPUS = ["the cat sat on the red mat", "漢字 é ไทย cats!"] * 5
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertModel, BertTokenizer, set_seed
 
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
+from tests.support.models import save_bert
 
 LEXICON = {
     "the": "DET",
@@ -25,20 +25,6 @@ LEXICON = {
     "red": "ADJ",
     ".": "PUNCT",
 }
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-class Talk(Console):
-    """Keeps what a step says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.said.append(text)
 
 
 def conllu(sentences: Sequence[Sequence[tuple[str, str]]]) -> str:
@@ -76,20 +62,7 @@ def make_world(folder: Path) -> Path:
 
 def make_encoder(folder: Path) -> Path:
     """A random BERT of 4 blocks with dropout, whose words may take a suffix as a second subword."""
-    vocabulary = [*SPECIAL, *LEXICON, "##x", "##y"]
-    set_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    tokenizer = BertTokenizer(vocab={token: number for number, token in enumerate(vocabulary)})
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_bert(folder, [*LEXICON, "##x", "##y"], max_position_embeddings=64, intermediate_size=24)
 
 
 def train(world: Path, name: str = "pos", console: Console | None = None, **changes: Any) -> Result:

@@ -1,4 +1,4 @@
-"""A checkpoint counts only when it is whole."""
+"""A checkpoint is used only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _save(folder: Path, step: int, size: int = 3) -> Path:
     return checkpoints.save(folder, step, {"w": value}, {"w:exp_avg": value * 2}, {"seen": [0.1, step]})
 
 
-def test_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     _save(tmp_path / "store", 120)
     found, torn = checkpoints.latest(tmp_path / "store")
     assert found is not None
@@ -30,18 +30,18 @@ def test_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert torn == []
 
 
-def test_the_older_one_goes_when_the_newer_is_complete(tmp_path: Path) -> None:
+def test_the_older_checkpoint_is_deleted_once_the_newer_is_complete(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         _save(tmp_path, step)
         assert [path.name for path in tmp_path.iterdir()] == [f"step-{step:08d}"]
 
 
-def test_nothing_saved_is_nothing_found(tmp_path: Path) -> None:
+def test_without_checkpoints_none_is_found(tmp_path: Path) -> None:
     assert checkpoints.latest(tmp_path / "none") == (None, [])
 
 
 @pytest.mark.parametrize("damage", ["no marker", "half a marker", "half a file", "a file missing", "another step"])
-def test_a_torn_one_is_passed_over(tmp_path: Path, damage: str) -> None:
+def test_an_incomplete_checkpoint_is_skipped(tmp_path: Path, damage: str) -> None:
     older, newer = tmp_path / "a" / "step-00000002", tmp_path / "step-00000002"
     _save(tmp_path / "a", 2)
     _save(tmp_path, 4)
@@ -66,7 +66,7 @@ def test_a_torn_one_is_passed_over(tmp_path: Path, damage: str) -> None:
     assert passed_over == [torn]
 
 
-def test_a_torn_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
+def test_an_incomplete_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "step-00000007"
     path.mkdir()
     (path / "weights.safetensors").write_bytes(b"half")
@@ -76,7 +76,7 @@ def test_a_torn_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     assert torn == []
 
 
-def test_a_full_disk_is_an_os_error_and_the_older_one_stays(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_os_error_and_the_older_checkpoint_stays(tmp_path: Path) -> None:
     _save(tmp_path, 1)
     with _files_of_at_most(20_000), pytest.raises(OSError, match="weights") as caught:
         _save(tmp_path, 2, size=100_000)

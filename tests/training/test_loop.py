@@ -1,4 +1,4 @@
-"""The training loop on a small network: same steps however they are cut, stopped or resumed."""
+"""The training loop on a small network: the same steps however they are split, stopped or resumed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,9 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
+from tests.support.console import RecordingConsole
 
 PAIRS = 12
-
-
-class Heard(Console):
-    """Keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.said.append(text)
-
-    warn = info
 
 
 def network(dropout: float = 0.2, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -64,12 +53,15 @@ def run(
     objective: Callable[[nn.Module, Any], Tensor] = squares,
     data: Callable[[int], list[MicroBatch]] | None = None,
     console: Console | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
+    trackers: tuple[str, ...] = (),
     **settings: Any,
 ) -> tuple[nn.Module, Training]:
     folder.mkdir(exist_ok=True)
     model = model or network()
     loop = LoopSettings(**{"steps": steps, "learning_rate": 0.01, "checkpoint_every": 4, **settings})
-    accelerator = open_accelerator(folder / "test", "cpu")
+    accelerator = open_accelerator(folder / "test", device, precision, trackers)
     metrics = Metrics(folder / FILE_NAME, accelerator)
     store = folder / "checkpoints"
     done = train(model, objective, data or batches(), loop, store, console or Console(), metrics, accelerator)
@@ -85,7 +77,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def at_call(number: int, act: Callable[[], None]) -> Callable[[nn.Module, Any], Tensor]:
-    """The objective, which at its n-th call (from 1) does something beside."""
+    """The objective, which at its n-th call (from 1) also calls `act`."""
     calls = 0
 
     def objective(model: nn.Module, inputs: Any) -> Tensor:
@@ -102,7 +94,7 @@ def signal_self(number: signal.Signals) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
-def test_learns_and_says_what_it_did(tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_returns_what_it_did(tmp_path: Path) -> None:
     _, done = run(tmp_path, steps=60)
     logged = rows(tmp_path)
     assert [row["step"] for row in logged] == [10, 20, 30, 40, 50, 60]
@@ -138,7 +130,7 @@ def test_micro_batches_do_not_change_the_result(tmp_path: Path, sizes: tuple[int
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
 
 
-def test_the_step_is_adams(tmp_path: Path) -> None:
+def test_the_step_is_that_of_adam(tmp_path: Path) -> None:
     """Against torch's plain Adam with the mean over the batch, the published optimizer."""
     exact = torch.float64
     ours, _ = run(tmp_path, model=network(0.0, exact), data=batches(dtype=exact), steps=8)
@@ -154,7 +146,7 @@ def test_the_step_is_adams(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_as_if_undisturbed(
+def test_a_signal_finishes_the_step_and_saves_and_the_run_resumes_to_the_same_result(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     undisturbed, whole = run(tmp_path / "whole")
@@ -162,9 +154,9 @@ def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_as_if_undisturbed(
     with pytest.raises(Interrupted, match="after step 14 of 25"):
         run(tmp_path / "cut", objective=at_call(14, signal_self(number)))
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
-    heard = Heard()
-    resumed, rest = run(tmp_path / "cut", console=heard)
-    assert heard.said == ["Going on after step 14 of 25."]
+    console = RecordingConsole()
+    resumed, rest = run(tmp_path / "cut", console=console)
+    assert console.said == ["Going on after step 14 of 25."]
     assert same(undisturbed, resumed)
     assert rest.resumed_from == 14
     assert (rest.first_loss, rest.last_loss) == (whole.first_loss, whole.last_loss)
@@ -184,7 +176,7 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert found.step == 4
 
 
-def test_a_torn_checkpoint_is_named_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+def test_an_incomplete_checkpoint_is_reported_and_the_one_before_it_is_used(tmp_path: Path) -> None:
     undisturbed, _ = run(tmp_path / "whole")
     with pytest.raises(Interrupted):
         run(tmp_path / "cut", objective=at_call(6, signal_self(signal.SIGTERM)))
@@ -192,14 +184,14 @@ def test_a_torn_checkpoint_is_named_and_the_one_before_it_is_used(tmp_path: Path
     torn = store / "step-00000020"
     torn.mkdir()
     (torn / "weights.safetensors").write_bytes(b"torn")
-    heard = Heard()
-    resumed, rest = run(tmp_path / "cut", console=heard)
+    console = RecordingConsole()
+    resumed, rest = run(tmp_path / "cut", console=console)
     assert rest.resumed_from == 6
-    assert heard.said[0] == f"{torn} is not a complete checkpoint and is not used."
+    assert console.warned[0] == f"{torn} is not a complete checkpoint and is not used."
     assert same(undisturbed, resumed)
 
 
-def test_rows_written_after_the_checkpoint_are_written_anew(tmp_path: Path) -> None:
+def test_metrics_rows_written_after_the_checkpoint_are_replaced(tmp_path: Path) -> None:
     undisturbed, _ = run(tmp_path / "whole")
     with pytest.raises(ZeroDivisionError):
         run(tmp_path / "cut", objective=at_call(23, lambda: 1 / 0), checkpoint_every=17)  # type: ignore[arg-type,return-value]
@@ -226,7 +218,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         run(tmp_path, model=nn.Sequential(nn.Linear(6, 1)), steps=8)
 
 
-def test_a_loss_that_is_no_number_is_named_with_its_step(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_reported_with_its_step(tmp_path: Path) -> None:
     calls = 0
 
     def broken(model: nn.Module, inputs: Any) -> Tensor:

@@ -18,7 +18,7 @@ def test_constant_without_warm_up_never_changes() -> None:
     assert {rate_factor("constant", step, 7, 0.0) for step in range(7)} == {1.0}
 
 
-def test_linear_is_what_transformers_computes() -> None:
+def test_linear_is_that_of_transformers() -> None:
     import torch
     from transformers import get_linear_schedule_with_warmup
 
@@ -31,6 +31,6 @@ def test_linear_is_what_transformers_computes() -> None:
 
 
 @given(st.sampled_from(SCHEDULES), st.integers(1, 500), st.floats(0, 1), st.data())
-def test_never_outside_0_and_1(schedule: str, steps: int, warmup: float, data: st.DataObject) -> None:
+def test_the_factor_is_between_0_and_1(schedule: str, steps: int, warmup: float, data: st.DataObject) -> None:
     step = data.draw(st.integers(0, steps - 1))
     assert 0 <= rate_factor(schedule, step, steps, warmup) <= 1
