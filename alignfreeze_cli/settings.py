@@ -26,7 +26,7 @@ from typing import Any, ClassVar, TypeVar
 from alignfreeze_cli.errors import SettingsError
 
 Check = Callable[[Any], str | None]
-S = TypeVar("S", bound="StepSettings")
+S = TypeVar("S", bound="Settings")
 
 
 def setting(
@@ -43,13 +43,14 @@ def setting(
     metavar: str | None = None,
     short: str | None = None,
     argument: bool = False,
+    panel: str | None = None,
 ) -> Any:
     """Declare one setting.
 
     `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and
     returns a complaint or None. `input` marks what names an input: the digest of that input counts for identity, not
     its spelling. `result=False` marks what cannot change the result (number of workers, checkpoint cadence). `argument`
-    marks what the command line takes without a name.
+    marks what the command line takes without a name; `panel` is the heading above it in the help.
     """
     metadata = {
         "help": help,
@@ -63,6 +64,7 @@ def setting(
         "metavar": metavar,
         "short": short,
         "argument": argument,
+        "panel": panel,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -90,6 +92,11 @@ class Declaration:
     def is_list(self) -> bool:
         return typing.get_origin(self.type) is tuple
 
+    @property
+    def item(self) -> Any:
+        """The type of a list's items, otherwise the type itself."""
+        return typing.get_args(self.type)[0] if self.is_list else self.type
+
     def convert(self, value: Any) -> Any:
         """Bring a value from YAML or a `key=value` text to the declared type; raises ValueError with a complaint."""
         if value is None or (self.optional and value in ("none", "null", "") and self.type is not str):
@@ -100,6 +107,8 @@ class Declaration:
             items = value.split(",") if isinstance(value, str) else value
             if not isinstance(items, list | tuple):
                 raise ValueError(f"must be a list, not {value!r}")
+            if self.item is Path:  # a comma may be part of a path
+                return tuple(Path(_text(item)) for item in items)
             parts = (part.strip() for item in items for part in _text(item).split(","))
             return tuple(part for part in parts if part)
         if self.type is bool:
@@ -152,7 +161,26 @@ def _text(value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSettings:
+class Settings:
+    """Settings of a command, checked when they are made: SettingsError with all that is wrong."""
+
+    def __post_init__(self) -> None:
+        complaints = []
+        for declaration in declarations(type(self)):
+            complaint = declaration.complaint(getattr(self, declaration.name))
+            if complaint:
+                complaints.append(f"--{declaration.key} {complaint}")
+        complaints.extend(self.conflicts())
+        if complaints:
+            raise SettingsError(_sentence(complaints))
+
+    def conflicts(self) -> list[str]:
+        """Complaints about settings that do not go together; subclasses add theirs."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSettings(Settings):
     """What every step takes; a step's own settings follow in its subclass.
 
     `changes` says, oldest first, what a step came to do otherwise under equal settings. How many there are is part of
@@ -172,20 +200,6 @@ class StepSettings:
     )
     dry_run: bool = setting(False, help="Say what would be done, and do nothing.", result=False)
 
-    def __post_init__(self) -> None:
-        complaints = []
-        for declaration in declarations(type(self)):
-            complaint = declaration.complaint(getattr(self, declaration.name))
-            if complaint:
-                complaints.append(f"--{declaration.key} {complaint}")
-        complaints.extend(self.conflicts())
-        if complaints:
-            raise SettingsError(_sentence(complaints))
-
-    def conflicts(self) -> list[str]:
-        """Complaints about settings that do not go together; subclasses add theirs."""
-        return []
-
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""
         return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in COMMON}
@@ -199,7 +213,7 @@ COMMON = {field.name for field in dataclasses.fields(StepSettings)}
 """Names of the settings that every step has."""
 
 
-def declarations(settings: type[StepSettings]) -> tuple[Declaration, ...]:
+def declarations(settings: type[Settings]) -> tuple[Declaration, ...]:
     """The settings of a step in the order of their declaration, those that every step has last."""
     return _declarations(settings)  # type: ignore[arg-type]  # a class is hashable
 
@@ -242,7 +256,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {match[0]!r}?" if match else ""
 
 
-def problems_of(settings: type[StepSettings], values: Mapping[str, Any]) -> list[str]:
+def problems_of(settings: type[Settings], values: Mapping[str, Any]) -> list[str]:
     """Every unknown key and unusable value of a section of a recipe, as sentences that begin with the key."""
     known = {d.key: d for d in declarations(settings)}
     problems = []

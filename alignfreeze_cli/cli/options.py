@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -18,9 +18,10 @@ from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.console import TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.settings import COMMON, Declaration, declarations
+from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
 from alignfreeze_cli.steps import STEPS
 
+S = TypeVar("S", bound=Settings)
 OUTPUT = "Output and common options"
 _WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
@@ -36,20 +37,39 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def add_step(app: typer.Typer, name: str, help: str, show: Callable[[Result], str]) -> None:
     """Add the command of a step of `STEPS` to the app. `show` renders a finished result as text for stdout."""
     step = STEPS[name]
-    declared = declarations(step.settings)
+
+    def run(settings: StepSettings, console: Console, quiet: bool, format: str) -> None:
+        report(step.load()(settings, console), show, quiet, format)
+
+    resumes = "checkpoint_every" in {each.name for each in declarations(step.settings)}
+    add_command(app, name, help, step.settings, run, hidden=() if resumes else ("resume",))
+
+
+def add_command(
+    app: typer.Typer,
+    name: str,
+    help: str,
+    settings: type[S],
+    run: Callable[[S, Console, bool, str], None],
+    hidden: Sequence[str] = (),
+) -> None:
+    """Add a command whose options are the settings, and the common ones. `hidden` are accepted but not in the help.
+
+    `run` gets settings, console, and what `--quiet` and `--format` say.
+    """
+    declared = declarations(settings)
 
     def command(quiet: bool, format: str, debug: bool, **values: Any) -> None:
         with command_errors(quiet, format, debug) as console:
-            settings = step.settings(**{each.name: _convert(each, values[each.name]) for each in declared})
-            report(step.load()(settings, console), show, quiet, format)
+            given = {each.name: _convert(each, values[each.name]) for each in declared}
+            run(settings(**given), console, quiet, format)
 
-    resumes = "checkpoint_every" in {each.name for each in declared}
-    parameters = [_parameter(each, hidden=each.name == "resume" and not resumes) for each in declared]
+    parameters = [_parameter(each, hidden=each.name in hidden) for each in declared]
     parameters += [
         inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for key, default, annotation in (("quiet", False, Quiet), ("format", "text", Format), ("debug", False, Debug))
     ]
-    # Typer reads the signature, so one function serves every step.
+    # Typer reads the signature, so one function serves every command.
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(name, help=help)(command)
@@ -147,7 +167,9 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
     """One keyword parameter with Typer's annotation for one setting; a hidden one is accepted but not in the help."""
     metadata = declaration.metadata
     names = [f"--{declaration.key}"] + ([metadata["short"]] if metadata["short"] else [])
-    kind: Any = list[str] if declaration.is_list else str if declaration.type is Path else declaration.type
+    kind: Any = str if declaration.type is Path else declaration.type
+    if declaration.is_list:
+        kind = list[Path] if declaration.item is Path else list[str]
     if kind is bool and declaration.default:
         names[0] += f"/--no-{declaration.key}"
     if metadata["argument"]:
@@ -164,7 +186,7 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         *names,
         help=help.replace("[", r"\["),  # or the terminal takes "[default: …]" for its markup
         metavar=metavar,
-        rich_help_panel=OUTPUT if declaration.name in COMMON else "Settings",
+        rich_help_panel=OUTPUT if declaration.name in COMMON else metadata["panel"] or "Settings",
         show_default=declaration.default not in (None, False, ()),
         hidden=hidden,
     )

@@ -1,4 +1,4 @@
-"""Settings of `push`, checked before anything is read."""
+"""Settings of `push` and `card`, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -6,47 +6,84 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.settings import Settings, setting
 
 RUN = "{run}"
+_WHERE, _WHAT = "Where to", "What"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_REFERENCE = re.compile(r"[A-Za-z0-9][\w./-]*")
+_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
+
+
+def _repository_complaint(repo_id: str) -> str | None:
+    name = repo_id.replace(RUN, "run")
+    fits = _REPOSITORY.fullmatch(name) and ".." not in name and "--" not in name
+    return None if fits and not name.endswith((".git", ".", "-")) else f"must look like org/name, not {repo_id!r}"
+
+
+def _revision_complaint(name: str) -> str | None:
+    fits = _REVISION.fullmatch(name) and ".." not in name
+    return None if fits else f"must be the name of a branch or tag, not {name!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushSettings:
+class CardSettings(Settings):
+    """Folders, and the scores on their cards."""
+
+    folders: tuple[Path, ...] = setting(
+        (), argument=True, metavar="DIR", help="Pairs, encoder or task-model folders (push: run folders, too)."
+    )
+    scores: tuple[Path, ...] = setting(
+        (),
+        panel=_WHAT,
+        help="Scores folder for the card; give it again for other seeds. [default: DIR-scores, if it holds this "
+        "model's]",
+    )
+    baseline: tuple[Path, ...] = setting(
+        (),
+        panel=_WHAT,
+        help="Scores folder of the baseline to compare with on the card; give it again for other seeds.",
+    )
+    repo_id: str | None = setting(
+        None, panel=_WHERE, help="Name on the Hub, org/name, for the example code on the card."
+    )
+
+    def conflicts(self) -> list[str]:
+        return [] if self.folders else ["DIR: name at least one folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushSettings(CardSettings):
     """Folders and where they go.
 
-    `each` gives every folder a repository, named by `repo_id` with its name for `{run}`; otherwise the first folder
-    goes to `revision` and every other one to a branch named after its seed or strategy. `part` is the folder inside a
-    run folder that is pushed. `timeout`: seconds without a byte after which a request has failed.
+    With `each` every folder gets a repository, named by `repo_id` with its name for `{run}`; otherwise the first folder
+    goes to `revision` and every other one to a branch named after its seed or strategy.
     """
 
-    folders: tuple[Path, ...]
-    repo_id: str
-    each: bool = False
-    part: str | None = None
-    scores: tuple[Path, ...] = ()
-    baseline: tuple[Path, ...] = ()
-    revision: str = "main"
-    private: bool = False
-    create_pr: bool = False
-    tag: str | None = None
-    collection: str | None = None
-    message: str | None = None
-    dry_run: bool = False
-    timeout: float = 60.0
+    repo_id: str = setting(
+        panel=_WHERE,
+        check=_repository_complaint,
+        help=f"Repository, org/name; with --each org/{RUN}, {RUN} being each run's name.",
+    )
+    each: bool = setting(False, panel=_WHERE, help="One repository per run.")
+    revision: str = setting(
+        "main", panel=_WHERE, check=_revision_complaint, help="Branch to push to; made if it does not exist."
+    )
+    private: bool = setting(False, panel=_WHERE, help="Make a new repository private.")
+    create_pr: bool = setting(False, panel=_WHERE, help="Open a pull request instead of a commit.")
+    tag: str | None = setting(None, panel=_WHERE, check=_revision_complaint, help="Tag the commit with this name.")
+    collection: str | None = setting(None, panel=_WHERE, help="Title or slug of a collection to add the repository to.")
+    message: str | None = setting(None, panel=_WHERE, help="Title of the commit.")
+    timeout: float = setting(
+        60.0, panel=_WHERE, minimum=0.0, above=True, help="Seconds without an answer after which a request has failed."
+    )
+    part: str | None = setting(None, panel=_WHAT, help="Which folder of each run to push: encoder, pos, …")
+    yes: bool = setting(False, short="-y", help="Push without asking.")
+    dry_run: bool = setting(False, help="Run the checks and show the preview; send nothing.")
 
-    def __post_init__(self) -> None:
-        complaints = []
-        name = self.repo_id.replace(RUN, "run")
-        if not _REPOSITORY.fullmatch(name) or ".." in name or "--" in name or name.endswith((".git", ".", "-")):
-            complaints.append(f"--repo-id must look like org/name, not {self.repo_id!r}")
+    def conflicts(self) -> list[str]:
+        complaints = super().conflicts()
         if self.each != (RUN in self.repo_id):
             complaints.append(f"--each and a --repo-id that holds {RUN}, such as org/{RUN}, go together")
-        for option, value in (("--revision", self.revision), ("--tag", self.tag)):
-            if value is not None and (not _REFERENCE.fullmatch(value) or ".." in value):
-                complaints.append(f"{option} must be the name of a branch or tag, not {value!r}")
         if len(self.folders) > 1:
             if self.create_pr:
                 complaints.append("--create-pr takes one folder")
@@ -56,7 +93,4 @@ class PushSettings:
                 )
         if self.create_pr and self.tag:
             complaints.append("--tag can't be given with --create-pr: a proposed commit is not in the repository yet")
-        if self.timeout <= 0:
-            complaints.append("--timeout must be above 0")
-        if complaints:
-            raise SettingsError("; ".join(complaints) + ".")
+        return complaints
