@@ -59,7 +59,7 @@ class Architecture:
     additive_mask: bool  # eager attention adds the mask, everything else wants booleans
     can_pack: bool  # whether several sentences can share a row without seeing each other
 
-    def window_length(self, wanted: int | None, usual: int) -> int:
+    def sentence_length(self, wanted: int | None, usual: int) -> int:
         """The wanted length in subwords; if none is wanted, the usual one, or what the model has positions for.
 
         Raises SettingsError if the wanted length is more than that.

@@ -1,13 +1,13 @@
-"""Freeze plans: which blocks are frozen during realignment (arXiv 2502.12959, section 3).
+"""Freeze plans: which blocks (transformer layers) are frozen during realignment (arXiv 2502.12959, section 3).
 
 A plan is a comma separated list of
 
     none, full      nothing is frozen
     front           blocks 0 .. n//2-1 of n          back      the last n//2 blocks
-    even, odd       every other block, from 0 or 1
+    even, odd       blocks 0, 2, 4, … or 1, 3, 5, …
     3, 0-5          one block, a range (both ends included), counted from 0
     all-but:11      every block but those that follow: all-but:0-2,11 spares blocks 0, 1, 2 and 11
-    embeddings      everything below the blocks; it trains in every other plan, as published
+    embeddings      all that comes before block 0; trained unless named here, as published, or under --lora
 
 The blocks above the one that the loss reads get no gradient, whatever the plan says. Nothing here needs torch.
 """
@@ -30,51 +30,9 @@ WORDS = ("none", "full", "front", "back", "even", "odd", "embeddings")
 CELLS_PER_LINE = 24
 
 
-def default_read_block(n_blocks: int) -> int:
-    """The block whose output the loss reads: the last but one, as published (the only one if there is one)."""
-    return max(n_blocks - 2, 0)
-
-
-def check_read_block(read_block: int, n_blocks: int) -> int:
-    """`read_block` itself, or a SettingsError if there is no such block."""
-    if not 0 <= read_block < n_blocks:
-        raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
-    return read_block
-
-
-def resolve_plan(
-    text: str, n_blocks: int, block: str | None = None, lora: int | None = None, with_head: bool = False
-) -> ResolvedPlan:
-    """A freeze plan as text, held against an encoder of `n_blocks` blocks.
-
-    `block` is the setting of that name: `last-but-one` (also None), `last`, or a number from 0. With LoRA the
-    embeddings are frozen too, since adapters are all that trains. `with_head`: see `FreezePlan.resolve`. SettingsError
-    if it does not fit, or leaves LoRA no block.
-    """
-    if block is None or block == "last-but-one":
-        read_block = default_read_block(n_blocks)
-    else:
-        read_block = n_blocks - 1 if block == "last" else int(block)
-    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head)
-    if not lora:
-        return plan
-    if not plan.trained:
-        raise SettingsError(f"--lora {lora}: the freeze plan {plan.text!r} leaves no block for adapters.")
-    return replace(plan, embeddings_frozen=True)
-
-
-def plan_complaint(text: str) -> str | None:
-    """What is wrong with the grammar of a plan, or None; the check of the `freeze` settings."""
-    try:
-        FreezePlan.parse(text)
-    except SettingsError as error:
-        return f"is wrong: {str(error).removesuffix('.')}"
-    return None
-
-
 @dataclass(frozen=True)
 class FreezePlan:
-    """A plan as written, checked for its grammar only; `resolve` holds it against an encoder."""
+    """A plan as written, checked for its grammar only; `resolve` applies it to an encoder."""
 
     text: str
     words: tuple[str, ...]  # front, back, even, odd
@@ -143,7 +101,7 @@ class FreezePlan:
 
 @dataclass(frozen=True)
 class ResolvedPlan:
-    """A plan held against an encoder: block numbers from 0, sorted."""
+    """A plan for one encoder: block numbers from 0, sorted."""
 
     frozen: tuple[int, ...]
     embeddings_frozen: bool
@@ -156,17 +114,18 @@ class ResolvedPlan:
         """The blocks that realignment changes: not frozen, and not above the block that the loss reads."""
         return tuple(block for block in range(self.read_block + 1) if block not in self.frozen)
 
-    def strip(self) -> str:
-        """The plan as text, one cell per block (■ trained, □ frozen, · above the read block), with its legend."""
+    def diagram(self) -> str:
+        """The plan as text, one cell per block (■ trained, □ frozen, · not reached by the loss), with its legend."""
         trained = set(self.trained)
         names = ["emb", *(f"{block:>2}" for block in range(self.n_blocks))]
-        kinds = [2 if block > self.read_block else block not in trained for block in range(self.n_blocks)]
-        cells = [" □ " if self.embeddings_frozen else " ■ ", *(f" {'■□·'[kind]}" for kind in kinds)]
+        marks = ["·" if n > self.read_block else "■" if n in trained else "□" for n in range(self.n_blocks)]
+        cells = [" □ " if self.embeddings_frozen else " ■ ", *(f" {mark}" for mark in marks)]
         lines = [f"freeze plan {self.text}"]
         for at in range(0, len(names), CELLS_PER_LINE + 1):
             lines.append("  " + " ".join(names[at : at + CELLS_PER_LINE + 1]))
             lines.append(("  " + " ".join(cells[at : at + CELLS_PER_LINE + 1])).rstrip())
-        lines.append("  ■ trained   □ frozen" + ("   · never touched" if self.read_block < self.n_blocks - 1 else ""))
+        unreached = "   · not reached by the loss" if self.read_block < self.n_blocks - 1 else ""
+        lines.append(f"  ■ trained   □ frozen{unreached}")
         lines.extend(f"  {note}" for note in self._notes())
         return "\n".join(lines)
 
@@ -183,6 +142,36 @@ class ResolvedPlan:
                 f" one; block {half}, in the middle, trains in both"
             )
         return notes
+
+
+def resolve_plan(
+    text: str, n_blocks: int, block: str | None = None, lora: int | None = None, with_head: bool = False
+) -> ResolvedPlan:
+    """A freeze plan as text, for an encoder of `n_blocks` blocks.
+
+    `block` is the setting of that name: `last-but-one` (also None), `last`, or a number from 0. With LoRA the
+    embeddings are frozen too, since adapters are all that trains. `with_head`: see `FreezePlan.resolve`. SettingsError
+    if it does not fit, or leaves LoRA no block.
+    """
+    if block is None or block == "last-but-one":
+        read_block = default_read_block(n_blocks)
+    else:
+        read_block = n_blocks - 1 if block == "last" else int(block)
+    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head)
+    if not lora:
+        return plan
+    if not plan.trained:
+        raise SettingsError(f"--lora {lora}: the freeze plan {plan.text!r} leaves no block for adapters.")
+    return replace(plan, embeddings_frozen=True)
+
+
+def plan_complaint(text: str) -> str | None:
+    """What is wrong with the grammar of a plan, or None; the check of the `freeze` settings."""
+    try:
+        FreezePlan.parse(text)
+    except SettingsError as error:
+        return f"is wrong: {str(error).removesuffix('.')}"
+    return None
 
 
 def apply_plan(model: torch.nn.Module, plan: ResolvedPlan, train_top: bool = False) -> None:
@@ -206,8 +195,8 @@ def apply_plan(model: torch.nn.Module, plan: ResolvedPlan, train_top: bool = Fal
 
 
 @contextmanager
-def confined(model: torch.nn.Module, plan: ResolvedPlan) -> Iterator[None]:
-    """What is computed of the encoder inside gives gradients to the plan's blocks alone.
+def gradients_only_where_trained(model: torch.nn.Module, plan: ResolvedPlan) -> Iterator[None]:
+    """Inside, what is computed gives gradients only to the encoder's parameters that the plan trains.
 
     Frozen parameters enter such a computation as constants. Afterwards they can be trained as before, and what was
     computed with them before keeps its gradients; parameters that did not require a gradient get none here either.
@@ -223,13 +212,25 @@ def confined(model: torch.nn.Module, plan: ResolvedPlan) -> Iterator[None]:
             parameter.requires_grad_(required)
 
 
+def default_read_block(n_blocks: int) -> int:
+    """The block whose output the loss reads: the last but one, as published (the only one if there is one)."""
+    return max(n_blocks - 2, 0)
+
+
+def check_read_block(read_block: int, n_blocks: int) -> int:
+    """`read_block` itself, or a SettingsError if there is no such block."""
+    if not 0 <= read_block < n_blocks:
+        raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
+    return read_block
+
+
 def _range(part: str, text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
     if match is None:
-        hint = nearest(part, (*WORDS, "all-but:")) or "."
+        ending = nearest(part, (*WORDS, "all-but:")) or "."  # `; did you mean 'front'?` or a full stop
         raise SettingsError(
             f"freeze plan {text!r}: cannot read {part!r}; a part is none, full, front, back, even, odd, embeddings,"
-            f" a block number, a range like 0-5, or all-but:11{hint}"
+            f" a block number, a range like 0-5, or all-but:11{ending}"
         )
     first, last = int(match[1]), int(match[2] or match[1])
     if first > last:

@@ -1,7 +1,7 @@
 """`alignfreeze evaluate`: a task model and labelled data in many languages → scores and predictions.
 
-From top to bottom: hold the settings against the model's task, find the data of every language, open the output folder,
-load the model, and language by language read, predict, score and write; then the summary.
+From top to bottom: check the settings against the model's task, find the data of every language, open the output
+folder, load the model, and language by language read, predict, score and write; then the summary.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     if complaints := settings.foreign_options(task):
         raise SettingsError("; ".join(complaints) + ".")
     arch = architecture(skeleton(resolved.path))
-    max_length = arch.window_length(settings.max_length, task.evaluation_length)
+    max_length = arch.sentence_length(settings.max_length, task.evaluation_length)
     options = task.chosen_options(settings, trained["options"])
     languages = settings.languages or task.scored_languages(trained["language"])
     sources = find_data(task, languages, settings.data, "test", "--data", console)

@@ -1,6 +1,6 @@
 """`alignfreeze finetune`: an encoder and labelled data in one language → a task model.
 
-From top to bottom: hold the settings against task and encoder, find the data, open the output folder, read and cut the
+From top to bottom: check the settings against task and encoder, find the data, open the output folder, read and cut the
 data into windows, give the encoder a head, train, write the model. With `--realign-with` every step also realigns
 (tasks/joint.py).
 """
@@ -42,7 +42,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     options, labels = task.chosen_options(settings), task.labels(task.chosen_options(settings))
     encoder = resolve_encoder(settings.model)
     arch = architecture(skeleton(encoder.path))
-    max_length = arch.window_length(settings.max_length, task.train_length)
+    max_length = arch.sentence_length(settings.max_length, task.train_length)
     joint = find_joint(settings, arch, max_length)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
     plan = resolve_plan("none" if joint else settings.freeze, arch.n_blocks, "last", settings.lora, with_head=True)
@@ -74,7 +74,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "task": task.title,
             "options": options,
             "labels": list(labels),
-            **(joint.planned() if joint else {"freeze": plan.strip()}),
+            **(joint.planned() if joint else {"freeze": plan.diagram()}),
             "learning-rate": rate,
             "max-length": max_length,
         }
@@ -83,7 +83,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     with output.open(console) as work:
         windows, size = read()
         if joint or plan.frozen or plan.embeddings_frozen:
-            console.info((joint.plan if joint else plan).strip())
+            console.info((joint.plan if joint else plan).diagram())
         torch.manual_seed(settings.seed)
         model = new_task_model(encoder.path, task.auto_class, labels)
         apply_plan(model, plan, train_top=True)

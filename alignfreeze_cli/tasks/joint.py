@@ -31,7 +31,7 @@ from alignfreeze_cli.encoder.dataset import (
     report_usage,
     resolve_pairs,
 )
-from alignfreeze_cli.encoder.freezing import ResolvedPlan, confined, resolve_plan
+from alignfreeze_cli.encoder.freezing import ResolvedPlan, gradients_only_where_trained, resolve_plan
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
@@ -67,7 +67,7 @@ class Joint:
         """What a dry run says."""
         rows = {name: sum(source.file.rows for source in some) for name, some in self.sources.items()}
         pairs = {"pairs": rows, "batch-size": self.settings.batch_size, "weight": self.weight}
-        return {"schedule": "during", "plan of realignment": self.plan.strip(), **pairs}
+        return {"schedule": "during", "plan of realignment": self.plan.diagram(), **pairs}
 
     def dataset(
         self, console: Console, model: Input, steps: int, per_pass: int, accelerator: Accelerator
@@ -100,7 +100,7 @@ class Joint:
             summed = of_task(model["encoder"], task)
             if pairs is None:
                 return torch.stack([summed, summed.new_zeros(())])
-            with confined(model["encoder"], self.plan):
+            with gradients_only_where_trained(model["encoder"], self.plan):
                 share = realignment_loss(
                     model,
                     pairs,
@@ -164,7 +164,7 @@ class Joint:
 
 
 def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) -> Joint | None:
-    """What `--realign-with` asks for, held against the encoder; None without it.
+    """What `--realign-with` asks for, for an encoder of this architecture; None without it.
 
     Raises SettingsError for a plan that leaves realignment nothing to train, a block or a language that is not there,
     ArtifactError for folders of another kind, HubError.
