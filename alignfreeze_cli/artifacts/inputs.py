@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.files import content_digest, file_digest
-from alignfreeze_cli.artifacts.hub_client import pull, split_reference
+from alignfreeze_cli.artifacts.hub_client import find_conversion, list_files, pull, split_reference
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
+from alignfreeze_cli.phrases import listed
+from alignfreeze_cli.settings import nearest
 
-_WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_WEIGHTS = ("*.safetensors", _INDEX)
 TOKENIZER_FILES = (
     "tokenizer*",
     "vocab*",
@@ -26,6 +30,8 @@ TOKENIZER_FILES = (
 _MODEL_FILES = ("config.json", *_WEIGHTS, *TOKENIZER_FILES)
 _LONGEST_HEADER = 100_000_000  # bytes
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf")
+_CONVERT = "convert them to safetensors (docs/models.md has the lines for it)"
 
 
 @dataclass(frozen=True)
@@ -94,19 +100,39 @@ def resolve_files(name: str, source: str, paths: Sequence[Path]) -> Input:
 
 
 def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Path, str | None]:
-    """The folder a reference means, and the commit if it came from the Hub."""
+    """The folder a reference means, and the commit if it came from the Hub.
+
+    What can only be a path is not looked up on the Hub; of what may be a mistyped one, a Hub that can't be reached is
+    not waited for. Raises ArtifactError or HubError, with the name of a folder that is alike.
+    """
     folder = Path(reference).expanduser()
     if folder.is_dir():
         return folder, None
     if folder.is_file():
         raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
-    deep = reference.count("/") > 1 and split_reference(reference) is None
-    if folder.is_absolute() or reference.startswith((".", "~")) or deep:
-        raise ArtifactError("no such folder", folder)
+    alike = _folder_alike(folder)
+    if folder.is_absolute() or reference.startswith((".", "~")) or split_reference(reference) is None:
+        no_id = "" if folder.is_absolute() else ", nor can it be a Hub id (org/name or org/name@revision)"
+        raise ArtifactError(f"no such folder{no_id}{alike}", reference)
+    maybe_path = bool(alike) or ("/" in reference and folder.parent.is_dir())
     try:
-        return pull(reference, patterns, repo_type)
+        return pull(reference, patterns, repo_type, maybe_path)
     except HubError as error:
-        raise HubError(f"{reference} is no folder here, and on the Hub: {error}") from error
+        said = f"{reference} is no folder here, and on the Hub: {error}"
+        raise HubError(said.rstrip(".") + alike if alike else said) from error
+
+
+def _folder_alike(folder: Path) -> str:
+    """`; did you mean 'runs/pos'?` for a folder whose name is like this one's, or nothing."""
+    missing = folder
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    try:
+        names = [each.name for each in missing.parent.iterdir() if each.is_dir() and not each.name.startswith(".")]
+    except OSError:
+        return ""
+    found = nearest(missing.name, names)
+    return found if not found or missing.parent == Path() else found.replace("'", f"'{missing.parent}/", 1)
 
 
 def _demand(record: Record, kinds: Sequence[str], folder: Path) -> None:
@@ -127,9 +153,12 @@ def _a(kind: str) -> str:
 
 def _model_input(name: str, reference: str, folder: Path, commit: str | None, record: Record | None) -> Input:
     """Check that a model's files are there and whole, and digest them."""
+    place = folder if commit is None else reference
     if not (folder / "config.json").is_file():
         adapter = "; it holds a LoRA adapter alone" if (folder / "adapter_config.json").is_file() else ""
-        raise ArtifactError(f"is no model folder: it has no config.json{adapter}", folder)
+        raise ArtifactError(f"is no model folder: it has no config.json{adapter}", place)
+    if commit is not None and not any((folder / name).is_file() for name in (_SINGLE, _INDEX)):
+        raise ArtifactError(_without_weights(reference, commit), reference)
     weight_shapes(folder)
     files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
     digests = {path.name: file_digest(path) for path in files}
@@ -141,6 +170,22 @@ def _model_input(name: str, reference: str, folder: Path, commit: str | None, re
                 )
         return Input(name, reference, folder, record.digest, commit, record)
     return Input(name, reference, folder, content_digest(digests), commit)
+
+
+def _without_weights(reference: str, commit: str) -> str:
+    """What to do about a repository without safetensors weights, of which only those were fetched."""
+    repo, _ = split_reference(reference) or (reference, None)
+    files = [name for name in list_files(repo, commit) if "/" not in name]
+    pickles = [name for name in files if any(fnmatchcase(name, pattern) for pattern in _PICKLES)]
+    others = [name for name in files if any(fnmatchcase(name, pattern) for pattern in _OTHER_WEIGHTS)]
+    if not pickles:
+        only = f", only {others[0]}" if others else ""
+        return f"has no safetensors weights (model.safetensors){only}; {_CONVERT}"
+    held = f"holds its weights as pickles only ({listed(pickles, 2)}), which can run code when read"
+    if (found := find_conversion(repo)) is None:
+        return f"{held}; {_CONVERT}"
+    revision, author = found
+    return f"{held}; {author} has converted them in a pull request: give {repo}@{revision}, or {_CONVERT}"
 
 
 def weight_shapes(folder: Path) -> dict[str, list[int]]:
@@ -156,8 +201,8 @@ def weight_shapes(folder: Path) -> dict[str, list[int]]:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors file of a model folder, or its shards as the index lists them. Raises ArtifactError."""
-    index = folder / "model.safetensors.index.json"
-    paths = [folder / "model.safetensors"]
+    index = folder / _INDEX
+    paths = [folder / _SINGLE]
     if not paths[0].is_file() and index.is_file():
         try:
             names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
@@ -166,12 +211,8 @@ def weight_files(folder: Path) -> list[Path]:
             raise ArtifactError(f"is no index of weights ({type(error).__name__}); fetch it again", index) from error
     elif not paths[0].is_file():
         pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-        raise ArtifactError(
-            f"holds its weights as a pickle ({pickles[0]}), which can run code when read; convert it to safetensors"
-            if pickles
-            else "has no safetensors weights (model.safetensors); pickled weights are not read",
-            folder,
-        )
+        held = f"holds its weights as a pickle ({pickles[0]}), which can run code when read" if pickles else ""
+        raise ArtifactError(f"{held or 'has no safetensors weights (model.safetensors)'}; {_CONVERT}", folder)
     return paths
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from alignfreeze_cli.errors import ArtifactError
 
+_COMPARED = 2000  # words
+
 LONE_PIECE = "▁"
 """SentencePiece's mark of a word's beginning, where it became a subword of its own."""
 
@@ -24,8 +26,9 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
+    sentencepiece = None
     if not any((folder / name).is_file() for name in _COMPLETE):
-        _refuse_without_files(folder)
+        sentencepiece = _sentencepiece_model(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # whatever a damaged file makes of the library, it is the file's fault
@@ -40,6 +43,8 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
             "save the tokenizer that belongs to the model into the folder",
             folder,
         )
+    if sentencepiece is not None:
+        _check_conversion(tokenizer, sentencepiece)
     if tokenizer.pad_token_id is None:
         raise ArtifactError(
             "has a tokenizer without a padding token; name one in tokenizer_config.json (pad_token), for example the "
@@ -86,16 +91,42 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     )
 
 
-def _refuse_without_files(folder: Path) -> None:
-    if any(folder.glob("*.model")):
+def _sentencepiece_model(folder: Path) -> Path:
+    """The SentencePiece model that transformers can make a tokenizer of; ArtifactError if there is none, or it can't.
+
+    Without the two packages transformers takes the file for one of tiktoken, and advises to install that.
+    """
+    found = sorted(folder.glob("*.model"))
+    if not found:
         raise ArtifactError(
-            "has its tokenizer only as a SentencePiece model, without tokenizer.json; convert it once with "
-            "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`, which needs the packages sentencepiece and "
-            "protobuf (pip install 'alignfreeze[sentencepiece]')",
+            f"has no tokenizer ({', '.join(_COMPLETE)}: none of them is there); save the one that belongs to the model "
+            "into the folder",
             folder,
         )
-    raise ArtifactError(
-        f"has no tokenizer ({', '.join(_COMPLETE)}: none of them is there); save the one that belongs to the model "
-        "into the folder",
-        folder,
-    )
+    try:
+        import google.protobuf
+        import sentencepiece  # noqa: F401
+    except ImportError:
+        raise ArtifactError(
+            "has its tokenizer only as a SentencePiece model, without tokenizer.json; to convert it, the packages "
+            "sentencepiece and protobuf are needed (pip install 'alignfreeze[sentencepiece]')",
+            folder,
+        ) from None
+    return found[0]
+
+
+def _check_conversion(tokenizer: Any, path: Path) -> None:
+    """Whether a tokenizer that transformers made of a SentencePiece model cuts the model's own words as it does."""
+    from sentencepiece import SentencePieceProcessor
+
+    model = SentencePieceProcessor(model_file=str(path))
+    pieces = (model.id_to_piece(number) for number in range(model.get_piece_size()))
+    words = [piece.removeprefix(LONE_PIECE) for piece in pieces if piece.startswith(LONE_PIECE) and len(piece) > 1]
+    words = words[:_COMPARED]
+    other = sum(tokenizer.tokenize(word) != model.encode(word, out_type=str) for word in words)
+    if other > len(words) // 100:
+        raise ArtifactError(
+            f"is converted by this version of transformers into a tokenizer that cuts {other} of {len(words)} words "
+            "otherwise; get the tokenizer.json that belongs to the model",
+            path,
+        )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from alignfreeze_cli.artifacts.hub_client import is_repository_id
+
 _PICKLE_NAMES = {
     ".bin",
     ".pt",
@@ -168,7 +170,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", value))
+    return isinstance(value, str) and is_repository_id(value)
 
 
 def _pickles(folder: Path) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.hub_client import hub_errors, is_temporary, patiently, status_of
+from alignfreeze_cli.artifacts.hub_client import hub_errors, is_temporary, status_of, with_retries
 from alignfreeze_cli.errors import HubError
 from alignfreeze_cli.hub.content import FileState, Target
 
@@ -86,7 +86,7 @@ class Remote:
         was made, so before every further try it is looked for.
         """
         what = f"Pushing to {self.target.repo_id}"
-        old_requests = self._pull_requests() if pull_request else set()
+        old_requests = self._request(what, self._pull_requests) if pull_request else set()
 
         def call() -> Commit:
             try:
@@ -149,11 +149,11 @@ class Remote:
         self._request(f"Adding {self.target.repo_id} to the collection {collection}", call)
 
     def _request(self, what: str, call: Callable[[], T]) -> T:
-        with hub_errors(what), _upload_errors(what):
-            return patiently(what, call, self.warn)
+        with _upload_errors(what), hub_errors(what):
+            return with_retries(what, call, self.warn)
 
     def _read(self, revision: str, what: str) -> Snapshot:
-        info = patiently(what, lambda: self._info(revision), self.warn)
+        info = with_retries(what, lambda: self._info(revision), self.warn)
         return Snapshot(info.sha, _digests(info), info.private)
 
     def _info(self, revision: str) -> Any:
@@ -205,10 +205,8 @@ def _digests(info: Any) -> dict[str, str]:
 
 @contextmanager
 def _upload_errors(what: str) -> Iterator[None]:
-    """Uploads fail with errors of their own: those of Xet, and the Hub's complaints about a card."""
+    """Uploads fail also with errors that hub_errors does not know: those of Xet, and the Hub's complaints about a card."""
     try:
         yield
     except (ValueError, RuntimeError, ConnectionError, TimeoutError) as error:
-        if type(error).__module__.startswith("huggingface_hub"):
-            raise  # hub_errors has a sentence for it
         raise HubError(f"{what}: {' '.join(str(error).split()) or type(error).__name__}") from error

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.artifacts.files import cache_folder, content_digest, write_json
-from alignfreeze_cli.artifacts.hub_client import hub_errors, patiently, split_reference
+from alignfreeze_cli.artifacts.hub_client import hub_errors, split_reference, with_retries
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.pairs.arrays import table_to_bytes
@@ -387,7 +387,7 @@ def _parquet_files(repository: str, commit: str, configuration: str, split: str)
 def _ask_hub(what: str, call: Callable[[], T]) -> T:
     """The result of a call to the Hub, tried again after temporary failures; HubError if it fails."""
     with hub_errors(what):
-        return patiently(what, call, logging.getLogger("alignfreeze").warning)
+        return with_retries(what, call, logging.getLogger("alignfreeze").warning)
 
 
 def _cached_answer(what: str, key: Sequence[str | None], ask: Callable[[], Any], permanent: bool = True) -> Any:

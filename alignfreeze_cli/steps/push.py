@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.hub_client import limit_waiting
+from alignfreeze_cli.artifacts.hub_client import limit_silence
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.hub.cards import save_card, title_of
@@ -87,7 +87,7 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
     if token is None and not settings.dry_run:
         raise HubError("There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN.")
 
-    limit_waiting(settings.timeout)
+    limit_silence(settings.timeout)
     pushes: list[Push] = []
     for target in found:
         remote = Remote(target, console.warn)

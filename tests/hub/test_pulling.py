@@ -71,11 +71,12 @@ def test_what_cannot_be_pulled_is_one_sentence(made: Made, cli: Cli, tmp_path: P
     cases = {
         "org/nothing": "org/nothing is neither a folder here nor a repository on the Hub",
         f"{BASE}@v9": f"{BASE}@v9: the repository has no such revision.",
-        "org/pairs@": "is neither a folder here nor a Hub id",
     }
     for reference, sentence in cases.items():
         done = cli("realign", "--model", reference, "--pairs", made.pairs, "-o", tmp_path / "x")
         assert (done.code, sentence in done.stderr) == (4, True), done.stderr
+    done = cli("realign", "--model", "org/pairs@", "--pairs", made.pairs, "-o", tmp_path / "x")
+    assert (done.code, "org/pairs@: no such folder, nor can it be a Hub id" in done.stderr) == (3, True), done.stderr
     made.hub.store.create("model", "org/gated").gated = True
     made.hub.store.users["x" * 8] = "somebody"
     gated = cli("realign", "--model", "org/gated", "--pairs", made.pairs, "-o", tmp_path / "x", HF_TOKEN="x" * 8)

@@ -95,6 +95,22 @@ def commits(self: HubHandler, kind: str, repo: str, revision: str) -> None:
     )
 
 
+@route(HubHandler, "GET", rf"/api/{REPO}/discussions")
+def discussions(self: HubHandler, kind: str, repo: str) -> None:
+    """Pull requests, newest first, in pages; discussions that are none are not kept here."""
+    repository = self.repository(kind.removesuffix("s"), repo)
+    numbers = [int(name.removeprefix("refs/pr/")) for name in repository.references if name.startswith("refs/pr/")]
+    found = []
+    for number in sorted(numbers, reverse=True):
+        commit = repository.find(f"refs/pr/{number}")
+        author = {"name": repository.authors.get(f"refs/pr/{number}", "tester"), "type": "user"}
+        page = {"num": number, "title": commit.title, "status": "open", "isPullRequest": True, "author": author}
+        found.append({**page, "createdAt": commit.date, "repo": {"name": repo, "type": repository.kind}})
+    size = min(self.hub.page_size, 50)
+    start = int(self.query.get("p", 0)) * size
+    self.answer_json({"discussions": found[start : start + size], "count": len(found), "start": start})
+
+
 @route(HubHandler, "GET", rf"/api/{REPO}/tree/(?P<revision>[^/]+)(?:/(?P<path>.+))?")
 def tree(self: HubHandler, kind: str, repo: str, revision: str, path: str) -> None:
     """Pages of `page_size` entries; the next one's address stands in the Link header."""

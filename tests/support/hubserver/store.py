@@ -69,7 +69,10 @@ class Commit:
 
 @dataclass
 class Repository:
-    """One repository. `references` maps full names (refs/heads/main, refs/tags/v1, refs/pr/1, …) to commits."""
+    """One repository. `references` maps full names (refs/heads/main, refs/tags/v1, refs/pr/1, …) to commits.
+
+    `authors` names who opened a pull request, by its reference, where it was not the tester.
+    """
 
     kind: str  # model or dataset
     id: str
@@ -77,6 +80,7 @@ class Repository:
     gated: bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
+    authors: dict[str, str] = field(default_factory=dict)
 
     def find(self, revision: str) -> Commit:
         """The commit of a branch, tag, `refs/…` or commit id of at least five digits."""
