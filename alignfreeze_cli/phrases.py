@@ -1,9 +1,18 @@
-"""Numbers and lists in sentences: said the same way in messages, cards and reports."""
+"""Numbers, lists and foreign text in sentences: said the same way in messages, cards and reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+# What moves a cursor or changes the order of letters, and half surrogates, which no encoding has; not line ends, tabs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text of unknown origin as it may be shown: control characters are written as their escapes, `\\x1b`."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def counted(number: int, noun: str) -> str:

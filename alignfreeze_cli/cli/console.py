@@ -1,8 +1,12 @@
-"""What the user sees: talk on stderr, results on stdout."""
+"""What the user sees: talk on stderr, results on stdout.
+
+Records, data and answers of a server may come from anywhere, so control characters are never sent to the terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console, ProgressBar
 
 _PLAIN_LINE_SECONDS = 20.0
@@ -36,10 +41,10 @@ class TerminalConsole(Console):
 
     def info(self, text: str) -> None:
         if not self.quiet:
-            self.stderr.print(text, markup=False)
+            self.stderr.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
-        self.stderr.print(Text("warning: ", style="yellow") + Text(text))
+        self.stderr.print(Text("warning: ", style="yellow") + Text(printable(text)))
 
     @contextmanager
     def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
@@ -47,7 +52,7 @@ class TerminalConsole(Console):
             yield ProgressBar(total)
         elif self.stderr.is_terminal:
             with self._bar(unit) as progress:
-                yield _BarTask(progress, progress.add_task(title, total=total, note=""), total)
+                yield _BarTask(progress, progress.add_task(printable(title), total=total, note=""), total)
         else:
             task = _LineTask(self, title, total, unit)
             yield task
@@ -55,13 +60,13 @@ class TerminalConsole(Console):
 
     def _bar(self, unit: str) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(unit),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.stderr,
         )
 
@@ -85,7 +90,7 @@ class _BarTask(ProgressBar):
         super().advance(amount, note)
         self.progress.advance(self.identity, amount)
         if note:
-            self.progress.update(self.identity, note=note)
+            self.progress.update(self.identity, note=printable(note))
 
 
 class _LineTask(ProgressBar):
@@ -126,9 +131,28 @@ def _rate(speed: float) -> str:
 def print_json(value: Any) -> None:
     """One JSON object on stdout; letters that its encoding may lack are escaped."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
-    sys.stdout.write(json.dumps(value, ensure_ascii=not unicode) + "\n")
+    text = json.dumps(value, ensure_ascii=not unicode)
+    if printable(text) != text:  # JSON itself escapes only some control characters
+        text = "".join(each if printable(each) == each else f"\\u{ord(each):04x}" for each in text)
+    sys.stdout.write(text + "\n")
 
 
 def print_result(text: str) -> None:
     """A result on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
+
+
+def print_error(sentence: str) -> None:
+    """Why a command has failed, on stderr."""
+    sys.stderr.write(f"alignfreeze: {printable(sentence)}\n")
+
+
+class ConsoleLog(logging.Handler):
+    """Warnings of code that has no console, such as that a busy Hub is waited for."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.warn(record.getMessage())

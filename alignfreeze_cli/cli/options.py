@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alignfreeze_cli.artifacts import Result
-from alignfreeze_cli.cli.console import TerminalConsole, print_json, print_result
+from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_error, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
@@ -94,6 +95,7 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
     if format not in ("text", "json"):
         _fail(f"--format must be text or json, not {format!r}.", 2)
     _silence_libraries(console)
+    logging.getLogger("alignfreeze").handlers = [ConsoleLog(console)]
     try:
         with _termination_interrupts():
             yield console if _is_main_process() else Console()
@@ -212,7 +214,7 @@ def _convert(declaration: Declaration, value: Any) -> Any:
 
 
 def _fail(sentence: str, code: int) -> None:
-    sys.stderr.write(f"alignfreeze: {sentence}\n")
+    print_error(sentence)
     raise typer.Exit(code)
 
 
