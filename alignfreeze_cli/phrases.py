@@ -1,4 +1,4 @@
-"""Numbers, lists and foreign text in sentences: said the same way in messages, cards and reports."""
+"""Numbers and lists in sentences: said the same way in messages, cards and reports."""
 
 from __future__ import annotations
 
@@ -6,13 +6,47 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-# What moves a cursor or changes the order of letters, and half surrogates, which no encoding has; not line ends, tabs.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a terminal's cursor, set its colours or turn text around, and halves of characters."""
+
+_SPECIAL = re.compile(
+    r"[\\`\[\]|$]"
+    r"|\*(?=\S)"  # before a blank it opens no emphasis: our mark of significance
+    r"|(?<![^\W_])_|_(?![^\W_])"  # inside a word it is a letter
+    r"|~(?=~)|(?<=~)~"
+    r"|<(?=[A-Za-z/!?])"
+    r"|&(?=#?\w+;)"
+    r"|#(?=#*$)"  # the end of a heading
+    r"|(?<=:)/(?=/)|(?<=www)\.",  # an address would become a link
+    re.IGNORECASE,
+)
+_AT_START = re.compile(r"^(?:[#>+=-]|\d+(?=[.)])|[*](?=\s))")
 
 
 def printable(text: str) -> str:
-    """Text of unknown origin as it may be shown: control characters are written as their escapes, `\\x1b`."""
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    """Text for a terminal: what would control it is written as an escape, `\\x1b`; tabs and line ends stay."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, inside a line or a cell of a table: names may come from anywhere."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def escaped_line(text: str) -> str:
+    """The same for text with which a paragraph or an item of a list begins."""
+    text = escaped(text.strip())
+    return _AT_START.sub(lambda match: _mark_last(match[0]), text)
+
+
+def _mark_last(start: str) -> str:
+    """`#` → `\\#`; a number keeps its digits, and the point after it is marked."""
+    return f"{start}\\" if start.isdigit() else f"\\{start}"
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value from a file may stand in a title and in a file's name: short text without control characters."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= 200
 
 
 def counted(number: int, noun: str) -> str:

@@ -84,8 +84,9 @@ def pull(
         )
 
     limit_silence(_SILENCE)
+    warn = logging.getLogger("alignfreeze").warning
     with hub_errors(reference):
-        folder = Path(with_retries(reference, fetch, logging.getLogger("alignfreeze").warning, reconnect=not maybe_path))
+        folder = Path(with_retries(reference, fetch, warn, reconnect=not maybe_path))
     return folder / (inside or ""), folder.name  # a snapshot's folder is named after its commit
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -71,6 +72,17 @@ class TerminalConsole(Console):
         )
 
 
+class ConsoleLog(logging.Handler):
+    """Warnings of code that has no console, such as that a busy Hub is waited for."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.warn(record.getMessage())
+
+
 class _Rate(TextColumn):
     def __init__(self, unit: str) -> None:
         super().__init__("")
@@ -131,10 +143,8 @@ def _rate(speed: float) -> str:
 def print_json(value: Any) -> None:
     """One JSON object on stdout; letters that its encoding may lack are escaped."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
-    text = json.dumps(value, ensure_ascii=not unicode)
-    if printable(text) != text:  # JSON itself escapes only some control characters
-        text = "".join(each if printable(each) == each else f"\\u{ord(each):04x}" for each in text)
-    sys.stdout.write(text + "\n")
+    # JSON escapes what controls a terminal, but for a few, which stand inside its strings.
+    sys.stdout.write(_json_escapes(json.dumps(value, ensure_ascii=not unicode)) + "\n")
 
 
 def print_result(text: str) -> None:
@@ -142,17 +152,5 @@ def print_result(text: str) -> None:
     sys.stdout.write(printable(text) + "\n")
 
 
-def print_error(sentence: str) -> None:
-    """Why a command has failed, on stderr."""
-    sys.stderr.write(f"alignfreeze: {printable(sentence)}\n")
-
-
-class ConsoleLog(logging.Handler):
-    """Warnings of code that has no console, such as that a busy Hub is waited for."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
-        self.console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.console.warn(record.getMessage())
+def _json_escapes(text: str) -> str:
+    return re.sub(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)

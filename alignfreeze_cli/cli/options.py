@@ -16,8 +16,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alignfreeze_cli.artifacts import Result
-from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_error, print_json, print_result
+from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
+from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
 from alignfreeze_cli.steps import STEPS
@@ -214,7 +215,7 @@ def _convert(declaration: Declaration, value: Any) -> Any:
 
 
 def _fail(sentence: str, code: int) -> None:
-    print_error(sentence)
+    sys.stderr.write(f"alignfreeze: {printable(sentence)}\n")
     raise typer.Exit(code)
 
 

@@ -104,7 +104,7 @@ def _sentencepiece_model(folder: Path) -> Path:
             folder,
         )
     try:
-        import google.protobuf
+        import google.protobuf  # noqa: F401
         import sentencepiece  # noqa: F401
     except ImportError:
         raise ArtifactError(

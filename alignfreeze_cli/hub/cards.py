@@ -15,12 +15,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
+from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
+from markupsafe import Markup, escape
 
 import alignfreeze_cli
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
@@ -39,7 +40,7 @@ from alignfreeze_cli.hub.scores import (
     scores_next_to,
     scores_of_model,
 )
-from alignfreeze_cli.phrases import counted, listed, number_ranges, signed
+from alignfreeze_cli.phrases import counted, escaped, escaped_line, listed, number_ranges, printable, signed
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import Published, language_names, published
 from alignfreeze_cli.tasks.registry import TASKS
@@ -51,6 +52,13 @@ ARXIV = "2502.12959"
 PLACEHOLDER = "path/to/this/folder"
 """In the code of a card until the folder has a name on the Hub."""
 
+_WRONG_RECORD = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration),
+    jinja2.UndefinedError,
+)
+"""What comes of reading a record that lacks what a card shows, or holds it in another form."""
+_LONGEST_CAPTION = 200  # characters
+_MOST_BLOCKS = 1000
 _PUBLISHED_SOURCE = "en"  # what every published run was realigned with and fine-tuned in
 _SECTION = re.compile(r"<!-- alignfreeze:(?P<name>[a-z]+) -->\n.*?<!-- /alignfreeze:(?P=name) -->", re.DOTALL)
 
@@ -111,15 +119,26 @@ def make_card(
     if record.kind != "task-model" and (scores or baseline):
         raise ArtifactError(f"holds {record.kind}, which has no scores; give --scores with a task model", folder)
 
+    try:
+        return _card_files(folder, record, scores, baseline, repo_id)
+    except _WRONG_RECORD as error:
+        reason = str(error) or type(error).__name__
+        raise ArtifactError(f"has a record from which no card can be made ({printable(reason)})", folder) from error
+
+
+def _card_files(
+    folder: Path, record: Record, scores: Sequence[Path], baseline: Sequence[Path], repo_id: str | None
+) -> dict[str, bytes]:
     old = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else None
     name = repo_id or (repository_in(old) if old else None) or PLACEHOLDER
     known = facts.card_facts(record) | {"name": name, "commands": commands(record)}
     files: dict[str, bytes] = {}
     measured: Measured | None = None
     if record.kind != "pairs":
-        picture = draw_blocks(phrase("picture_text", known), facts.strips(record, _blocks(folder, record)))
+        caption = phrase("picture_text", known)[:_LONGEST_CAPTION]
+        picture = draw_blocks(caption, facts.strips(record, _blocks(folder, record)))
         files = dict(zip(PICTURES, (picture.svg, picture.png), strict=True))
-        known |= {"picture_width": picture.width, "scores": None}
+        known |= {"picture_text": caption, "picture_width": picture.width, "scores": None}
     if record.kind == "task-model" and (found := list(scores) or scores_next_to(folder, record)):
         measured = scores_of_model(found, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
@@ -142,8 +161,8 @@ def fill_template(template: str, known: Mapping[str, Any]) -> str:
 
 
 def phrase(macro: str, known: Mapping[str, Any]) -> str:
-    """The text of one macro of `_macros.md.j2`, for use outside a card."""
-    module: Any = _environment().get_template("_macros.md.j2").make_module(dict(known))
+    """The text of one macro of `_macros.md.j2`, for use outside a card's Markdown."""
+    module: Any = _environment(markdown=False).get_template("_macros.md.j2").make_module(dict(known))
     return str(getattr(module, macro)())
 
 
@@ -160,29 +179,61 @@ def template_folder() -> Path:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(markdown: bool = True) -> jinja2.Environment:
+    """The templates, giving Markdown, or plain text for other places than a card.
+
+    A record may come from anywhere: its text is shown as it is, not taken for Markdown or HTML. Left alone is only what
+    is marked as Markup: Markdown of our own, and text that a filter has made safe for another place.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template_folder()),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Markdown, made of our own records
+        autoescape=markdown,
+        finalize=_as_text if markdown else lambda value: printable(value) if isinstance(value, str) else value,
     )
     environment.filters |= {
-        "paragraph": lambda text: " ".join(text.split()),
-        "language": lambda code: language_names().get(code, f"`{code}`"),
+        "paragraph": lambda text: type(text)(" ".join(text.split())),
+        "text": _as_text,
+        "line": lambda text: _as_text(text, begins=True),
+        "code": _as_code,
+        "script": lambda text: Markup(printable(text)),
+        "python": lambda text: Markup(json.dumps(printable(text), ensure_ascii=False)),
+        "attribute": lambda text: escape(printable(text)),
+        "language": lambda code: language_names().get(code) or _as_code(code),
         "counted": counted,
-        "listed": listed,
+        "listed": _listed if markdown else listed,
         "number_ranges": number_ranges,
         "thousands": "{:,}".format,
         "percent": _percent,
         "points": lambda value: "–" if value is None else signed(100 * value),
         "duration": _duration,
         "setting": lambda value: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value),
-        "cell": lambda text: str(text).replace("|", "\\|"),
     }
     return environment
+
+
+def _as_text(value: Any, begins: bool = False) -> Any:
+    """A value in running text or in a cell of a table: Markdown shows it as it is, in one line.
+
+    `begins`: whether it stands where a paragraph begins.
+    """
+    if isinstance(value, Markup | int | float | None):
+        return value
+    text = re.sub(r"\s+", " ", printable(str(value)))
+    return Markup(escaped_line(text) if begins else escaped(text))
+
+
+def _as_code(value: Any) -> Markup:
+    """A value as inline code, or as text if it holds what could end the code or the cell of a table."""
+    text = re.sub(r"\s+", " ", printable(str(value)))
+    return Markup(f"`{text}`") if text.strip() and not re.search(r"[`|]", text) else Markup(escaped(text.strip()))
+
+
+def _listed(items: Iterable[Any], most: int = 8, last: str = "and") -> Markup:
+    return Markup(listed(map(_as_text, items), most, last))
 
 
 def _percent(mean: Mean | None) -> str:
@@ -214,9 +265,13 @@ def _blocks(folder: Path, record: Record) -> int:
     """Blocks of the encoder: as recorded, or, for one that was never realigned, as its configuration says."""
     realigned = facts.last_realignment(record)
     if realigned is not None:
-        return int(realigned["details"]["blocks"])
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config.get("num_hidden_layers") or config["n_layers"])
+        blocks = int(realigned["details"]["blocks"])
+    else:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        blocks = int(config.get("num_hidden_layers") or config["n_layers"])
+    if blocks > _MOST_BLOCKS:
+        raise ValueError(f"{blocks:,} blocks")
+    return blocks
 
 
 def _metadata(record: Record, title: str, measured: Measured | None) -> dict[str, Any]:
@@ -255,7 +310,20 @@ def _metadata(record: Record, title: str, measured: Measured | None) -> dict[str
             "eval_results": evaluation_results(measured) if measured else None,
             "model_name": title if measured else None,
         }
-    return {key: value for key, value in values.items() if value}
+    return {key: _printable(value) for key, value in values.items() if value}
+
+
+def _printable(value: Any) -> Any:
+    """A value of the metadata with its texts in one line and without control characters."""
+    if isinstance(value, str):
+        return " ".join(printable(value).split())
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _printable(each) for key, each in value.items()}
+    if isinstance(value, EvalResult):
+        return EvalResult(**{key: _printable(each) for key, each in vars(value).items()})
+    return value
 
 
 def repository_in(card: str) -> str | None:

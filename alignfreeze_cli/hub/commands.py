@@ -63,11 +63,19 @@ def _options(step: Step, names: Mapping[str, str]) -> Iterator[str]:
         elif key == "corpus" and len(corpora) == 1:
             yield f"--corpus {corpora.pop()}"
         elif value not in (None, []) and (value != default or key in _ALWAYS):
-            yield shlex.join(to_option(declaration, value))
+            yield " ".join(map(_quoted, to_option(declaration, value)))
 
 
 def _pinned(given: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if given["digest"] in names:
         return f'"${names[given["digest"]]}"'
     source, commit = given["source"], given.get("commit")
-    return shlex.quote(f"{source.partition('@')[0]}@{commit}" if commit else source)
+    return _quoted(f"{source.partition('@')[0]}@{commit}" if commit else source)
+
+
+def _quoted(text: str) -> str:
+    """A word of a shell's command, always in one line, as it stands in a block of code."""
+    if text.isprintable():
+        return shlex.quote(text)
+    kept = "".join(c if c.isprintable() and c not in "\\'" else f"\\U{ord(c):08x}" for c in text)
+    return f"$'{kept}'"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alignfreeze_cli.aligners.settings import MUSE
-from alignfreeze_cli.artifacts.hub_client import split_reference
+from alignfreeze_cli.artifacts.hub_client import is_repository_id, split_reference
 from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub.picture import BlockState, Strip
 from alignfreeze_cli.pairs.settings import OPUS_100
@@ -223,6 +223,7 @@ def _data(step: Step, given: Mapping[str, Any]) -> Data:
     """What is known of an input that is neither a model nor pairs."""
     source, commit, digest = given["source"], given.get("commit"), given["digest"]
     dataset = "/".join(source.partition("@")[0].split("/")[:2]) if commit else None
+    dataset = dataset if dataset is not None and is_repository_id(dataset) else None
     for key, known in KNOWN_DATA.items():
         if source == key or (dataset is not None and dataset in (key, known.dataset)):
             return replace(known, source=source, commit=commit, digest=digest)

@@ -205,7 +205,7 @@ def _digests(info: Any) -> dict[str, str]:
 
 @contextmanager
 def _upload_errors(what: str) -> Iterator[None]:
-    """Uploads fail also with errors that hub_errors does not know: those of Xet, and the Hub's complaints about a card."""
+    """Uploads also fail with errors of their own: those of Xet, and the Hub's complaints about a card."""
     try:
         yield
     except (ValueError, RuntimeError, ConnectionError, TimeoutError) as error:

@@ -93,7 +93,7 @@ def _pairs_data(recipe: Recipe) -> list[Data]:
 def _task_data(recipe: Recipe, name: str) -> Data:
     """The labelled data that a recipe fine-tunes on."""
     if local := recipe.variant(recipe.strategies[0], name).sections["finetune"].get("train"):
-        return Data(f"`{local}`", str(local), "made by `alignfreeze demo`")
+        return Data(str(local), str(local), "made by `alignfreeze demo`")
     task = TASKS[name]
     return Data(task.data, "", task.licence, citation=task.citation)
 

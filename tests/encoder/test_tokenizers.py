@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,8 +104,54 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ArtifactError, match="has no tokenizer .* none of them is there"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["sentencepiece", "google.protobuf"])
+def test_a_sentencepiece_model_alone_needs_two_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "xlm-roberta"}')
     (tmp_path / "sentencepiece.bpe.model").write_bytes(b"\n")
-    with pytest.raises(ArtifactError, match="sentencepiece and protobuf"):
+    monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+    with pytest.raises(ArtifactError, match=r"packages sentencepiece and protobuf .*alignfreeze\[sentencepiece\]"):
+        load_tokenizer(tmp_path)
+
+
+def sentencepiece_folder(folder: Path, file: str, config: str, **more: Any) -> Any:
+    """A model folder whose tokenizer is a SentencePiece model alone, trained on a few sentences; gives that model."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT),
+        model_writer=model,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **{"vocab_size": 40, **more},
+    )
+    (folder / "config.json").write_text(f'{{"model_type": "{config}"}}')
+    (folder / file).write_bytes(model.getvalue())
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("file", "config", "pad"), [("sentencepiece.bpe.model", "xlm-roberta", 1), ("spm.model", "deberta-v2", 0)]
+)
+def test_a_sentencepiece_model_alone_is_converted(tmp_path: Path, file: str, config: str, pad: int) -> None:
+    special: dict[str, Any] = {"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
+    special |= {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
+    model = sentencepiece_folder(tmp_path, file, config, **(special if config == "deberta-v2" else {}))
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.pad_token_id == pad
+    for text in TEXT[:6]:
+        (encoding,) = encode_words(loaded, [text.split()], add_special_tokens=False)
+        assert encoding.tokens == model.encode(text, out_type=str)
+
+
+def test_a_conversion_that_cuts_words_otherwise_is_refused(tmp_path: Path) -> None:
+    """transformers gives Gemma's tokenizer no blank before the first word, whatever the SentencePiece model says."""
+    sentencepiece_folder(tmp_path, "tokenizer.model", "gemma", model_type="bpe", vocab_size=90)
+    with pytest.raises(ArtifactError, match=r"tokenizer\.model: is converted .* cuts \d+ of \d+ words otherwise"):
         load_tokenizer(tmp_path)
 
 

@@ -68,9 +68,9 @@ def test_pickles_alone_are_named_with_the_pull_request_that_converts_them(hub: H
     kind, sentence = ask(hub, tmp_path / "here", encoder("org/old"))
     assert kind == "ArtifactError"
     assert sentence == (
-        "org/old: holds its weights as pickles only (pytorch_model.bin), which can run code when read; SFconvertbot has "
-        "converted them in a pull request: give org/old@refs/pr/5, or convert them to safetensors (docs/models.md has "
-        "the lines for it)"
+        "org/old: holds its weights as pickles only (pytorch_model.bin), which can run code when read; SFconvertbot "
+        "has converted them in a pull request: give org/old@refs/pr/5, or convert them to safetensors (docs/models.md "
+        "has the lines for it)"
     )
     assert not [seen for seen in hub.log if seen.path.endswith(".bin")], "a pickle is not even fetched"
     assert ask(hub, tmp_path / "here", encoder("org/old@refs/pr/5")) == ["made", converted.oid]
