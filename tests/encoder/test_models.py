@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertTokenizer,
+)
 
+from alignfreeze_cli.artifacts import resolve_encoder
 from alignfreeze_cli.encoder.models import load_encoder, new_task_model, skeleton
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError
-from tests.support.models import N_BLOCKS, tiny
+from tests.support.models import N_BLOCKS, SPECIAL, tiny
 
 TAGGER = "AutoModelForTokenClassification"
 
@@ -137,3 +146,23 @@ def test_labels_stand_in_the_configuration(tmp_path: Path) -> None:
     model = new_task_model(saved(tmp_path / "model"), TAGGER, ("NOUN", "VERB"))
     model.save_pretrained(tmp_path / "again")
     assert AutoConfig.from_pretrained(tmp_path / "again").id2label == {0: "NOUN", 1: "VERB"}
+
+
+def test_the_lines_of_the_documentation_convert_pickled_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "models.md"
+    code = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    folder = saved(tmp_path / "org" / "name")
+    weights = load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    BertTokenizer(vocab={token: number for number, token in enumerate([*SPECIAL, "a", "b"])}).save_pretrained(folder)
+    with pytest.raises(ArtifactError, match=r"pickle \(pytorch_model\.bin\).*docs/models\.md"):
+        resolve_encoder(str(folder))
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent(code[1]), {})
+    converted = resolve_encoder("converted")
+    assert load_file(converted.path / "model.safetensors").keys() == weights.keys()
+    assert load_tokenizer(converted.path).tokenize("a b") == ["a", "b"]

@@ -114,6 +114,12 @@ def test_a_request_of_a_push_is_sent_five_times_in_all(
     assert (kind, len(hub.asked(method, path))) == ("HubError", 5), sentence
 
 
+def test_a_sentencepiece_model_is_fetched_with_the_weights(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("org/pieces", {**CONFIG, "model.safetensors": weights(), "spm.model": b"x", "vocab.bin": b"x"})
+    code = "sorted(path.name for path in resolve_encoder('org/pieces').path.iterdir())"
+    assert ask(hub, tmp_path / "here", code) == ["made", "['config.json', 'model.safetensors', 'spm.model']"]
+
+
 def test_a_long_wait_is_not_waited_for_by_anyone(hub: HubServer, tmp_path: Path) -> None:
     hub.add("org/model", {"README.md": "# Model"})
     slow = {"status": 429, "headers": {"Retry-After": "600"}}
