@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubworld import Made
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from markdown_it import MarkdownIt
@@ -21,6 +20,7 @@ from markdown_it import MarkdownIt
 from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.hub import cards
 from alignfreeze_cli.hub.cards import make_card
+from tests.hub.hubworld import Made
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 

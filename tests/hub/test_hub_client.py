@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hubserver import HubServer
 from safetensors.numpy import save
+
+from tests.support.hubserver import HubServer
 
 PREPARE = """
 import json, sys
@@ -115,7 +116,7 @@ def test_a_request_of_a_push_is_sent_five_times_in_all(
 
 
 def test_a_sentencepiece_model_is_fetched_with_the_weights(hub: HubServer, tmp_path: Path) -> None:
-    hub.add("org/pieces", {**CONFIG, "model.safetensors": weights(), "spm.model": b"x", "vocab.bin": b"x"})
+    hub.add("org/pieces", {**CONFIG, "model.safetensors": weights(), "spm.model": b"x", "pytorch_model.bin": b"x"})
     code = "sorted(path.name for path in resolve_encoder('org/pieces').path.iterdir())"
     assert ask(hub, tmp_path / "here", code) == ["made", "['config.json', 'model.safetensors', 'spm.model']"]
 
