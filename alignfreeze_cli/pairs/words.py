@@ -61,6 +61,11 @@ class Words:
         np.cumsum([len(sentence) for sentence in sentences], out=offsets[1:])
         return cls(pa.array([word for sentence in sentences for word in sentence], pa.string()), offsets)
 
+    def slice(self, start: int, stop: int) -> Words:
+        """The words of some of the sentences."""
+        first, last = self.offsets[start], self.offsets[stop]
+        return Words(self.values.slice(first, last - first), self.offsets[start : stop + 1] - first)
+
     @property
     def lengths(self) -> Ints:
         """Number of words of each sentence."""

@@ -118,7 +118,7 @@ class TestSame:
             assert result.record is not None
             links = hashlib.sha256(Path(f"links-{name}/en-fr.pharaoh").read_bytes()).hexdigest()
             digests.add((result.record.digest, links))
-        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 1_234)
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 1_234)
         result = run(corpus=corpus, output=Path("small"), pharaoh=Path("links-small"))
         assert result.record is not None
         digests.add((result.record.digest, hashlib.sha256(Path("links-small/en-fr.pharaoh").read_bytes()).hexdigest()))
@@ -129,7 +129,7 @@ class TestSame:
         for target in ("fr", "de"):
             Path(f"en-{target}.tsv").write_text(tsv(SENTENCES * 700), encoding="utf-8")
             Path(f"dict.en-{target}.txt").write_text(Path("en-fr.txt").read_text(encoding="utf-8"), encoding="utf-8")
-        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 50)
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 50)
         results = [
             run(target=("fr", "de"), corpus="en-{target}.tsv", dictionary="dict.en-{target}.txt", **given)
             for given in ({"output": Path("one")}, {"output": Path("two"), "workers": 2})
