@@ -167,7 +167,8 @@ class TextFile:
         if not self.columns:
             if width > 2 and widths[width] > len(rows) / 2:
                 raise DataError(
-                    f"has {width} columns; say which two hold the sides, for example --columns {width - 1},{width}",
+                    f"has {width} columns; say which two hold source and target, by their numbers, with "
+                    "--columns SOURCE,TARGET",
                     self.place,
                     1,
                 )

@@ -89,7 +89,8 @@ class CorpusSettings(StepSettings):
         "format, line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: "
         "`a.en::b.de`), a pipe (/dev/stdin), or a data set of the Hub (`org/name@revision`; `opus-100` for short). "
         "{source} and {target} are replaced by the language codes, {pair} by both in alphabetical order, {language} by "
-        "the code of each side. Several corpora are read one after another. Files may be compressed (gzip, bzip2, xz, zstd).",
+        "the code of each side. Several corpora are read one after another. Files may be compressed (gzip, bzip2, xz, "
+        "zstd).",
         check=_check_corpora,
         input=True,
         metavar="PATHS",
