@@ -118,8 +118,9 @@ def build_dataset(
     """Encode the pairs, hold some out for the probe, and plan every draw of the run.
 
     A language's pairs are drawn, and before that held out, in a random order of all its pairs, of which as much is
-    encoded as the run needs. A pair that is equal to a held-out one is not drawn. So what happens at a step does not depend on how many follow: the beginning of a long run
-    is a short one. Raises DataError if no pair is usable, SettingsError if some of the `processes` would get none.
+    encoded as the run needs. A pair that is equal to a held-out one is not drawn. So what happens at a step does
+    not depend on how many follow: the beginning of a long run is a short one. Raises DataError if no pair is
+    usable, SettingsError if some of the `processes` would get none.
     """
     steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
     encoded = _encode_languages(settings, sources, tokenizer, steps, console)
@@ -169,9 +170,7 @@ def report_usage(draws: Schedule, sampling: str, console: Console) -> None:
         console.warn(f"Few pairs, so they repeat often: {', '.join(repeated)}; fewer --steps or more text would help.")
 
 
-def hold_out(
-    pairs: EncodedPairs, order: NDArray[np.int64], most: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def hold_out(pairs: EncodedPairs, order: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The first pairs of an order, `most` or a tenth of them, and those to train on: the others not equal to any.
 
     Pairs are equal if both sides have the same subwords.
