@@ -173,8 +173,8 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
             line = chunk.first + first
             raise DataError(
                 f"the two files are shifted: {last - first} lines from here on have {here} links with the same lines "
-                f"of the other file, but {there} with those from line {line + shift} on; is a line missing in one, here or "
-                "before?",
+                f"of the other file, but {there} with those from line {line + shift} on; is a line missing in one, "
+                "here or before?",
                 chunk.place,
                 line,
             )
