@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -224,7 +225,7 @@ class TestStatistics:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         Path("b.tsv").write_text(tsv(SENTENCES[:1] * 3), encoding="utf-8")
         Path("c.tsv").write_text("\n")
-        console = Listener()
+        console = RecordingConsole()
         result = run(console, corpus=("a.tsv", "b.tsv", "c.tsv"))
         counted = json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
         files = counted["files"]
@@ -363,7 +364,7 @@ class TestDuplicates:
     """`--filter duplicates`."""
 
     def run(self, **settings: object) -> tuple[Result, list[str], dict]:
-        console = Listener()
+        console = RecordingConsole()
         result = run(console, filter=("duplicates",), **settings)
         return result, console.said, json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
 
