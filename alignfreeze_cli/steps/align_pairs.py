@@ -48,7 +48,6 @@ class LanguagePair:
     counts: Counts = field(default_factory=Counts)
     files: dict[str, FileCounts] = field(default_factory=dict)
     words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
-    seen: set[bytes] = field(default_factory=set)  # digests of pairs, if duplicates are dropped
 
     @property
     def name(self) -> str:
@@ -211,6 +210,7 @@ def _write_language(
 ) -> None:
     """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
     companion = portable(str(pair.aligner.companion))
+    seen: set[bytes] = set()  # digests of pairs, if duplicates are dropped
     with ExitStack() as stack:
         writer = pharaoh = None
         if folder is not None:
@@ -221,7 +221,7 @@ def _write_language(
         for place, linked_of_file in groupby(linked_chunks, key=lambda linked: linked.place):
             for linked in linked_of_file:
                 if "duplicates" in settings.filter:
-                    linked = drop_duplicates(linked, pair.seen)
+                    linked = drop_duplicates(linked, seen)
                 pair.counts.add(linked.counts)
                 pair.files.setdefault(place, FileCounts()).add(linked.lines, linked.malformed, linked.counts)
                 if pair.aligner.companion is not None:
