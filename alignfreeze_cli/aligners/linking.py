@@ -162,13 +162,15 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
     before = np.concatenate(([0], np.cumsum(found.counts(pairs))))
     starts = np.append(np.arange(0, pairs - size, size), pairs - size)
     start = int(starts[np.argmin(before[starts + size] - before[starts])])
-    for shift in _SHIFTS:
-        first, last = max(start, -shift), min(start + size, pairs - shift)
-        if first >= last:
-            continue
-        here = int(before[last] - before[first])
-        shifted = SentencePairs(batch.source.slice(first, last), batch.target.slice(first + shift, last + shift))
-        there = len(aligner.align(shifted))
+    ranges = [(max(start, -shift), max(0, min(start + size, pairs - max(0, shift)))) for shift in _SHIFTS]
+    lines = [np.arange(first, last) for first, last in ranges]
+    # All shifts at once: most of what a small batch costs is the same for a large one.
+    source = batch.source.select(np.concatenate(lines))
+    target = batch.target.select(np.concatenate([each + shift for each, shift in zip(lines, _SHIFTS, strict=True)]))
+    links = aligner.align(SentencePairs(source, target)).counts(len(source))
+    there_by_shift = [int(part.sum()) for part in np.split(links, np.cumsum([len(each) for each in lines])[:-1])]
+    for shift, (first, last), there in zip(_SHIFTS, ranges, there_by_shift, strict=True):
+        here = int(before[max(first, last)] - before[first])
         if there > 1.5 * here and there - here > _SURE * math.sqrt(there + here):
             line = chunk.first + first
             raise DataError(

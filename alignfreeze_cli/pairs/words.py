@@ -61,10 +61,12 @@ class Words:
         np.cumsum([len(sentence) for sentence in sentences], out=offsets[1:])
         return cls(pa.array([word for sentence in sentences for word in sentence], pa.string()), offsets)
 
-    def slice(self, start: int, stop: int) -> Words:
-        """The words of some of the sentences."""
-        first, last = self.offsets[start], self.offsets[stop]
-        return Words(self.values.slice(first, last - first), self.offsets[start : stop + 1] - first)
+    def select(self, sentences: npt.NDArray[np.int64]) -> Words:
+        """The words of some of the sentences, in the order of their numbers."""
+        lengths = self.lengths[sentences]
+        offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+        words = np.arange(offsets[-1]) + np.repeat(self.offsets[sentences] - offsets[:-1], lengths)
+        return Words(self.values.take(int32_array(words)), offsets)
 
     @property
     def lengths(self) -> Ints:
