@@ -36,6 +36,7 @@ MALFORMED = 0.01
 
 _SAMPLE = 1_000  # lines of a corpus by which it is checked
 _EVIDENCE = 5  # words that say on which side a language is
+_WORDS_KEPT = 20_000  # of the corpora before, to compare a corpus with; a corpus may have thousands of files
 
 
 @dataclass
@@ -197,8 +198,9 @@ def _check_sides(pair: LanguagePair, chunk: Chunk) -> None:
         )
     if straight < _EVIDENCE:
         pair.aligner.check(sample)
-    pair.words[0].update(source)
-    pair.words[1].update(target)
+    if len(pair.words[0]) < _WORDS_KEPT:
+        pair.words[0].update(source)
+        pair.words[1].update(target)
 
 
 def _write_language(
