@@ -28,6 +28,11 @@ def _check_path(value: str) -> str | None:
 class AlignPairsSettings(CorpusSettings):
     """How parallel text is aligned and written as a pairs folder."""
 
+    changes = (
+        "a tab at the end of a line begins no column, a NUL makes a line malformed, and no text is an empty side",
+        "statistics.json says for each file what was kept of it",
+    )
+
     aligner: str = setting(
         "dictionary",
         help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links.",

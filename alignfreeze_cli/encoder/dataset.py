@@ -17,6 +17,7 @@ from alignfreeze_cli.encoder.sampling import Schedule, draws_of, random, schedul
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.folder import PairsFile, PairsFolder, open_pairs
+from alignfreeze_cli.phrases import counted
 from alignfreeze_cli.progress import Console
 
 MANY_PASSES = 3.0  # over one language; from here on the user is warned
@@ -117,20 +118,25 @@ def build_dataset(
     """Encode the pairs, hold some out for the probe, and plan every draw of the run.
 
     A language's pairs are drawn, and before that held out, in a random order of all its pairs, of which as much is
-    encoded as the run needs. So what happens at a step does not depend on how many follow: the beginning of a long run
-    is a short one. Raises DataError if no pair is usable, SettingsError if some of the `processes` would get none.
+    encoded as the run needs. A pair that is equal to a held-out one is not drawn. So what happens at a step does
+    not depend on how many follow: the beginning of a long run is a short one. Raises DataError if no pair is
+    usable, SettingsError if some of the `processes` would get none.
     """
     steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
     encoded = _encode_languages(settings, sources, tokenizer, steps, console)
     if not encoded:
         raise DataError("no pair can be used: none has a link between words that the tokenizer keeps.")
     held_out, training, partners = [], [], []
-    for _, order in encoded:
-        held = min(settings.probe_pairs, len(order) // 10)
-        held_out.append(np.sort(order[:held]))
-        training.append(order[held:])
+    for pairs, order in encoded:
+        held, rest = hold_out(pairs, order, settings.probe_pairs)
+        if not len(rest):  # all pairs of the language are equal
+            held, rest = order[:0], order
+        if equal := len(order) - len(held) - len(rest):
+            console.info(f"{pairs.language}: {counted(equal, 'pair')} left out, equal to held-out ones.")
+        held_out.append(np.sort(held))
+        training.append(rest)
         shuffled = settings.links == "shuffled"
-        partners.append(mismatched_partners(order[held:], settings.batch_size) if shuffled else order[held:])
+        partners.append(mismatched_partners(rest, settings.batch_size) if shuffled else rest)
     sizes = [len(numbers) for numbers in training]
     if steps is None:
         steps = steps_for(settings.sampling, sizes, settings.batch_size, settings.epochs or 1.0)
@@ -162,6 +168,33 @@ def report_usage(draws: Schedule, sampling: str, console: Console) -> None:
     repeated = [f"{use.language} ({use.passes:.1f} passes)" for use in usage if use.passes > MANY_PASSES]
     if repeated:
         console.warn(f"Few pairs, so they repeat often: {', '.join(repeated)}; fewer --steps or more text would help.")
+
+
+def hold_out(pairs: EncodedPairs, order: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first pairs of an order, `most` or a tenth of them, and those to train on: the others not equal to any.
+
+    Pairs are equal if both sides have the same subwords.
+    """
+    count = min(most, len(order) // 10)
+    held, rest = order[:count], order[count:]
+    if not count:
+        return held, rest
+    # What is equal has equal lengths and sums; only of such pairs, which are few, the subwords are compared.
+    keys = np.zeros(len(pairs), np.int64)
+    for side in (pairs.source, pairs.target):
+        sums = np.concatenate(([0], np.cumsum(side.ids, dtype=np.int64)))
+        keys = (keys * 1_000_003 + np.diff(side.ids_at)) * 1_000_003 + np.diff(sums[side.ids_at])
+    alike = np.isin(keys[rest], keys[held])
+    subwords = {_subwords(pairs, number) for number in held.tolist()}
+    equal = [number for number in rest[alike].tolist() if _subwords(pairs, number) in subwords]
+    return held, rest[~np.isin(rest, equal)] if equal else rest
+
+
+def _subwords(pairs: EncodedPairs, number: int) -> tuple[bytes, bytes]:
+    source, target = (
+        side.ids[side.ids_at[number] : side.ids_at[number + 1]].tobytes() for side in (pairs.source, pairs.target)
+    )
+    return source, target
 
 
 def mismatched_partners(order: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
@@ -209,7 +242,7 @@ def _encode_languages(
             draws = draws_of(settings.sampling, rows, steps * settings.batch_size)
             needed = [max(10 * settings.probe_pairs, some + more, 1) for some in draws]
         encoded = [
-            _first_pairs(some, enough, settings.seed, encode)
+            _first_pairs(some, enough, settings.probe_pairs, settings.seed, encode)
             for some, enough in zip(sources.values(), needed, strict=True)
         ]
         empty = {pairs.language: pairs.rows for pairs, _ in encoded if not len(pairs)}
@@ -224,10 +257,13 @@ def _encode_languages(
 def _first_pairs(
     sources: Sequence[LanguageSource],
     needed: int | None,
+    probe_pairs: int,
     seed: int,
     encode: Callable[[LanguageSource, NDArray[np.int64]], EncodedPairs],
 ) -> tuple[EncodedPairs, NDArray[np.int64]]:
     """The first pairs of one language in a random order of all of its rows, at least `needed` usable ones (None: all).
+
+    Those equal to one of the `probe_pairs` held out do not count.
 
     Gives them and their numbers in that order. The order is a function of the seed and the number of rows, so whoever
     needs more finds the same ones first.
@@ -235,6 +271,8 @@ def _first_pairs(
     bounds = np.cumsum([0, *(source.file.rows for source in sources)])  # rows are counted through the files
     total = int(bounds[-1])
     order = random(seed, f"rows {sources[0].file.target}").permutation(total)
+    place = np.empty(total, dtype=np.int64)
+    place[order] = np.arange(total)
     count = total if needed is None else sample_size(needed, total)
     while True:
         chosen = np.sort(order[:count])
@@ -245,9 +283,7 @@ def _first_pairs(
                 for source, first, begin, end in zip(sources, bounds[:-1], cuts[:-1], cuts[1:], strict=True)
             ]
         )
-        if count == total or (needed is not None and len(pairs) >= needed):
-            break
+        ranked = np.argsort(place[pairs.row])
+        if count == total or (needed is not None and sum(map(len, hold_out(pairs, ranked, probe_pairs))) >= needed):
+            return pairs, ranked
         count = sample_size(count + 1, total)
-    place = np.empty(total, dtype=np.int64)
-    place[order] = np.arange(total)
-    return pairs, np.argsort(place[pairs.row])

@@ -60,6 +60,8 @@ class RealignSettings(StepSettings):
     Where a default differs from the paper's code: docs/differences-from-the-published-code.md.
     """
 
+    changes = ("pairs equal to a held-out one are not trained on",)
+
     model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
     pairs: tuple[str, ...] = setting(
         (),

@@ -48,6 +48,11 @@ def string_array(data: Bytes, offsets: npt.NDArray[np.integer[Any]]) -> pa.Strin
     return pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
 
 
+def strings_from_bytes(texts: Sequence[bytes]) -> pa.StringArray:
+    """One string array of texts whose bytes need not be UTF-8."""
+    return pa.array(texts, pa.binary()).view(pa.string())
+
+
 def as_strings(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """A list of strings, or a column of any string type, as one string array."""
     if isinstance(texts, pa.ChunkedArray):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,13 +13,35 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alignfreeze_cli.pairs.arrays import as_strings, int32_array, string_array, table_from_bytes
+from alignfreeze_cli.pairs.arrays import (
+    as_strings,
+    int32_array,
+    string_array,
+    string_parts,
+    strings_from_bytes,
+    table_from_bytes,
+)
 
 CHUNK = 8_192
 """Lines per chunk. The result does not depend on it; it bounds what each process holds in memory."""
 
-Form = Literal["tsv", "bars", "two files", "table"]
+Form = Literal["tsv", "bars", "two files", "jsonl", "table"]
 Positions = npt.NDArray[np.int64]
+
+ColumnPath = tuple[str, ...]
+"""A column, or a column and the field in it: `("translation", "de")`."""
+
+Reasons = dict[int, str]
+"""Number of a malformed line in its chunk, counted from 0 -> what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which parts of a line are the sides, counted from 0, and how many parts a line has."""
+
+    source: int = 0
+    target: int = 1
+    parts: int = 2
 
 
 @dataclass(frozen=True)
@@ -26,8 +49,9 @@ class Chunk:
     """Consecutive lines of a corpus, unparsed.
 
     `place` names the file or data set, `first` is the number of the first line in it, counted from 1. `data` holds the
-    bytes of the lines: of one file (`tsv`: source, tab, target; `bars`: source ||| target), of both files
-    (`two files`), or of an Arrow stream with two columns (`table`).
+    bytes of the lines: of one file (`tsv` and `bars`: parts separated by tabs or `|||`, see `layout`; `jsonl`: objects
+    with the texts at `columns`), of both files (`two files`), or of an Arrow stream with two columns (`table`).
+    `malformed` says what was wrong already when the lines were read.
     `companion` holds as many lines of the aligner's companion file, if it has one: line k there belongs to line k here.
     The first of them is line `companion_first` of that file, which goes on from corpus to corpus.
     """
@@ -37,6 +61,9 @@ class Chunk:
     count: int
     form: Form
     data: tuple[bytes, ...]
+    layout: Layout = Layout()
+    columns: tuple[ColumnPath, ...] = ()
+    malformed: Reasons = field(default_factory=dict)
     companion: bytes | None = None
     companion_first: int = 1
 
@@ -60,18 +87,17 @@ class ParsedChunk:
     malformed: Sequence[MalformedLine] = ()
 
 
-Reasons = dict[int, str]
-"""Number of a malformed line in its chunk, counted from 0 -> what is wrong with it."""
-
-
 def parse_chunk(chunk: Chunk) -> ParsedChunk:
     """The sentence pairs of a chunk, and the lines that are malformed."""
     if chunk.form == "table":
         sides, reasons = _parse_table(chunk.data[0])
+    elif chunk.form == "jsonl":
+        sides, reasons = _parse_objects(chunk.data[0], chunk.columns)
     elif chunk.form == "two files":
         sides, reasons = _parse_two_files(chunk.data, chunk.first)
     else:
-        sides, reasons = _parse_one_file(chunk.data[0], chunk.first, chunk.form)
+        sides, reasons = _parse_parts(chunk.data[0], chunk.first, chunk.form, chunk.layout)
+    reasons |= chunk.malformed
     malformed = [MalformedLine(chunk.first + number, reason) for number, reason in sorted(reasons.items())]
     source, target = _without_malformed(sides, reasons)
     return ParsedChunk(source, target, malformed)
@@ -85,29 +111,60 @@ def parse_companion(chunk: Chunk) -> tuple[list[str] | None, Reasons]:
     if chunk.companion is None:
         return None, {}
     text, starts, ends, reasons = _find_lines(chunk.companion, chunk.companion_first)
-    (lines,) = _without_malformed([_cut(text, np.stack((starts, ends), axis=1), 0)], reasons)
+    (lines,) = _without_malformed([_cut(text, starts, ends)], reasons)
     return lines.to_pylist(), reasons
 
 
 def _parse_table(data: bytes) -> tuple[list[pa.StringArray], Reasons]:
-    sides = [as_strings(column) for column in table_from_bytes(data).columns]
-    missing = {
-        number for side in sides if side.null_count for number, text in enumerate(side.to_pylist()) if text is None
-    }
-    return sides, dict.fromkeys(missing, "no text on one side")
+    # No text on one side is an empty side, as in a text file.
+    sides = [as_strings(column).fill_null("") for column in table_from_bytes(data).columns]
+    return sides, _find_bad_strings(sides)
+
+
+def _parse_objects(data: bytes, columns: Sequence[ColumnPath]) -> tuple[list[pa.StringArray], Reasons]:
+    reasons: Reasons = {}
+    rows: list[list[bytes]] = []
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n")):
+        rows.append([b""] * len(columns))
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode())
+            # Half a surrogate pair (`\ud83d`) becomes bytes that are no UTF-8, and is found as such.
+            rows[-1] = [_text_at(row, path).encode("utf-8", "surrogatepass") for path in columns]
+        except UnicodeDecodeError as error:
+            reasons[number] = _not_utf8(error)
+        except RecursionError:
+            reasons[number] = "too many brackets inside each other"
+        except ValueError as error:
+            reasons[number] = str(error)
+    sides = [strings_from_bytes(texts) for texts in zip(*rows, strict=True)]
+    return sides, _find_bad_strings(sides) | reasons
+
+
+def _text_at(row: object, path: ColumnPath) -> str:
+    """The text in a JSON object, empty for null; raises ValueError if there is none."""
+    value = row
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            raise ValueError(f"has no `{'.'.join(path)}`")
+        value = value[name]
+    if not isinstance(value, str | None):
+        raise ValueError(f"`{'.'.join(path)}` is no text")
+    return value or ""
 
 
 def _parse_two_files(data: Sequence[bytes], first: int) -> tuple[list[pa.StringArray], Reasons]:
     sides: list[pa.StringArray] = []
     reasons: Reasons = {}
     for block in data:
-        text, starts, ends, undecodable = _find_lines(block, first)
-        reasons |= undecodable
-        sides.append(_cut(text, np.stack((starts, ends), axis=1), 0))
+        text, starts, ends, bad = _find_lines(block, first)
+        reasons |= bad
+        sides.append(_cut(text, starts, ends))
     return sides, reasons
 
 
-def _parse_one_file(data: bytes, first: int, form: Form) -> tuple[list[pa.StringArray], Reasons]:
+def _parse_parts(data: bytes, first: int, form: Form, layout: Layout) -> tuple[list[pa.StringArray], Reasons]:
     text, starts, ends, reasons = _find_lines(data, first)
     if form == "tsv":
         separators, width, name = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\t")), 1, "columns"
@@ -116,22 +173,33 @@ def _parse_one_file(data: bytes, first: int, form: Form) -> tuple[list[pa.String
         separators, width, name = np.array(found, np.int64), 3, "parts on '|||'"
     first_separator = np.searchsorted(separators, starts)
     counts = np.searchsorted(separators, ends) - first_separator
-    for number in np.flatnonzero(counts != 1).tolist():
-        # An empty line is an empty pair, not a mistake; a line that is not UTF-8 has been reported.
-        if number not in reasons and text[starts[number] : ends[number]].strip():
-            reasons[number] = f"{counts[number] + 1} {name} instead of 2"
-    # Each line as source, separator, target, line end; a line that is not two parts has nothing but separator.
-    edges = np.stack((starts, starts, ends, ends), axis=1)
-    two = np.flatnonzero(counts == 1)
-    edges[two, 1] = separators[first_separator[two]]
-    edges[two, 2] = edges[two, 1] + width
-    return [_cut(text, edges, 0), _cut(text, edges, 2)], reasons
+    usable = counts == layout.parts - 1
+    for number in np.flatnonzero(~usable).tolist():
+        line = text[starts[number] : ends[number]].rstrip(b" ")
+        if form == "tsv" and counts[number] == layout.parts and line.endswith(b"\t"):
+            usable[number] = True  # a tab that ends the line begins no column
+        elif number not in reasons and line.strip():
+            # An empty line is an empty pair, not a mistake; a line that is not UTF-8 has been reported.
+            reasons[number] = f"{counts[number] + 1} {name} instead of {layout.parts}"
+    lines = np.flatnonzero(usable)
+    sides = []
+    for part in (layout.source, layout.target):
+        # A line that is malformed or empty has nothing on either side.
+        begin, end = starts.copy(), starts.copy()
+        if part > 0:
+            begin[lines] = separators[first_separator[lines] + part - 1] + width
+        last = part >= counts[lines]
+        end[lines] = ends[lines]
+        end[lines[~last]] = separators[first_separator[lines[~last]] + part]
+        sides.append(_cut(text, begin, end))
+    return sides, reasons
 
 
-def _cut(text: bytes, edges: Positions, part: int) -> pa.StringArray:
-    """One part of every line; row k of `edges` says where the parts of line k begin, the last one ends at row k + 1."""
-    everything = string_array(np.frombuffer(text, np.uint8), np.append(edges.ravel(), len(text)))
-    return everything.take(int32_array(np.arange(part, len(everything), edges.shape[1])))
+def _cut(text: bytes, starts: Positions, ends: Positions) -> pa.StringArray:
+    """A part of every line, from `starts` to `ends`, both (lines,), ascending."""
+    edges = np.append(np.stack((starts, ends), axis=1).ravel(), len(text))
+    everything = string_array(np.frombuffer(text, np.uint8), edges)
+    return everything.take(int32_array(np.arange(0, len(everything), 2)))
 
 
 def _without_malformed(sides: list[pa.StringArray], reasons: Reasons) -> list[pa.StringArray]:
@@ -152,15 +220,44 @@ def _find_lines(data: bytes, first: int) -> tuple[bytes, Positions, Positions, R
     if not text.endswith(b"\n"):
         ends = np.append(ends, len(text))
     starts = np.concatenate(([0], ends[:-1] + 1))
-    reasons = {}
+    # Arrow checks UTF-8 without making a string of it.
+    everything = string_array(np.frombuffer(text, np.uint8), np.array([0, len(text)]))
+    if _is_text(everything):
+        return text, starts, ends, {}
+    bounds = zip(starts.tolist(), ends.tolist(), strict=True)
+    return text, starts, ends, _find_bad_bytes(text[start:end] for start, end in bounds)
+
+
+def _find_bad_strings(sides: Sequence[pa.StringArray]) -> Reasons:
+    """Which strings are no text."""
+    reasons: Reasons = {}
+    for side in sides:
+        if not _is_text(side):
+            reasons |= _find_bad_bytes(side.cast(pa.binary()).to_pylist())
+    return reasons
+
+
+def _is_text(strings: pa.StringArray) -> bool:
+    """Whether all strings are UTF-8 without NUL."""
     try:
-        # Arrow checks UTF-8 without making a string of it.
-        string_array(np.frombuffer(text, np.uint8), np.array([0, len(text)])).validate(full=True)
+        strings.validate(full=True)
     except pa.ArrowInvalid:
-        for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-            try:
-                text[start:end].decode()
-            except UnicodeDecodeError as error:
-                where = f"{error.object[error.start]:#04x} at column {error.start + 1}"
-                reasons[number] = f"not UTF-8 (byte {where})"
-    return text, starts, ends, reasons
+        return False
+    return b"\0" not in string_parts(strings)[0].tobytes()
+
+
+def _find_bad_bytes(stretches: Iterable[bytes]) -> Reasons:
+    reasons: Reasons = {}
+    for number, stretch in enumerate(stretches):
+        try:
+            stretch.decode()
+        except UnicodeDecodeError as error:
+            reasons[number] = _not_utf8(error)
+        else:
+            if b"\0" in stretch:
+                reasons[number] = f"a NUL character at column {stretch.index(0) + 1}"
+    return reasons
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return f"not UTF-8 (byte {error.object[error.start]:#04x} at column {error.start + 1})"

@@ -27,8 +27,10 @@ class Counts:
     empty: int = 0
     unlinked: int = 0
     filtered: int = 0
+    duplicates: int = 0
     links_found: int = 0
     links_kept: int = 0
+    duplicate_links: int = 0
     not_one_to_one: int = 0
     equal_words: int = 0
     source_words: int = 0
@@ -40,9 +42,10 @@ class Counts:
 
     def share_linked(self) -> dict[str, float]:
         """Share of all words read that have a link, on each side."""
+        linked = self.links_kept + self.duplicate_links
         return {
-            "source": round(self.links_kept / max(1, self.source_words), 4),
-            "target": round(self.links_kept / max(1, self.target_words), 4),
+            "source": round(linked / max(1, self.source_words), 4),
+            "target": round(linked / max(1, self.target_words), 4),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,11 +59,13 @@ class Counts:
                 "empty side": self.empty,
                 "no link found": self.unlinked,
                 "no link left by the filters": self.filtered,
-            },
+            }
+            | ({"duplicate pair": self.duplicates} if self.duplicates else {}),
             "links": {
                 "found": self.links_found,
                 "kept": self.links_kept,
-                "dropped": {"word linked more than once": self.not_one_to_one, "equal words": self.equal_words},
+                "dropped": {"word linked more than once": self.not_one_to_one, "equal words": self.equal_words}
+                | ({"duplicate pair": self.duplicate_links} if self.duplicates else {}),
             },
             "words": {"source": self.source_words, "target": self.target_words},
             "share of words linked": self.share_linked(),
@@ -78,22 +83,32 @@ class Counts:
 
 @dataclass
 class FileCounts:
-    """Lines of one file, and the first malformed ones among them."""
+    """Lines of one file, the first malformed ones among them, and what was kept of them.
+
+    `kept`: counts of the pairs; None for a file without text, such as one of links.
+    """
 
     lines: int = 0
     malformed: int = 0
     examples: list[MalformedLine] = field(default_factory=list)
+    kept: Counts | None = None
 
-    def add(self, lines: int, malformed: Iterable[MalformedLine]) -> None:
+    def add(self, lines: int, malformed: Iterable[MalformedLine], counts: Counts | None = None) -> None:
         found = list(malformed)
         self.lines += lines
         self.malformed += len(found)
         self.examples += found[: EXAMPLES - len(self.examples)]
+        if counts is not None:
+            self.kept = self.kept or Counts()
+            self.kept.add(counts)
 
     def to_dict(self) -> dict[str, Any]:
         """The file's counts as statistics.json has them."""
         examples = [{"line": each.line, "why": each.reason} for each in self.examples]
-        return {"lines": self.lines, "malformed": self.malformed} | ({"first malformed": examples} if examples else {})
+        found: dict[str, Any] = {"lines": self.lines, "malformed": self.malformed}
+        if self.kept is not None:
+            found |= {key: value for key, value in self.kept.summary().items() if key != "lines"}
+        return found | ({"first malformed": examples} if examples else {})
 
 
 def few_pairs_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:

@@ -17,6 +17,7 @@ PAPER_LANGUAGES = tuple(_PAPER.split(" "))
 
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
+FILTERS = ("duplicates",)
 PLACEHOLDERS = ("source", "target", "language", "pair")
 TWO_FILES = "::"
 """Between the two paths of a corpus whose sides are in files of their own."""
@@ -65,6 +66,12 @@ def _check_corpora(value: tuple[str, ...]) -> str | None:
     return next(filter(None, (template_complaint(item, PLACEHOLDERS) for item in value)), None)
 
 
+def _check_columns(value: tuple[str, ...]) -> str | None:
+    if len(value) not in (0, 2) or len(set(value)) < len(value):
+        return f"needs two different columns, SOURCE,TARGET, not {','.join(value)}"
+    return "counts columns from 1" if "0" in value and all(item.isdecimal() for item in value) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class CorpusSettings(StepSettings):
     """Which parallel text is read, and how it is cut into words; `AlignPairsSettings` adds how it is aligned."""
@@ -78,20 +85,21 @@ class CorpusSettings(StepSettings):
     )
     corpus: tuple[str, ...] = setting(
         (OPUS_100,),
-        help="Parallel text: a TSV file, a file of `source ||| target` lines, a Parquet file, two files (Moses format, "
-        "line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: `a.en::b.de`), or a "
-        "data set of the Hub (`org/name@revision`; `opus-100` for short). {source} and {target} are replaced by the "
-        "language codes, {pair} by both in alphabetical order, {language} by the code of each side. Several corpora "
-        "are read one after another. Text files may be gzipped (.gz).",
+        help="Parallel text: a file (TSV, lines of `source ||| target`, CSV, JSONL, TMX or Parquet), two files (Moses "
+        "format, line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: "
+        "`a.en::b.de`), a pipe (/dev/stdin), or a data set of the Hub (`org/name@revision`; `opus-100` for short). "
+        "{source} and {target} are replaced by the language codes, {pair} by both in alphabetical order, {language} by "
+        "the code of each side. Several corpora are read one after another. Files may be compressed (gzip, bzip2, xz, "
+        "zstd).",
         check=_check_corpora,
         input=True,
         metavar="PATHS",
     )
     corpus_format: str = setting(
         "auto",
-        help="Format of text files. tsv: source, tab, target; bars: source ||| target; auto: by the name (.tsv) "
-        "or the first lines.",
-        choices=("auto", "tsv", "bars"),
+        help="Format of text files. tsv: source, tab, target; bars: source ||| target; csv; jsonl: a JSON object on "
+        "each line; tmx; auto: by the name (such as .tsv) or the first lines.",
+        choices=("auto", "tsv", "bars", "csv", "jsonl", "tmx"),
     )
     split: str = setting("train", help="Split of a data set of the Hub.")
     max_lines: int | None = setting(
@@ -103,6 +111,19 @@ class CorpusSettings(StepSettings):
         "in the paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja "
         "and th are cut by a segmenter (extra `segmenters`).",
         choices=WORD_RULES,
+    )
+    columns: tuple[str, ...] = setting(
+        (),
+        help="The two columns that hold source and target, where a file has more, or names them otherwise: numbers "
+        "counted from 1 (TSV, CSV), names in the first line (TSV, CSV), names of columns (Parquet), keys (JSONL), with "
+        "dots inside nested ones (translation.de), or languages (TMX).",
+        check=_check_columns,
+        metavar="SOURCE,TARGET",
+    )
+    filter: tuple[str, ...] = setting(
+        (),
+        help="Pairs to leave out. duplicates: those whose words are the same, on both sides, as in a pair before.",
+        choices=FILTERS,
     )
 
 

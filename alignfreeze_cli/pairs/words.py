@@ -61,6 +61,13 @@ class Words:
         np.cumsum([len(sentence) for sentence in sentences], out=offsets[1:])
         return cls(pa.array([word for sentence in sentences for word in sentence], pa.string()), offsets)
 
+    def select(self, sentences: npt.NDArray[np.int64]) -> Words:
+        """The words of some of the sentences, in the order of their numbers."""
+        lengths = self.lengths[sentences]
+        offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+        words = np.arange(offsets[-1]) + np.repeat(self.offsets[sentences] - offsets[:-1], lengths)
+        return Words(self.values.take(int32_array(words)), offsets)
+
     @property
     def lengths(self) -> Ints:
         """Number of words of each sentence."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
 from alignfreeze_cli.aligners.base import Aligner
-from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, split_into_words
+from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates, split_into_words
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result
 from alignfreeze_cli.artifacts.files import atomic_file
@@ -28,12 +28,15 @@ from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
 from alignfreeze_cli.pairs.words import segmenter_for
+from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
 
-_SAMPLE = 1_000  # lines of a corpus by which an aligner checks that its files are meant for it
+_SAMPLE = 1_000  # lines of a corpus by which it is checked
+_EVIDENCE = 5  # words that say on which side a language is
+_WORDS_KEPT = 20_000  # of the corpora before, to compare a corpus with; a corpus may have thousands of files
 
 
 @dataclass
@@ -45,6 +48,7 @@ class LanguagePair:
     inputs: list[Input]
     counts: Counts = field(default_factory=Counts)
     files: dict[str, FileCounts] = field(default_factory=dict)
+    words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
 
     @property
     def name(self) -> str:
@@ -99,7 +103,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
 def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) -> LanguagePair:
     corpora, corpus_input = find_corpora(settings, target)
     aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
-    job = LinkingJob(settings.source, target, settings.words, aligner, settings.pharaoh is not None)
+    job = LinkingJob(settings.source, target, settings.words, aligner, settings.pharaoh is not None, settings.filter)
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
 
@@ -120,7 +124,7 @@ def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console:
     with LinkingPool(settings.workers) as pool:
         # One stream over all languages: the processes need not wait for the end of one to begin the next.
         work = chain.from_iterable(
-            ((pair.job, chunk) for chunk in _read_chunks(pair, settings.max_lines)) for pair in languages
+            ((pair.job, chunk) for chunk in _read_chunks(pair, settings.max_lines, console)) for pair in languages
         )
         linked_by_language = groupby(pool.link(work), key=lambda linked: linked.target)
         for pair, (_, linked) in zip(languages, linked_by_language, strict=True):
@@ -132,7 +136,7 @@ def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console:
         )
 
 
-def _read_chunks(pair: LanguagePair, limit: int | None) -> Iterator[Chunk]:
+def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
     """The chunks of all corpora of a language pair, each with its lines of the aligner's companion file."""
     companion = pair.aligner.companion
     if companion is not None and limit is not None and len(pair.corpora) > 1:
@@ -143,9 +147,7 @@ def _read_chunks(pair: LanguagePair, limit: int | None) -> Iterator[Chunk]:
     with ExitStack() as stack:
         companion_lines = stack.enter_context(companion.open("rb")) if companion is not None else None
         number = 1
-        for chunk in chain.from_iterable(corpus.chunks(limit) for corpus in pair.corpora):
-            if number == 1:
-                _check_aligner(pair, chunk)
+        for chunk in _checked_chunks(pair, limit, console):
             if companion_lines is not None:
                 held = list(islice(companion_lines, chunk.count))
                 if len(held) < chunk.count:
@@ -158,11 +160,47 @@ def _read_chunks(pair: LanguagePair, limit: int | None) -> Iterator[Chunk]:
             raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)
 
 
-def _check_aligner(pair: LanguagePair, chunk: Chunk) -> None:
-    """Have the aligner check the beginning of the corpus: is its dictionary that of these languages?"""
+def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
+    """The chunks of all corpora; raises DataError if one has its sides swapped, or if all are empty."""
+    empty = []
+    for corpus in pair.corpora:
+        chunks = corpus.chunks(limit)
+        first = next(chunks, None)
+        if first is None:
+            empty.append(corpus.place)
+            continue
+        _check_sides(pair, first)
+        yield first
+        yield from chunks
+    if len(empty) == len(pair.corpora):
+        raise DataError("is empty", listed(empty))
+    if empty:
+        console.warn(f"{pair.name}: {listed(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
+
+
+def _check_sides(pair: LanguagePair, chunk: Chunk) -> None:
+    """Check the beginning of a corpus: is it the language pair's, and has it the source on the side of the source?
+
+    Its words are compared with those of the corpora before it. If there are none, or they are too few, the aligner is
+    asked whether its dictionary fits.
+    """
     parsed = parse_chunk(chunk)
-    sample = ParsedChunk(parsed.source[:_SAMPLE], parsed.target[:_SAMPLE])
-    pair.aligner.check(split_into_words(pair.job, sample))
+    sample = split_into_words(pair.job, ParsedChunk(parsed.source[:_SAMPLE], parsed.target[:_SAMPLE]))
+    source, target = (set(words.values.unique().to_pylist()) for words in (sample.source, sample.target))
+    known_source, known_target = pair.words[0] - pair.words[1], pair.words[1] - pair.words[0]
+    straight = len(source & known_source) + len(target & known_target)
+    crossed = len(source & known_target) + len(target & known_source)
+    if crossed >= _EVIDENCE and crossed > 2 * straight:
+        raise DataError(
+            f"seems to have {pair.job.target} on the side of {pair.job.source}: {crossed} words are on the other side "
+            f"of the corpora before it, only {straight} on the same side; give it with its sides swapped",
+            chunk.place,
+        )
+    if straight < _EVIDENCE:
+        pair.aligner.check(sample)
+    if len(pair.words[0]) < _WORDS_KEPT:
+        pair.words[0].update(source)
+        pair.words[1].update(target)
 
 
 def _write_language(
@@ -174,6 +212,7 @@ def _write_language(
 ) -> None:
     """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
     companion = portable(str(pair.aligner.companion))
+    seen: set[bytes] = set()  # digests of pairs, if duplicates are dropped
     with ExitStack() as stack:
         writer = pharaoh = None
         if folder is not None:
@@ -183,8 +222,10 @@ def _write_language(
         progress = stack.enter_context(console.progress(f"aligning {pair.name}", unit="lines"))
         for place, linked_of_file in groupby(linked_chunks, key=lambda linked: linked.place):
             for linked in linked_of_file:
+                if "duplicates" in settings.filter:
+                    linked = drop_duplicates(linked, seen)
                 pair.counts.add(linked.counts)
-                pair.files.setdefault(place, FileCounts()).add(linked.lines, linked.malformed)
+                pair.files.setdefault(place, FileCounts()).add(linked.lines, linked.malformed, linked.counts)
                 if pair.aligner.companion is not None:
                     pair.files.setdefault(companion, FileCounts()).add(linked.lines, linked.malformed_companion)
                 if writer is not None:
@@ -195,6 +236,8 @@ def _write_language(
             _demand_well_formed(place, pair.files[place])
         if pair.aligner.companion is not None:
             _demand_well_formed(companion, pair.files[companion])
+    if "duplicates" in settings.filter:
+        console.info(f"{pair.name}: {counted(pair.counts.duplicates, 'duplicate pair')} dropped.")
     for file, counts in pair.files.items():
         if counts.malformed:
             first = ", ".join(f"line {each.line} ({each.reason})" for each in counts.examples)

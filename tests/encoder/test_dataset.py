@@ -124,3 +124,49 @@ def test_at_most_a_tenth_is_held_out_however_little_is_encoded(world: Path) -> N
     short, long = (gathered(world, steps, probe_pairs=30) for steps in (1, 60))
     assert [len(held) for held in short.held_out] == [13, 30, 1]
     assert held_out(short) == held_out(long)
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 pairs of de ten times over, in two folders; ta has a single pair, many times."""
+    folder = tmp_path_factory.mktemp("doubled")
+    make_encoder(folder / "encoder")
+    good = sentence_pairs("de", 60)
+    make_pairs(folder / "one", {"de": good * 5, "fr": 40, "ta": sentence_pairs("ta", 1) * 30})
+    make_pairs(folder / "two", {"de": good * 5})
+    words = [f"de{n}" for n in range(6)]
+    turned = [Pair(["en1"], words[n:] + words[:n], [(0, 0)]) for n in range(6)]
+    make_pairs(folder / "turned", {"de": turned * 5})
+    return folder
+
+
+class TestDuplicates:
+    """A pair that is held out is not trained on under another number."""
+
+    @pytest.mark.parametrize("links", ["given", "shuffled"])
+    def test_held_out_pairs_are_not_drawn(self, doubled: Path, links: str) -> None:
+        runs = {steps: gathered(doubled, steps, probe_pairs=6, links=links) for steps in (2, 40, 150)}
+        for steps, some in runs.items():
+            held = {tuple(map(tuple, pair[2:])) for pair in held_out(some) if pair[0] != "ta"}
+            for step in drawn(some, steps):
+                for source, target in step:
+                    assert source[0] == "ta" or not {tuple(map(tuple, each[2:])) for each in (source, target)} & held
+        assert len(runs[150].held_out[0]) == 6
+        assert runs[2].pairs[0].read < 600
+        for (steps, short), (_, long) in pairwise(runs.items()):
+            assert drawn(short, steps) == drawn(long, steps)
+            assert held_out(short) == held_out(long)
+
+    def test_where_all_pairs_are_equal_none_is_held_out(self, doubled: Path) -> None:
+        some = gathered(doubled, 5, targets=("ta",))
+        assert held_out(some) == []
+        assert len(some.training[0]) == 30
+
+    def test_pairs_with_equal_lengths_and_sums_are_not_equal(self, doubled: Path) -> None:
+        """The order of the words decides."""
+        sources = language_sources(resolve_pairs([str(doubled / "turned")]), ())
+        settings = RealignSettings(model="x", pairs=("x",), batch_size=2, max_length=32, probe_pairs=2, epochs=1.0)
+        some = build_dataset(settings, sources, load_tokenizer(doubled / "encoder"), 1, Console())
+        held = {tuple(pair[3]) for pair in held_out(some)}
+        assert len(held) in (1, 2)
+        assert len(some.training[0]) == 5 * (6 - len(held))

@@ -65,6 +65,10 @@ def test_data_sets_are_streamed_at_a_commit(hub: HubServer, tmp_path: Path) -> N
     old = hub.add("org/text", {"train.parquet": parquet("de", 3)}, kind="dataset")
     hub.add("org/text", {"train.parquet": parquet("de", 5)}, kind="dataset")
 
+    other = {name: parquet(code, 4) for name, code in (("en-iw", "iw"), ("en-pt_BR", "pt_BR"), ("en-pt_PT", "pt_PT"))}
+    files = {f"{name}/train-00000-of-00001.parquet": content for name, content in other.items()}
+    hub.add("org/codes", {"README.md": card(*other), **files}, kind="dataset")
+
     # The codes of a configuration of OPUS-100 stand in alphabetical order.
     asked = [
         ("opus-100", "af"),
@@ -72,8 +76,10 @@ def test_data_sets_are_streamed_at_a_commit(hub: HubServer, tmp_path: Path) -> N
         ("opus-100", "xx"),
         (f"org/text@{old.oid}", "de"),
         ("org/no", "tr"),
+        ("org/codes", "he"),
+        ("org/codes", "pt"),
     ]
-    af, fr, xx, de, tr = run(hub, tmp_path, *asked)
+    af, fr, xx, de, tr, he, pt = run(hub, tmp_path, *asked)
     for lines, described in (af, fr):
         assert lines == 5
         assert (described["source"], described["commit"]) == ("opus-100", opus.oid)
@@ -82,6 +88,8 @@ def test_data_sets_are_streamed_at_a_commit(hub: HubServer, tmp_path: Path) -> N
     assert (de[0], de[1]["commit"]) == (3, old.oid)
     assert tr[0] == 4
     assert "org/no is neither a folder here nor a repository on the Hub" in tr[1]
+    assert he[0] == 4
+    assert pt == [3, "org/codes: has several configurations for en and pt: en-pt_BR, en-pt_PT"]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,7 +119,7 @@ class TestSame:
             assert result.record is not None
             links = hashlib.sha256(Path(f"links-{name}/en-fr.pharaoh").read_bytes()).hexdigest()
             digests.add((result.record.digest, links))
-        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 1_234)
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 1_234)
         result = run(corpus=corpus, output=Path("small"), pharaoh=Path("links-small"))
         assert result.record is not None
         digests.add((result.record.digest, hashlib.sha256(Path("links-small/en-fr.pharaoh").read_bytes()).hexdigest()))
@@ -129,7 +130,7 @@ class TestSame:
         for target in ("fr", "de"):
             Path(f"en-{target}.tsv").write_text(tsv(SENTENCES * 700), encoding="utf-8")
             Path(f"dict.en-{target}.txt").write_text(Path("en-fr.txt").read_text(encoding="utf-8"), encoding="utf-8")
-        monkeypatch.setattr("alignfreeze_cli.pairs.readers.CHUNK", 50)
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 50)
         results = [
             run(target=("fr", "de"), corpus="en-{target}.tsv", dictionary="dict.en-{target}.txt", **given)
             for given in ({"output": Path("one")}, {"output": Path("two"), "workers": 2})
@@ -177,7 +178,15 @@ class TestStatistics:
         assert counted["links"]["kept"] == 4
         assert counted["words"] == {"source": 11, "target": 9}
         assert counted["share of words linked"] == {"source": 0.3636, "target": 0.4444}
-        assert counted["files"] == {"a.tsv": {"lines": 7, "malformed": 0}}
+        assert counted["files"] == {
+            "a.tsv": {
+                "lines": 7,
+                "malformed": 0,
+                "kept": 2,
+                "links": 4,
+                "share of words linked": {"source": 0.3636, "target": 0.4444},
+            }
+        }
         assert counted["aligner"]["entries"] == {"en-fr.txt": 7}
         assert result.details["languages"]["fr"]["kept"] == 2
 
@@ -207,10 +216,25 @@ class TestStatistics:
         counted = json.loads((run(corpus="a.bars").path / "statistics.json").read_text())["languages"]["fr"]
         assert counted["files"]["a.bars"]["first malformed"] == [{"line": 201, "why": "3 parts on '|||' instead of 2"}]
 
-    def test_missing_text_in_parquet_is_malformed(self, folder: Path) -> None:
+    def test_missing_text_in_parquet_is_an_empty_side(self, folder: Path) -> None:
         pq.write_table(pa.table({"en": ["the cat"] * 200, "fr": ["le chat"] * 199 + [None]}), "a.parquet")
         counted = json.loads((run(corpus="a.parquet").path / "statistics.json").read_text())["languages"]["fr"]
-        assert counted["files"]["a.parquet"]["first malformed"] == [{"line": 200, "why": "no text on one side"}]
+        assert (counted["dropped"]["empty side"], counted["dropped"]["malformed line"]) == (1, 0)
+
+    def test_each_file_has_its_own(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv(), encoding="utf-8")
+        Path("b.tsv").write_text(tsv(SENTENCES[:1] * 3), encoding="utf-8")
+        Path("c.tsv").write_text("\n")
+        console = RecordingConsole()
+        result = run(console, corpus=("a.tsv", "b.tsv", "c.tsv"))
+        counted = json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
+        files = counted["files"]
+        assert {name: (file["lines"], file["kept"], file["links"]) for name, file in files.items()} == {
+            "a.tsv": (4, 2, 4),
+            "b.tsv": (3, 3, 6),
+        }
+        assert files["b.tsv"]["share of words linked"] == {"source": 1.0, "target": 1.0}
+        assert console.warned == ["en-fr: c.tsv is empty."]
 
     def test_a_language_with_few_usable_pairs_is_warned_about(self, folder: Path) -> None:
         for code, translation in (("fr", "chat"), ("de", "Katze"), ("ta", "பூனை")):
@@ -288,6 +312,97 @@ class TestPharaohAligner:
         assert pairs_of(first) == pairs_of(second)
 
 
+class TestShiftedFiles:
+    """Two files of which one lacks a line."""
+
+    NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    NOMBRES = ("nul", "un", "deux", "trois", "quatre", "cinq", "six_", "sept", "huit", "neuf")
+
+    @pytest.fixture
+    def sides(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Every line begins alike and ends in words of its own."""
+        entries = zip(("the", *self.NUMBERS), ("le", *self.NOMBRES), strict=True)
+        Path("en-fr.txt").write_text("".join(f"{s} {t}\n" for s, t in entries))
+        digits = [[int(d) for d in f"{n * 7919 % 1000:03d}"] for n in range(20_000)]
+        english = [" ".join(["the", *(self.NUMBERS[d] for d in line)]) for line in digits]
+        return english, [" ".join(["le", *(self.NOMBRES[d] for d in line)]) for line in digits]
+
+    def write(self, english: list[str], french: list[str]) -> None:
+        for code, lines in (("en", english), ("fr", french)):
+            Path(f"a.{code}").write_text("\n".join(lines))
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    @pytest.mark.parametrize(("start", "end"), [(0, 20_000), (10_300, 10_700), (19_500, 20_000)])
+    @pytest.mark.parametrize("shift", [1, -2])
+    def test_are_refused(
+        self, sides: tuple[list[str], list[str]], workers: int, start: int, end: int, shift: int
+    ) -> None:
+        english, french = sides
+        if shift > 0:
+            french = french[:start] + french[start + shift : end] + ["nul"] * shift + french[end:]
+        else:
+            french = french[:start] + ["nul"] * -shift + french[start : end + shift] + french[end:]
+        self.write(english, french)
+        with pytest.raises(
+            DataError, match=r"a\.en and a\.fr, line \d+: the two files are shifted: 12\d lines"
+        ) as caught:
+            run(corpus="a.{language}", workers=workers)
+        here, there = (int(number) for number in re.findall(r"line (\d+)", str(caught.value)))
+        assert here - there == shift
+        assert start - 128 < here <= end
+
+    def test_right_ones_are_not(self, sides: tuple[list[str], list[str]]) -> None:
+        self.write(*sides)
+        assert run(corpus="a.{language}").details["languages"]["fr"]["kept"] == 20_000
+        self.write(["the cat"] * 500, ["le chat"] * 500)
+        assert run(corpus="a.{language}", output=Path("equal")).status == "made"
+        self.write(["the one", "the two"], ["le deux", "le un"])
+        assert run(corpus="a.{language}", output=Path("short")).status == "made"
+
+
+class TestDuplicates:
+    """`--filter duplicates`."""
+
+    def run(self, **settings: object) -> tuple[Result, list[str], dict]:
+        console = RecordingConsole()
+        result = run(console, filter=("duplicates",), **settings)
+        return result, console.said, json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
+
+    def test_the_first_of_equal_pairs_is_kept(self, folder: Path) -> None:
+        """Equal in the words of both sides, in one corpus or two."""
+        other = [("the cat", "le chat noir"), ("the  cat ", " le chat"), ("a black dog", "un chien noir")]
+        Path("a.tsv").write_text(tsv([*SENTENCES, *other]), encoding="utf-8")
+        Path("b.tsv").write_text(tsv([("the dog", "le chien"), *SENTENCES]), encoding="utf-8")
+        result, said, counted = self.run(corpus=("a.tsv", "b.tsv"), pharaoh=Path("links"))
+        assert [" ".join(pair.source + pair.target) for pair in pairs_of(result)] == [
+            "the cat le chat",
+            "a black dog un chien noir",
+            "the cat le chat noir",
+            "the dog le chien",
+        ]
+        assert said[-1] == "en-fr: 4 duplicate pairs dropped."
+        assert counted["kept"] == 4
+        assert counted["dropped"]["duplicate pair"] == 4
+        assert sum(counted["dropped"].values()) + counted["kept"] == counted["lines"]
+        assert counted["links"]["kept"] == sum(len(pair.links) for pair in pairs_of(result))
+        assert counted["links"]["found"] == counted["links"]["kept"] + counted["links"]["dropped"]["duplicate pair"]
+        assert [file["kept"] for file in counted["files"].values()] == [3, 1]
+        assert len(Path("links/en-fr.pharaoh").read_text().split("\n")) == 12 + 1  # the links of all lines
+
+    def test_workers_and_chunks_change_nothing(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path("a.tsv").write_text(tsv([(f"the cat {n % 97}", f"le chat {n % 53}") for n in range(20_000)]))
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 1_234)
+        small, _, _ = self.run(corpus="a.tsv", workers=2)
+        monkeypatch.undo()
+        monkeypatch.chdir(folder)
+        large, _, counted = self.run(corpus="a.tsv", output=Path("large"))
+        assert small.record is not None
+        assert large.record is not None
+        assert small.record.digest == large.record.digest
+        assert counted["kept"] == 97 * 53
+        assert counted["dropped"]["duplicate pair"] == 20_000 - 97 * 53
+
+
 class TestRefused:
     """Bad input: the sentence, the place and the exit code."""
 
@@ -306,8 +421,8 @@ class TestRefused:
         ("content", "kind"),
         [
             (bytes(range(256)) * 10, "a binary file"),
-            ("a\tb\n".encode("utf-16"), "a binary file"),
-            (gzip.compress(b"the cat\tle chat", mtime=0), "gzipped, but its name does not end in .gz"),
+            ("a\tb\n".encode("utf-16-le"), "a binary file"),
+            (b"PK\x03\x04" + b"a\tb\n" * 9, "a zip archive"),
         ],
     )
     def test_a_binary_file(self, content: bytes, kind: str, folder: Path) -> None:
@@ -353,6 +468,26 @@ class TestRefused:
     def test_no_usable_pair_at_all(self, folder: Path) -> None:
         Path("a.tsv").write_text("zebra\tzèbre\n", encoding="utf-8")
         self.refuse(3, "No usable pair in 1 lines", corpus="a.tsv")
+
+    def test_only_empty_corpora(self, folder: Path) -> None:
+        Path("a.tsv").write_text("\n")
+        pq.write_table(pa.table({"en": pa.array([], pa.string()), "fr": pa.array([], pa.string())}), "b.parquet")
+        self.refuse(3, r"a\.tsv and b\.parquet: is empty", corpus=("a.tsv", "b.parquet"))
+
+    @pytest.mark.parametrize("aligner", ["dictionary", "pharaoh"])
+    @pytest.mark.parametrize("enough", [True, False])
+    def test_a_second_corpus_with_its_sides_swapped(self, aligner: str, enough: bool, folder: Path) -> None:
+        pairs = SENTENCES[: None if enough else 1]
+        Path("a.tsv").write_text(tsv(pairs), encoding="utf-8")
+        Path("b.tsv").write_text(tsv([(t, s) for s, t in SENTENCES]), encoding="utf-8")
+        Path("c.links").write_text("0-0\n" * (len(pairs) + len(SENTENCES)))
+        settings = {} if aligner == "dictionary" else {"aligner": "pharaoh", "links": "c.links"}
+        if enough:
+            self.refuse(
+                3, r"b\.tsv: seems to have fr on the side of en: \d+ words", corpus=("a.tsv", "b.tsv"), **settings
+            )
+        elif aligner == "dictionary":
+            self.refuse(3, r"en-fr\.txt: looks like the fr-en dictionary", corpus=("a.tsv", "b.tsv"))
 
     def test_two_files_of_different_length(self, folder: Path) -> None:
         Path("a.en").write_text("the cat\nthe dog\n")

@@ -1,0 +1,261 @@
+"""Parallel text in tables, where columns have names: Parquet, CSV, and JSON objects one a line (JSONL)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.pairs.arrays import strings_from_bytes, table_to_bytes
+from alignfreeze_cli.pairs.chunks import CHUNK, Chunk, ColumnPath, Reasons
+from alignfreeze_cli.pairs.languages import find_code
+from alignfreeze_cli.pairs.text_files import CorpusFile, blocks, open_lines
+
+
+def find_columns(
+    paths: Sequence[ColumnPath], source: str, target: str, columns: Sequence[str], place: str
+) -> tuple[ColumnPath, ColumnPath]:
+    """Which columns of text hold the two sides. Raises DataError that names what there is.
+
+    `columns`, if given, names them, with dots inside nested ones (`translation.de`). Otherwise they are the fields of a
+    column `translation` named by the languages' codes, two columns named so, or `source` and `target`.
+    """
+    held = ", ".join(".".join(path) for path in paths) or "no text"
+    if columns:
+        named = {".".join(path): path for path in paths}
+        missing = next((name for name in columns if name not in named), None)
+        if missing is not None:
+            raise DataError(f"has no column of text {missing!r}; it has {held}", place)
+        return named[columns[0]], named[columns[1]]
+    fields = [path[1] for path in paths if path[0] == "translation" and len(path) == 2]
+    top = [path[0] for path in paths if len(path) == 1]
+    for outer, names in ((("translation",), fields), ((), top)):
+        sides = [find_code(names, code, place) for code in (source, target)]
+        if sides[0] is not None and sides[1] is not None and sides[0] != sides[1]:
+            return (*outer, sides[0]), (*outer, sides[1])
+    if "source" in top and "target" in top:
+        return ("source",), ("target",)
+    if fields:
+        raise DataError(f"its column translation holds {', '.join(fields)}, not {source} and {target}", place)
+    raise DataError(
+        f"has the columns {held}; needed are `translation`, or text in `{source}` and `{target}`, or in `source` and "
+        "`target`; others can be named with --columns SOURCE,TARGET",
+        place,
+    )
+
+
+# Parquet
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A Parquet file with a column `translation` (code → text), or one string column for each side."""
+
+    file: CorpusFile
+    source: str
+    target: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.file.place
+
+    def chunks(self, limit: int | None) -> Iterator[Chunk]:
+        try:
+            with pq.ParquetFile(self.file.path) as file:
+                paths = _text_columns(file.schema_arrow)
+                sides = find_columns(paths, self.source, self.target, self.columns, self.place)
+                first = 1
+                for batch in file.iter_batches(batch_size=CHUNK, columns=sorted({side[0] for side in sides})):
+                    table = pa.Table.from_batches([batch])
+                    if limit is not None and first + table.num_rows - 1 > limit:
+                        table = table.slice(0, limit - first + 1)
+                    if table.num_rows:
+                        yield Chunk(self.place, first, table.num_rows, "table", (_both_sides(table, sides),))
+                    first += table.num_rows
+                    if limit is not None and first > limit:
+                        return
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"cannot be read as Parquet: {error}", self.place) from error
+
+
+def _text_columns(schema: pa.Schema) -> list[ColumnPath]:
+    """Every column of text, and every field of text in a nested column."""
+    paths: list[ColumnPath] = []
+    for column in schema:
+        if pa.types.is_struct(column.type):
+            paths += [(column.name, field.name) for field in column.type if _is_text(field.type)]
+        elif _is_text(column.type):
+            paths.append((column.name,))
+    return paths
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    # A shard in which a column has no value at all may say that it is of the type null.
+    return any(
+        fits(kind) for fits in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    )
+
+
+def _both_sides(table: pa.Table, sides: Sequence[ColumnPath]) -> bytes:
+    """The two texts of every row as an Arrow stream, which can be sent to another process."""
+    columns = []
+    for column, *fields in sides:
+        values = table.column(column).combine_chunks()
+        if fields:
+            values = pc.struct_field(values, fields)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        columns.append(values.cast(pa.string()))
+    return table_to_bytes(pa.table(columns, names=["source", "target"]))
+
+
+# CSV
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file whose first line names the columns, or any CSV file whose columns are given by number.
+
+    Separated by comma, semicolon or tab; texts in double quotes may hold separators and line ends. A "line" is a row
+    here.
+    """
+
+    file: CorpusFile
+    source: str
+    target: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.file.place
+
+    def chunks(self, limit: int | None) -> Iterator[Chunk]:
+        with open_lines(self.file) as lines:
+            head = list(islice(lines, 100))
+            if not head:
+                return
+            delimiter, sides, width, named = self._layout(head)
+            lines = chain(head[1:] if named else head, lines)
+            rows = self._rows(lines, delimiter, width, first=2 if named else 1)
+            first, left = 2 if named else 1, limit
+            while left is None or left > 0:
+                found = list(islice(rows, CHUNK if left is None else min(CHUNK, left)))
+                if not found:
+                    return
+                yield self._chunk(first, found, sides)
+                first += len(found)
+                left = None if left is None else left - len(found)
+
+    def _layout(self, head: Sequence[bytes]) -> tuple[str, tuple[int, int], int, bool]:
+        """What separates columns, which two are the sides, how many there are, whether the first line names them."""
+        delimiter = max(",;\t", key=lambda each: _fit(head, each))
+        names = next(_lenient_rows(head, delimiter))
+        if self.columns and all(column.isdecimal() for column in self.columns):
+            source, target = (int(column) - 1 for column in self.columns)
+            if max(source, target) >= len(names):
+                raise DataError(f"has only {len(names)} columns, so none {max(source, target) + 1}", self.place, 1)
+            return delimiter, (source, target), len(names), False
+        paths: list[ColumnPath] = [(name.strip(),) for name in names]
+        sides = find_columns(paths, self.source, self.target, self.columns, self.place)
+        return delimiter, (paths.index(sides[0]), paths.index(sides[1])), len(names), True
+
+    def _rows(
+        self, lines: Iterator[bytes], delimiter: str, width: int, first: int
+    ) -> Iterator[tuple[list[str], str | None]]:
+        """Every row, and what is wrong with it. Raises DataError for a quote that does not end."""
+        reader = csv.reader(
+            (line.decode("utf-8", "surrogateescape") for line in lines), delimiter=delimiter, strict=True
+        )
+        while True:
+            before = reader.line_num
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if reader.line_num - before > 1 or "unexpected end" in str(error):
+                    raise DataError(
+                        f"a text in quotes begins here that does not end well ({error})", self.place, before + first
+                    ) from None
+                yield [], f"no CSV ({error})"
+                continue
+            yield row, None if len(row) in (0, width) else f"{len(row)} columns instead of {width}"
+
+    def _chunk(self, first: int, rows: Sequence[tuple[list[str], str | None]], sides: tuple[int, int]) -> Chunk:
+        reasons: Reasons = {number: reason for number, (_, reason) in enumerate(rows) if reason is not None}
+        columns = []
+        for side in sides:
+            texts = [row[side].encode("utf-8", "surrogateescape") if row and not bad else b"" for row, bad in rows]
+            columns.append(strings_from_bytes(texts))
+        content = table_to_bytes(pa.table(columns, ["source", "target"]))
+        return Chunk(self.place, first, len(rows), "table", (content,), malformed=reasons)
+
+
+def _fit(head: Sequence[bytes], delimiter: str) -> tuple[bool, int, int]:
+    """How well a separator fits: does it make columns, how many rows have the same number of them, what number."""
+    widths = Counter(len(row) for row in _lenient_rows(head, delimiter) if row)
+    width, rows = widths.most_common(1)[0] if widths else (0, 0)
+    return width > 1, rows, width
+
+
+def _lenient_rows(head: Sequence[bytes], delimiter: str) -> Iterator[list[str]]:
+    return csv.reader((line.decode("utf-8", "replace") for line in head), delimiter=delimiter)
+
+
+# JSONL
+
+
+@dataclass(frozen=True)
+class JsonlFile:
+    """A file with a JSON object on each line: both texts under their names, or inside `translation`."""
+
+    file: CorpusFile
+    source: str
+    target: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.file.place
+
+    def chunks(self, limit: int | None) -> Iterator[Chunk]:
+        with open_lines(self.file) as lines:
+            head = list(islice(lines, 100))
+            if not head:
+                return
+            sides = find_columns(self._paths(head), self.source, self.target, self.columns, self.place)
+            for first, (block,) in blocks([chain(head, lines)], [self.file], limit):
+                yield Chunk(self.place, first, len(block), "jsonl", (b"".join(block),), columns=sides)
+
+    def _paths(self, head: Sequence[bytes]) -> list[ColumnPath]:
+        """The names of texts in the first lines. Raises DataError if no line is an object with one."""
+        paths: dict[ColumnPath, None] = {}
+        for line in head:
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue  # it will be counted as malformed
+            for name, value in row.items() if isinstance(row, dict) else ():
+                inner = value.items() if isinstance(value, dict) else ()
+                texts = [((name,), value), *(((name, field), text) for field, text in inner)]
+                paths |= dict.fromkeys(path for path, text in texts if isinstance(text, str))
+        if not paths:
+            one_list = head[0].lstrip().startswith(b"[")
+            raise DataError(
+                "is one JSON list; needed is an object on each line (JSONL)"
+                if one_list
+                else "is no JSONL: none of its first lines is a JSON object with text",
+                self.place,
+            )
+        return list(paths)
