@@ -57,13 +57,17 @@ def is_repository_id(name: str) -> bool:
 
 
 def pull(
-    reference: str, patterns: Sequence[str], repo_type: str = "model", maybe_path: bool = False
+    reference: str,
+    patterns: Sequence[str],
+    repo_type: str = "model",
+    maybe_path: bool = False,
+    cached_only: bool = False,
 ) -> tuple[Path, str]:
     """Fetch the files of a Hub repository that fit `patterns`; gives (folder in the cache, resolved commit).
 
     Of `org/name/steps-N` the files in that folder are fetched, otherwise none of a model's inner folders. What
-    may be a mistyped path is not tried again where the Hub can't be reached. Raises HubError if the repository or
-    revision does not exist, can't be reached, or, offline, is not in the cache.
+    may be a mistyped path is not tried again where the Hub can't be reached. With `cached_only` the Hub is not asked.
+    Raises HubError if the repository or revision does not exist, can't be reached, or, offline, is not in the cache.
     """
     parts = split_reference(reference)
     if parts is None:
@@ -79,7 +83,12 @@ def pull(
     def fetch() -> str:
         return str(
             snapshot_download(
-                repo, revision=revision, repo_type=repo_type, allow_patterns=wanted, ignore_patterns=left_out
+                repo,
+                revision=revision,
+                repo_type=repo_type,
+                allow_patterns=wanted,
+                ignore_patterns=left_out,
+                local_files_only=cached_only,
             )
         )
 

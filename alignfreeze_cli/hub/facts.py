@@ -16,6 +16,7 @@ from alignfreeze_cli.artifacts.record import Record
 from alignfreeze_cli.hub.picture import BlockState, Strip
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import full_id
+from alignfreeze_cli.tasks.pos import REPACKAGED, REPACKAGED_VERSION, PosTask
 from alignfreeze_cli.tasks.registry import TASKS
 
 Step = Mapping[str, Any]
@@ -98,6 +99,21 @@ KNOWN_DATA = {
             J{\\'e}gou, Herv{\\'e}},
   booktitle = {International Conference on Learning Representations},
   year = {2018}
+}""",
+    ),
+    # Read where UD 2.7 is gone from the Hub.
+    REPACKAGED: Data(
+        f"Universal Dependencies {REPACKAGED_VERSION}",
+        "",
+        PosTask.licence,
+        REPACKAGED,
+        citation="""@misc{11234/1-6036,
+  title = {Universal Dependencies 2.17},
+  author = {Zeman, Daniel and Nivre, Joakim and others},
+  url = {http://hdl.handle.net/11234/1-6036},
+  note = {{LINDAT}/{CLARIAH}-{CZ} digital library at the Institute of Formal and Applied Linguistics ({{\\'U}FAL}),
+          Faculty of Mathematics and Physics, Charles University},
+  year = {2025}
 }""",
     ),
 }

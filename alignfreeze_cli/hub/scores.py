@@ -206,7 +206,7 @@ def evaluation_results(measured: Measured) -> list[Any]:
                 # Of a file only its name is known: which data set it holds would be a guess.
                 dataset_type="/".join(parts[:2]) or "local-file",
                 dataset_name=f"{task.data if parts else PurePath(data['source']).name} ({names.get(code, code)})",
-                dataset_config=parts[2] if len(parts) > 2 else code,
+                dataset_config=next((part for part in parts[2:] if part != "parquet"), code),  # a folder says nothing
                 dataset_split="test",
                 dataset_revision=data.get("commit"),
                 metric_type=measured.metric,

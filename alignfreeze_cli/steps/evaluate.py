@@ -23,7 +23,7 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.tasks.data import LanguageData, find_data, warn_of_notes
+from alignfreeze_cli.tasks.data import LanguageData, find_data, read_windows
 from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, pick_device, predict
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
@@ -82,9 +82,7 @@ def _score_languages(
 
     def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:
         for source in sources:
-            examples = task.read(source.paths, source.language, options)
-            windows = task.encode(examples, tokenizer, labels, max_length, options)
-            warn_of_notes(windows.notes, source, console)
+            examples, windows = read_windows(task, source, tokenizer, labels, max_length, options, console)
             yield (source, examples), windows
 
     scores: dict[str, dict[str, Any]] = {}

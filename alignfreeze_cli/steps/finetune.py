@@ -23,7 +23,7 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Windows
-from alignfreeze_cli.tasks.data import find_data, warn_of_notes
+from alignfreeze_cli.tasks.data import find_data, read_windows
 from alignfreeze_cli.tasks.finetuning import CPU_MICRO_BATCH, batches, learnable, steps_per_pass, summed_loss
 from alignfreeze_cli.tasks.joint import find_joint
 from alignfreeze_cli.tasks.registry import find_task
@@ -53,10 +53,10 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
         tokenizer = load_tokenizer(encoder.path, arch.vocabulary_size)
         with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
-            examples = task.read(source.paths, settings.language, options)
-            windows = task.encode(examples, tokenizer, labels, max_length, options).for_training()
+            examples, windows = read_windows(
+                task, source, tokenizer, labels, max_length, options, console, training=True
+            )
             progress.advance(len(examples))
-        warn_of_notes(windows.notes, source, console)
         usable = learnable(windows)
         if not len(usable):
             raise DataError(f"holds no {task.unit} to learn from", source.paths[0])

@@ -14,27 +14,37 @@ Nothing here imports torch: settings and help come from the tasks, and must come
 from __future__ import annotations
 
 import dataclasses
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from alignfreeze_cli.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
 Options = Mapping[str, Any]
+Warn = Callable[[str], object]
+
+log_warning: Warn = logging.getLogger("alignfreeze").warning
 
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Files of a Hub data set: all in the repository whose path fits `pattern`, in the order of their names."""
+    """Files of a Hub data set: all in the repository whose path fits `pattern`, in the order of their names.
+
+    `note`: what a user should know of them if they are not the first choice.
+    """
 
     repository: str
     pattern: str
     revision: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,14 +99,26 @@ class Task(ABC):
     citation: ClassVar[str]  # BibTeX of that data
     options: ClassVar[tuple[type, ...]] = ()  # dataclasses of settings that only this task reads
     defaults: ClassVar[dict[str, Any]] = {}  # value of each option where nobody has set it
+    without_hub: ClassVar[str] = "name files of your own with {option}"  # what to do where no default data is found
 
     @abstractmethod
-    def hub_files(self, language: str, split: str) -> HubFiles:
-        """The default data of a language; `split` is `train` or `test`. Raises SettingsError if there is none."""
+    def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
+        """Where the default data of a language may be, the first choice first; `split` is `train` or `test`.
+
+        Raises SettingsError if there is none.
+        """
+
+    def files_in(self, folder: Path, language: str, split: str) -> list[Path]:
+        """The files of a language in a folder that holds the task's data as it is published. Raises DataError."""
+        raise DataError(f"is a folder; the task {self.name} needs a file", folder)
 
     @abstractmethod
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Any]:
-        """The examples in the files, local ones or those of `hub_files`. Raises DataError with file and line."""
+    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[Any]:
+        """The examples in the files, local ones or those of `hub_files`; `warn` is told what was read otherwise than
+        it stands there.
+
+        Raises DataError with file and line.
+        """
 
     @abstractmethod
     def labels(self, options: Options) -> tuple[str, ...]:

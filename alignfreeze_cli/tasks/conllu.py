@@ -74,7 +74,8 @@ def _parsed(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> Co
                 number,
             )
         word_id, form, upos = columns[0], columns[1], columns[3]
-        if not form.strip():
+        # A space of another script can be a word, as in Japanese treebanks.
+        if not form.strip(" "):
             raise DataError("the word (column FORM) is empty", path, number)
         match = _WORD_ID.fullmatch(word_id)
         if match is None:

@@ -1,7 +1,8 @@
 """Data files: which files hold a task's data in a language, and how to read their lines or columns.
 
 The files are named by a pattern of the user's, or are those of the task's default data set on the Hub. The formats are
-read in `conllu.py`, `iob.py`, `xnli.py` and `squad.py`, and where the task itself is (`pos.py`, `ner.py`).
+read in `conllu.py`, `iob.py`, `xnli.py` and `squad.py`, and where the task itself is (`pos.py`, `ner.py`). What is
+wrong with one is an error, with its place: nothing is skipped, repaired or guessed without a message.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.hub_client import pull
+from alignfreeze_cli.artifacts.hub_client import pull, status_of
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.tasks.base import HubFiles, Task
+from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Windows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_GONE = (401, 403, 404)  # how the Hub answers for what is not there, or not for everyone
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,42 @@ def find_data(
     HubError.
     """
     if pattern is not None:
-        return [_local_data(find_file(pattern, language, option), language, split) for language in languages]
+        return [_local_data(task, pattern, language, split, option) for language in languages]
     wanted = {language: task.hub_files(language, split) for language in languages}
-    snapshots = {}
-    for repository in dict.fromkeys(_repository(files) for files in wanted.values()):
-        # One call for all languages of a repository, so that they come from one commit.
-        patterns = sorted({files.pattern for files in wanted.values() if _repository(files) == repository})
-        console.info(f"Fetching {task.data} from {repository}")
-        snapshots[repository] = pull(repository, patterns, "dataset")
-    return [_hub_data(files, *snapshots[_repository(files)], language, split) for language, files in wanted.items()]
+    choices = {language: tuple(dict.fromkeys(map(_repository, files))) for language, files in wanted.items()}
+    found: dict[str, LanguageData] = {}
+    for repositories in dict.fromkeys(choices.values()):
+        same = {language: wanted[language] for language in languages if choices[language] == repositories}
+        found |= _hub_data(task, repositories, same, split, option, console)
+    return [found[language] for language in languages]
 
 
-def warn_of_notes(notes: Mapping[str, int], data: LanguageData, console: Console) -> None:
-    """Warn of examples that did not fit (`Windows.notes`), with their number."""
-    for note, count in notes.items():
+def read_windows(
+    task: Task,
+    data: LanguageData,
+    tokenizer: Any,
+    labels: Sequence[str],
+    max_length: int,
+    options: Options,
+    console: Console,
+    training: bool = False,
+) -> tuple[list[Any], Windows]:
+    """The examples of a language and their windows; what a user should know about them is said.
+
+    Raises DataError with language and file.
+    """
+    try:
+        examples = task.read(data.paths, data.language, options, console.warn)
+    except DataError as error:
+        raise DataError(f"data in {data.language!r}: {error}") from error
+    try:
+        windows = task.encode(examples, tokenizer, labels, max_length, options)
+        windows = windows.for_training() if training else windows
+    except DataError as error:
+        raise DataError(f"data in {data.language!r}: {data.paths[0]}: {error}") from error
+    for note, count in windows.notes.items():
         console.warn(f"{data.title}: {note}: {count:,}")
+    return examples, windows
 
 
 def find_file(pattern: str, language: str, option: str) -> Path:
@@ -86,20 +110,83 @@ def find_file(pattern: str, language: str, option: str) -> Path:
     return found[0]
 
 
-def _local_data(path: Path, language: str, split: str) -> LanguageData:
-    return LanguageData(language, (path,), resolve_files(f"{split} {language}", str(path), [path]), path.name)
+def _local_data(task: Task, pattern: str, language: str, split: str, option: str) -> LanguageData:
+    """The files of a language that a pattern names, or those in a folder that is laid out as the task's data."""
+    folder = Path(pattern).expanduser()
+    paths = task.files_in(folder, language, split) if folder.is_dir() else [find_file(pattern, language, option)]
+    title = listed((path.name for path in paths), most=2)
+    source = str(paths[0] if len(paths) == 1 else paths[0].parent / title)
+    return LanguageData(language, tuple(paths), resolve_files(f"{split} {language}", source, paths), title)
 
 
-def _hub_data(files: HubFiles, folder: Path, commit: str, language: str, split: str) -> LanguageData:
-    """The files of a language in a snapshot of a repository; HubError if there are none."""
-    paths = sorted(folder.glob(files.pattern))
-    if not paths:
-        raise HubError(
-            f"{_repository(files)} holds no {files.pattern} (commit {commit[:12]}, or it is not in the cache)."
-        )
-    title = f"{files.repository}/{files.pattern}"
-    found = resolve_files(f"{split} {language}", title, paths)
-    return LanguageData(language, tuple(paths), dataclasses.replace(found, commit=commit), title)
+def _hub_data(
+    task: Task,
+    repositories: Sequence[str],
+    wanted: Mapping[str, Sequence[HubFiles]],
+    split: str,
+    option: str,
+    console: Console,
+) -> dict[str, LanguageData]:
+    """The files of all languages at one commit of the first repository that has them all.
+
+    What is said when it is not the very first: its data may be another version. A repository that is gone from the Hub
+    is read from the cache, if it is there. One that can't be reached now is no reason to download another: then only
+    the cache is looked at. Raises HubError if no repository has the files of all languages.
+    """
+    problems: list[str] = []
+    cached_only = False
+    for repository in repositories:
+        files = {
+            language: [each for each in some if _repository(each) == repository] for language, some in wanted.items()
+        }
+        patterns = sorted({each.pattern for some in files.values() for each in some})
+        console.info(f"Fetching {task.data} from {repository}")
+        try:
+            folder, commit = _pull_or_cached(repository, patterns, cached_only, console)
+        except HubError as error:
+            status = status_of(error.__cause__) if error.__cause__ else None
+            if status not in (None, *_GONE):
+                raise
+            cached_only = cached_only or status is None
+            problems.append(str(error))
+            continue
+        found = {language: _in_snapshot(some, folder, commit, language, split) for language, some in files.items()}
+        missing = [language for language, data in found.items() if data is None]
+        if not missing:
+            if problems:
+                note = files[next(iter(files))][0].note
+                console.warn(f"{' '.join(problems)} Instead, {task.data} is read from {repository}: {note}.")
+            return {language: data for language, data in found.items() if data is not None}
+        lacking = listed((each.pattern for each in files[missing[0]]), last="or")
+        problems.append(f"{repository} holds no {lacking} (commit {commit[:12]}, or it is not in the cache).")
+    raise HubError(f"{' '.join(problems)} To go on without the Hub, {task.without_hub.format(option=option)}.")
+
+
+def _pull_or_cached(repository: str, patterns: Sequence[str], cached_only: bool, console: Console) -> tuple[Path, str]:
+    """As `pull` gives it; of a repository or revision that is gone, what the cache has, if it has it."""
+    try:
+        return pull(repository, patterns, "dataset", cached_only)
+    except HubError as error:
+        if error.__cause__ is None or status_of(error.__cause__) not in _GONE:
+            raise
+        try:
+            snapshot = pull(repository, patterns, "dataset", cached_only=True)
+        except HubError:
+            raise error from error.__cause__
+        console.warn(f"{error} The copy in the cache is read, commit {snapshot[1][:12]}.")
+        return snapshot
+
+
+def _in_snapshot(
+    files: Sequence[HubFiles], folder: Path, commit: str, language: str, split: str
+) -> LanguageData | None:
+    """The first of these files that are in a snapshot of their repository."""
+    for each in files:
+        if paths := sorted(folder.glob(each.pattern)):
+            title = f"{each.repository}/{each.pattern}"
+            found = resolve_files(f"{split} {language}", title, paths)
+            return LanguageData(language, tuple(paths), dataclasses.replace(found, commit=commit), title)
+    return None
 
 
 def _repository(files: HubFiles) -> str:
@@ -138,27 +225,80 @@ def line_blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
             yield list(lines)
 
 
+def parsed_json(text: str, path: Path, line: int | None = None) -> Any:
+    """JSON as Python has it, in which a text may still hold half of a surrogate pair (`check_characters`).
+
+    `line` is where the text stands, if it is a line of the file. Raises DataError.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = error.lineno if line is None else line
+        raise DataError(f"is not JSON ({error.msg}, column {error.colno})", path, place) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is JSON that can't be read ({type(error).__name__}: {error})", path, line) from None
+
+
+def check_characters(text: str, what: str, path: Path, line: int | None = None) -> None:
+    """Raise DataError if a text holds half of a surrogate pair, as JSON can; `what` names the text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{what} holds half of a surrogate pair (\\u{ord(text[error.start]):04x}), which is no character",
+            path,
+            line,
+        ) from None
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a Parquet file; raises DataError if it is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"is not a Parquet file ({error})", path) from error
+    return names
+
+
 def read_columns(path: Path, columns: Sequence[str], what: str) -> pa.Table:
     """The named columns of a Parquet file; `what` is what a row is, for messages.
 
-    Raises DataError for a file that is not Parquet, lacks one of the columns or has no row.
+    Raises DataError for a file that is not Parquet, lacks one of the columns or has no row, and, with the row, for text
+    that is not UTF-8.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     problem = f"is not a Parquet file with the columns {listed(columns)}"
+    # read_table leaves out missing columns without an error, so they are looked for first.
+    present = column_names(path)
+    missing = [column for column in columns if column not in present]
+    if missing:
+        raise DataError(f"{problem}: it has no column {missing[0]}, only {listed(present)}", path)
     try:
-        # read_table leaves out missing columns without an error, so they are looked for first.
-        present = pq.read_schema(path).names
-        missing = [column for column in columns if column not in present]
-        if missing:
-            raise DataError(f"{problem}: it has no column {missing[0]}, only {listed(present)}", path)
         table = pq.read_table(path, columns=list(columns))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{problem} ({error})", path) from error
     if not table.num_rows:
         raise DataError(f"holds no {what}", path)
+    try:
+        table.validate(full=True)
+    except pa.ArrowException as error:
+        raise DataError(f"{_bad_row(table)}holds text that is not UTF-8 ({error})", path) from None
     return table
+
+
+def _bad_row(table: pa.Table) -> str:
+    """The first row that can't be decoded, as it stands before a message."""
+    for number in range(table.num_rows):
+        try:
+            table.slice(number, 1).to_pylist()
+        except UnicodeDecodeError:
+            return f"row {number + 1} "
+    return ""
 
 
 def label_names(table: pa.Table, column: str, default: Sequence[str]) -> Sequence[str]:
@@ -168,8 +308,45 @@ def label_names(table: pa.Table, column: str, default: Sequence[str]) -> Sequenc
     """
     try:
         feature = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"][column]
-    except (KeyError, ValueError):
+        inner = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names: Sequence[str] = inner.get("names", default)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
         return default
-    inner = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
-    names: Sequence[str] = inner.get("names", default)
-    return names
+    return names if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names) else default
+
+
+def row_lists(row: Mapping[str, Any], columns: Sequence[str], path: Path, number: int) -> list[list[Any]]:
+    """The lists of a row of a Parquet file, words first; raises DataError if they don't belong together.
+
+    That is: one is null or no list, their lengths differ, a word is null.
+    """
+    lists = [row[column] for column in columns]
+    for column, values in zip(columns, lists, strict=True):
+        if not isinstance(values, list):
+            raise DataError(
+                f"row {number} has no list in {column}, but {'null' if values is None else 'a value'}", path
+            )
+        if len(values) != len(lists[0]):
+            raise DataError(f"row {number} has {len(lists[0])} {columns[0]} but {len(values)} in {column}", path)
+    for place, word in enumerate(lists[0], start=1):
+        if not isinstance(word, str):
+            raise DataError(f"row {number} has a word that is not text ({word!r}, number {place})", path)
+    return lists
+
+
+def named_label(value: Any, names: Sequence[str], word: str, path: Path, number: int) -> str:
+    """The label of a word in a row of a Parquet file: its name, or its id among `names`, a whole number.
+
+    Raises DataError for a null and for an id that none has.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise DataError(f"row {number}: the word {word!r} has no label ({value!r})", path)
+    if not 0 <= value < len(names):
+        raise DataError(
+            f"row {number}: the word {word!r} has the label id {value}; ids are 0 to {len(names) - 1}", path
+        )
+    return names[value]

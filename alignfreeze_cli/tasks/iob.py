@@ -10,48 +10,61 @@ A blank line ends a sentence. What the columns hold is decided once per file:
 4. If every word of the file begins with the same language code and a colon (`en:Paris`, as in WikiANN's original
    files), these are removed.
 
+5. If every sentence begins with a line `# id …` (MultiCoNER), these are comments.
+
 IOB1 and IOB2 tags are read alike: an I-X that continues no X becomes B-X. In IOB1 that is its meaning; in IOB2 it
-should not occur, but does, rarely, in WikiANN, and seqeval counts it as the beginning of an entity. So the scheme need
-not be guessed.
+should not occur, but does, rarely, in WikiANN, and seqeval counts it as the beginning of an entity. So these two need
+not be told apart. Schemes with tags for the last word of an entity and for a single one (`SCHEMES`) are converted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
+from alignfreeze_cli.tasks.base import Warn, log_warning
 from alignfreeze_cli.tasks.conllu import SENTENCE_ID
 from alignfreeze_cli.tasks.data import line_blocks
 from alignfreeze_cli.tasks.tagging import TaggedSentence
 
 OUTSIDE = "O"
+SCHEMES = {
+    "BILOU": {"L": "I", "U": "B"},
+    "BIOES": {"E": "I", "S": "B"},
+    "BMES": {"M": "I", "E": "I", "S": "B"},
+}
+"""What the tags of other schemes are in IOB2: L and E end an entity, U and S are one, M is inside."""
+
 DOCUMENT_START = "-DOCSTART-"
 _LANGUAGE_CODE = re.compile(r"[a-z]{2,}(?:-[a-z]+)*:")
+_MULTICONER_ID = re.compile(r"# id (\S+)(?:\s+domain=\S+)?")
 
 NumberedColumns = tuple[int, list[str]]
 """A line of a file, counted from 1, cut into its columns."""
 
 
-def read_iob(path: Path, tags: Sequence[str]) -> list[TaggedSentence]:
+def read_iob(path: Path, tags: Sequence[str], warn: Warn = log_warning) -> list[TaggedSentence]:
     """The sentences of a file with their tags in IOB2; `tags` are those allowed.
 
-    The identifier of a sentence is its `sent_id` or its number in the file, counted from 1. Raises DataError with file
-    and line: for a tag that is not allowed, lines of different numbers of columns, words without tags, a file without a
-    sentence, and what `numbered_lines` refuses.
+    The identifier of a sentence is its `sent_id`, its id in MultiCoNER, or its number in the file, counted from 1. That
+    tags were converted is said once. Raises DataError with file and line: for a tag that is not allowed, lines of
+    different numbers of columns, words without tags, a file without a sentence, and what `numbered_lines` refuses.
     """
-    blocks, tabs = _blocks_of_columns(path)
+    blocks, identifiers, tabs = _blocks_of_columns(path)
     counted = tabs and _is_counted(blocks)
     word_column, tag_column = (1, 2) if counted else (0, -1)
+    found = (columns[tag_column] for block in blocks for _, columns in block if len(columns) > tag_column)
+    scheme = scheme_of(found, tags)
+    known = {*tags, *(_foreign_tags(tags, scheme) if scheme else ())}
     sentences: list[TaggedSentence] = []
     width = 0
-    for block in blocks:
-        identifier = ""
+    for identifier, block in zip(identifiers, blocks, strict=True):
         words: list[str] = []
-        found: list[str] = []
+        tagged: list[str] = []
         for number, columns in block:
             if counted and columns[0].startswith("#"):
                 match = SENTENCE_ID.match(columns[0])
@@ -65,38 +78,73 @@ def read_iob(path: Path, tags: Sequence[str]) -> list[TaggedSentence]:
             # An ideographic space is a word where a language is split into characters.
             if not word.strip(" "):
                 raise DataError("the word is empty", path, number)
-            if tag not in tags:
+            if tag not in known:
                 raise DataError(_unknown_tag(tag, word, tags), path, number)
             words.append(word)
-            found.append(tag)
+            tagged.append(tag)
         if words:
-            sentences.append(TaggedSentence(identifier or str(len(sentences) + 1), words, as_iob2(found)))
+            sentences.append(TaggedSentence(identifier or str(len(sentences) + 1), words, as_iob2(tagged, scheme)))
     if not sentences:
         raise DataError("holds no sentence; a file with one word and its tag per line is needed", path)
+    if scheme:
+        warn(conversion_note(path, scheme))
     return _without_language_codes(sentences)
 
 
-def as_iob2(tags: Sequence[str]) -> list[str]:
-    """Tags of a sentence in which every entity begins with a B: an I-X that continues no X becomes B-X."""
+def scheme_of(found: Iterable[str], tags: Sequence[str]) -> str | None:
+    """The scheme, other than IOB1 and IOB2, that has all the tags of a file that are not allowed; None if none has.
+
+    `tags` are those allowed, in IOB2.
+    """
+    others = {tag for tag in set(found) - set(tags) if tag[1:2] == "-" and f"B{tag[1:]}" in tags}
+    fitting = (name for name in SCHEMES if others and others <= _foreign_tags(tags, name))
+    return next(fitting, None)
+
+
+def conversion_note(path: Path, scheme: str) -> str:
+    """What is said of a file in another scheme."""
+    pairs = listed((f"{theirs}-X as {ours}-X" for theirs, ours in SCHEMES[scheme].items()))
+    return f"{path.name}: the tags are in the scheme {scheme}; they are read as IOB2 ({pairs})."
+
+
+def as_iob2(tags: Sequence[str], scheme: str | None = None) -> list[str]:
+    """Tags of a sentence in which every entity begins with a B: an I-X that continues no X becomes B-X.
+
+    In a scheme of `SCHEMES` nothing continues an entity that has ended.
+    """
+    theirs = SCHEMES[scheme] if scheme else {}
     found = []
-    before = OUTSIDE
+    before = ""  # the type of the entity that may go on
     for tag in tags:
-        begins = tag.startswith("I-") and before[2:] != tag[2:]
-        found.append(f"B-{tag[2:]}" if begins else tag)
-        before = tag
+        kind, name = tag[:1], tag[2:]
+        ours = theirs.get(kind, kind)
+        if ours == "I" and before != name:
+            ours = "B"
+        found.append(f"{ours}-{name}" if name else tag)
+        before = "" if kind in theirs and kind != "M" else name
     return found
 
 
-def _blocks_of_columns(path: Path) -> tuple[list[list[NumberedColumns]], bool]:
-    """The lines between blank ones, cut into columns, and whether tabs separate them."""
+def _foreign_tags(tags: Sequence[str], scheme: str) -> set[str]:
+    """The tags that a scheme has and IOB2 has not."""
+    return {f"{kind}-{tag[2:]}" for tag in tags if tag != OUTSIDE for kind in SCHEMES[scheme]}
+
+
+def _blocks_of_columns(path: Path) -> tuple[list[list[NumberedColumns]], list[str], bool]:
+    """The lines between blank ones, cut into columns; the MultiCoNER id of each block; whether tabs separate them."""
     blocks = list(line_blocks(path))
+    identifiers = ["" for _ in blocks]
+    comments = [_MULTICONER_ID.fullmatch(block[0][1].strip()) for block in blocks]
+    if all(comments):
+        identifiers = [comment[1] for comment in comments if comment]
+        blocks = [block[1:] for block in blocks]
     tabs = any("\t" in text for block in blocks for _, text in block)
 
     def columns(text: str) -> list[str]:
         # Only the space separates: words may hold other white space, a no-break space for instance.
         return text.split("\t") if tabs else [column for column in text.split(" ") if column]
 
-    return [[(number, columns(text)) for number, text in block] for block in blocks], tabs
+    return [[(number, columns(text)) for number, text in block] for block in blocks], identifiers, tabs
 
 
 def _is_counted(blocks: Sequence[Sequence[NumberedColumns]]) -> bool:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Windows, share
-from alignfreeze_cli.tasks.data import label_names, read_columns
-from alignfreeze_cli.tasks.iob import OUTSIDE, as_iob2, read_iob, tag_complaint
+from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.data import label_names, named_label, read_columns, row_lists
+from alignfreeze_cli.tasks.iob import OUTSIDE, as_iob2, conversion_note, read_iob, scheme_of, tag_complaint
 from alignfreeze_cli.tasks.pos import PosTask
-from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask, with_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,17 +92,20 @@ class NerTask(TaggingTask):
     options = (NerOptions, TaggingOptions)
     defaults: ClassVar[dict[str, Any]] = {**TaggingTask.defaults, "entity_types": ENTITY_TYPES, "ner_repair": "none"}
 
-    def hub_files(self, language: str, split: str) -> HubFiles:
+    def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
         # WikiANN has 176 languages, some with codes of Wikipedia's own; one that it lacks is noticed at the download.
         if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)*", language):
             raise SettingsError(f"WikiANN has no language {language!r}; its codes are like de or zh-yue.")
-        return HubFiles("unimelb-nlp/wikiann", f"{language}/{split}-*.parquet")
+        return (HubFiles("unimelb-nlp/wikiann", f"{language}/{split}-*.parquet"),)
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[TaggedSentence]:
+    def read(
+        self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
+    ) -> list[TaggedSentence]:
         tags = self.labels(options)
         sentences: list[TaggedSentence] = []
         for path in paths:
-            sentences += _read_hub_wikiann(path, tags) if path.suffix == ".parquet" else read_iob(path, tags)
+            read = _read_hub_wikiann if path.suffix == ".parquet" else read_iob
+            sentences += with_words(read(path, tags, warn), path)
         if all(tag == OUTSIDE for sentence in sentences for tag in sentence.labels):
             raise DataError("no word belongs to an entity (the tag is O throughout); labelled data is needed", paths[0])
         return sentences
@@ -217,21 +220,25 @@ def _entity_codes(tags: Sequence[Sequence[str | None]], sequence: np.ndarray, ty
     return codes
 
 
-def _read_hub_wikiann(path: Path, tags: Sequence[str]) -> list[TaggedSentence]:
+def _read_hub_wikiann(path: Path, tags: Sequence[str], warn: Warn) -> list[TaggedSentence]:
     """The Hub's Parquet files: lists `tokens` and `ner_tags` (label ids, or the tags themselves) per sentence."""
-    table = read_columns(path, ["tokens", "ner_tags"], "sentence")
+    columns = ["tokens", "ner_tags"]
+    table = read_columns(path, columns, "sentence")
     names = label_names(table, "ner_tags", tags_of(ENTITY_TYPES))
-    sentences = []
+    rows: list[tuple[int, list[str], list[str]]] = []
     for number, row in enumerate(table.to_pylist(), start=1):
-        words, labels = row["tokens"] or [], row["ner_tags"] or []
-        if len(words) != len(labels):
-            raise DataError(f"row {number} has {len(words)} tokens but {len(labels)} tags", path)
-        if not all(isinstance(word, str) for word in words):
-            raise DataError(f"row {number} has a token that is not text", path)
-        found = [names[tag] if isinstance(tag, int) and 0 <= tag < len(names) else str(tag) for tag in labels]
-        unknown = [tag for tag in found if tag not in tags]
+        words, labels = row_lists(row, columns, path, number)
+        found = [named_label(label, names, word, path, number) for word, label in zip(words, labels, strict=True)]
+        rows.append((number, words, found))
+    scheme = scheme_of(chain.from_iterable(found for _, _, found in rows), tags)
+    if scheme:
+        warn(conversion_note(path, scheme))
+    sentences = []
+    for number, words, found in rows:
+        read = as_iob2(found, scheme)
+        unknown = [tag for tag in read if tag not in tags]
         if unknown:
             raise DataError(f"row {number}: {tag_complaint(unknown[0], tags)}", path)
         if words:
-            sentences.append(TaggedSentence(str(number), words, as_iob2(found)))
+            sentences.append(TaggedSentence(str(number), words, read))
     return sentences

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Warn, Windows, log_warning, share
 from alignfreeze_cli.tasks.subwords import TEXTS_AT_ONCE, inputs_for, padded, padded_inputs
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair, read_xnli
 
@@ -101,12 +101,12 @@ class NliTask(Task):
   doi = {10.18653/v1/N18-1101}
 }"""
 
-    def hub_files(self, language: str, split: str) -> HubFiles:
+    def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
         if language not in XNLI:
             raise SettingsError(f"XNLI has no {language!r}" + nearest(language, XNLI) + "; name a file.")
-        return HubFiles("facebook/xnli", f"{language}/{split}-*.parquet")
+        return (HubFiles("facebook/xnli", f"{language}/{split}-*.parquet"),)
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[NliPair]:
+    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[NliPair]:
         pairs = list(chain.from_iterable(read_xnli(path, language) for path in paths))
         if all(pair.label is None for pair in pairs):
             raise DataError("no pair has a label (they are - or -1 throughout); labelled data is needed", paths[0])

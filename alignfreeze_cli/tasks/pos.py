@@ -1,24 +1,27 @@
 """Part-of-speech tagging on Universal Dependencies: every word gets one of the 17 universal tags (UPOS).
 
-Data: CoNLL-U files, or the Hub's Parquet conversion of UD 2.7, the version that the paper used (arXiv 2502.12959;
-published code, xtreme_udpos.py). The metric is accuracy over words.
+Data: CoNLL-U files, or Parquet files of the Hub. The paper used UD 2.7 (arXiv 2502.12959; published code,
+xtreme_udpos.py), which the Hub has as its own conversion of a data set with a loading script. Should that be gone, a
+repackaged later version is read. The metric is accuracy over words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import glob
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import eq
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, Warn, log_warning, share
 from alignfreeze_cli.tasks.conllu import ConlluLine, read_conllu
-from alignfreeze_cli.tasks.data import label_names, read_columns
-from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask
+from alignfreeze_cli.tasks.data import column_names, label_names, named_label, read_columns, row_lists
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask, with_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +43,16 @@ TREEBANKS = {
     )
 }
 """The paper's treebank of each language, English first, then the 34 target languages in the published order."""
+
+RENAMED = {"cs_pdt": "cs_pdtc"}
+"""Treebanks that have another name in later versions of UD."""
+
+CONVERTED = "universal-dependencies/universal_dependencies"
+"""UD 2.7 as a loading script; the Hub's own conversion to Parquet lies on a branch that the Hub keeps, or not."""
+
+REPACKAGED = "commul/universal_dependencies"
+REPACKAGED_VERSION = "2.17"
+"""A later version of UD, one revision per version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,26 +89,56 @@ class PosTask(TaggingTask):
 }"""
     options = (PosOptions, TaggingOptions)
     defaults: ClassVar[dict[str, Any]] = {**TaggingTask.defaults, "multiword_tokens": "exclude"}
+    without_hub = (
+        "download a version of Universal Dependencies (2.7 for the published numbers, "
+        "http://hdl.handle.net/11234/1-3424), unpack it, and name its folder with {option}"
+    )
 
-    def hub_files(self, language: str, split: str) -> HubFiles:
+    def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
+        """The two layouts that the Hub's conversion has had, then the repackaged version."""
         if language not in TREEBANKS:
             raise SettingsError(
                 f"There is no default treebank for {language!r}" + nearest(language, TREEBANKS) + "; name a file."
             )
-        # The repository itself holds only a loading script, so the Hub's conversion of it to Parquet is read.
-        return HubFiles(
-            "universal-dependencies/universal_dependencies",
-            f"{TREEBANKS[language]}/{split}/*.parquet",
-            "refs/convert/parquet",
+        treebank = TREEBANKS[language]
+        branch = "refs/convert/parquet"
+        return (
+            HubFiles(CONVERTED, f"{treebank}/{split}/*.parquet", branch),
+            HubFiles(CONVERTED, f"{treebank}/universal_dependencies-{split}*.parquet", branch),
+            HubFiles(
+                REPACKAGED,
+                f"parquet/{RENAMED.get(treebank, treebank)}/{split}.parquet",
+                REPACKAGED_VERSION,
+                f"it is UD {REPACKAGED_VERSION}, and the published numbers are for UD 2.7",
+            ),
         )
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[TaggedSentence]:
+    def files_in(self, folder: Path, language: str, split: str) -> list[Path]:
+        """The treebank of a language in an unpacked version of UD: the paper's, else the only one.
+
+        A treebank may lie in several files (`cs_pdt-ud-train-c.conllu`). Raises DataError if there is none, or several.
+        """
+        usual = TREEBANKS.get(language)
+        names = [usual, RENAMED.get(usual, usual)] if usual else [f"{glob.escape(language)}_*"]
+        for name in names:
+            pattern = Path(glob.escape(str(folder)), "**", f"{name}-ud-{split}*.conllu")
+            paths = sorted(map(Path, glob.glob(str(pattern), recursive=True)))
+            treebanks = sorted({f"{path.parent.name}/{path.name.partition('-ud-')[0]}" for path in paths})
+            if len(treebanks) > 1:
+                raise DataError(f"holds several treebanks of {language!r} ({listed(treebanks)}); name a file", folder)
+            if paths:
+                return paths
+        raise DataError(f"holds no {listed((f'{name}-ud-{split}.conllu' for name in names), last='or')}", folder)
+
+    def read(
+        self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
+    ) -> list[TaggedSentence]:
         all_lines = options["multiword_tokens"] == "published"
-        sentences = (
-            _read_hub_treebank(path, all_lines) if path.suffix == ".parquet" else _read_treebank(path, all_lines)
-            for path in paths
-        )
-        return list(chain.from_iterable(sentences))
+        sentences: list[TaggedSentence] = []
+        for path in paths:
+            read = _read_hub_treebank if path.suffix == ".parquet" else _read_treebank
+            sentences += with_words(read(path, all_lines), path)
+        return sentences
 
     def labels(self, options: Options) -> tuple[str, ...]:
         """The 17 tags in the order of the Hub's data set; published: 18, with `_` in its place."""
@@ -135,26 +178,80 @@ def _tag(line: ConlluLine, path: Path) -> str:
     if line.upos == NO_TAG and line.kind == "word":
         raise DataError(f"the word {line.form!r} has no tag (column UPOS is {NO_TAG})", path, line.number)
     if line.upos not in HUB_LABELS:
-        raise DataError(f"{line.upos!r} is not a universal tag" + nearest(line.upos, HUB_LABELS), path, line.number)
+        raise DataError(_unknown_tag(line.upos), path, line.number)
     return line.upos
 
 
+def _unknown_tag(tag: str) -> str:
+    return f"{tag[:40]!r} is not a universal tag" + nearest(tag, HUB_LABELS)
+
+
+class _Word(NamedTuple):
+    """A word of a treebank in Parquet, or, if `is_word` is false, a multi-word token or an empty node."""
+
+    form: str
+    tag: str
+    is_word: bool
+
+
 def _read_hub_treebank(path: Path, all_lines: bool) -> Iterable[TaggedSentence]:
-    """The Hub's Parquet conversion: lists `tokens`, `upos` (label ids) and `head` per sentence.
+    """The sentences of a Parquet file of the Hub, in either form: its words, or all its lines."""
+    rows = _repackaged_rows if "mwt" in column_names(path) else _converted_rows
+    some = False
+    for number, identifier, words in rows(path):
+        for word in words:
+            if word.is_word and word.tag == NO_TAG:
+                raise DataError(f"the word {word.form!r} of sentence {identifier} (row {number}) has no tag", path)
+            if word.tag not in HUB_LABELS:
+                raise DataError(f"row {number}: {_unknown_tag(word.tag)}", path)
+        kept = [word for word in words if all_lines or word.is_word]
+        some = some or any(word.is_word for word in words)
+        if kept:
+            yield TaggedSentence(identifier, [word.form for word in kept], [word.tag for word in kept])
+    if not some:
+        raise DataError("no word has a head (column head), by which words are told from multi-word tokens", path)
+
+
+def _converted_rows(path: Path) -> Iterator[tuple[int, str, list[_Word]]]:
+    """The Hub's own conversion: lists `tokens`, `upos` (label ids) and `head` per sentence.
 
     It lacks the word ids. What is not a word can be told by its missing head: every word has one (the root has 0).
     """
     table = read_columns(path, ["idx", "tokens", "upos", "head"], "sentence")
     names = label_names(table, "upos", HUB_LABELS)
     for number, row in enumerate(table.to_pylist(), start=1):
-        words, tags = [], []
-        for form, tag, head in zip(row["tokens"], row["upos"], row["head"], strict=True):
-            is_word = head not in ("None", NO_TAG, None)
-            label = tag if isinstance(tag, str) else names[tag]
-            if is_word and label == NO_TAG:
-                raise DataError(f"the word {form!r} of sentence {row['idx']} (row {number}) has no tag", path)
-            if is_word or all_lines:
-                words.append(form)
-                tags.append(label)
-        if words:
-            yield TaggedSentence(str(row["idx"]), words, tags)
+        columns = zip(*row_lists(row, ["tokens", "upos", "head"], path, number), strict=True)
+        words = [
+            _Word(form, named_label(tag, names, form, path, number), head not in ("None", NO_TAG, "", None))
+            for form, tag, head in columns
+        ]
+        yield number, _identifier(row["idx"], number), words
+
+
+def _repackaged_rows(path: Path) -> Iterator[tuple[int, str, list[_Word]]]:
+    """commul/universal_dependencies: words in `tokens` and `upos` (label ids or tags), the other lines by themselves.
+
+    `mwt` and `empty_nodes` are lists of structs with an `id` as in CoNLL-U (`3-4`, `8.1`) and a `form`; an empty node
+    has an `upos` too.
+    """
+    table = read_columns(path, ["sent_id", "tokens", "upos", "mwt", "empty_nodes"], "sentence")
+    names = label_names(table, "upos", HUB_LABELS)
+    for number, row in enumerate(table.to_pylist(), start=1):
+        forms, tags = row_lists(row, ["tokens", "upos"], path, number)
+        before: Mapping[int, list[_Word]] = defaultdict(list)  # word number to the multi-word tokens that begin there
+        after: Mapping[int, list[_Word]] = defaultdict(list)  # word number to the empty nodes that follow
+        try:
+            for token in row["mwt"] or ():
+                before[int(token["id"].split("-")[0])].append(_Word(str(token["form"]), NO_TAG, False))
+            for node in row["empty_nodes"] or ():
+                after[int(node["id"].split(".")[0])].append(_Word(str(node["form"]), str(node["upos"]), False))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"row {number} has no usable ids in mwt or empty_nodes ({error})", path) from None
+        words = [*after[0]]
+        for place, (form, tag) in enumerate(zip(forms, tags, strict=True), start=1):
+            words += [*before[place], _Word(form, named_label(tag, names, form, path, number), True), *after[place]]
+        yield number, _identifier(row["sent_id"], number), words
+
+
+def _identifier(given: Any, number: int) -> str:
+    return str(number if given is None else given)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Windows, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Warn, Windows, log_warning, share
 from alignfreeze_cli.tasks.qa_scoring import SCORINGS
 from alignfreeze_cli.tasks.qa_windows import QaWindows, best_spans, cut_windows
 from alignfreeze_cli.tasks.squad import Question, read_squad
@@ -118,18 +118,18 @@ class QaTask(Task):
         inherited = {name: value for name, value in (trained_with or {}).items() if name != "qa_stride"}
         return super().chosen_options(settings, inherited)
 
-    def hub_files(self, language: str, split: str) -> HubFiles:
+    def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
         """English is SQuAD; its validation split is scored, because its test split is not public."""
         if language == "en":
             part = "train" if split == "train" else "validation"
-            return HubFiles("rajpurkar/squad", f"plain_text/{part}-*.parquet")
+            return (HubFiles("rajpurkar/squad", f"plain_text/{part}-*.parquet"),)
         if split == "train":
             raise SettingsError(f"There is no default training data for {language!r}, only for en; name a file.")
         if language not in XQUAD:
             raise SettingsError(f"XQuAD has no {language!r}" + nearest(language, ("en", *XQUAD)) + "; name a file.")
-        return HubFiles("google/xquad", f"xquad.{language}/validation-*.parquet")
+        return (HubFiles("google/xquad", f"xquad.{language}/validation-*.parquet"),)
 
-    def read(self, paths: Sequence[Path], language: str, options: Options) -> list[Question]:
+    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[Question]:
         return [question for path in paths for question in read_squad(path, language)]
 
     def labels(self, options: Options) -> tuple[str, ...]:

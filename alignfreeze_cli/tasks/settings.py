@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.encoder.freezing import plan_complaint
@@ -119,6 +120,10 @@ SHARED_WITH_REALIGN = tuple(
 """The settings of realign that finetune has too, by their names in realign."""
 
 
+DATA_REFUSED = "label ids that no label has, nulls and treebanks whose words were taken out are refused"
+"""What finetune and evaluate came to do otherwise with labelled data."""
+
+
 def is_unset(value: Any) -> bool:
     return value is None or value == ()
 
@@ -143,8 +148,8 @@ class _Finetune(StepSettings):
     language: str = setting("en", help="Language of the training data.")
     train: str | None = setting(
         None,
-        help="Training data: a file; {language} in its path is replaced, and * matches anything. [default: the task's "
-        "data on the Hub]",
+        help="Training data: a file; {language} in its path is replaced, and * matches anything. For pos also a folder "
+        "that holds a version of Universal Dependencies. [default: the task's data on the Hub]",
         input=True,
         metavar="FILE",
     )
@@ -200,7 +205,7 @@ class _Finetune(StepSettings):
 class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     """The settings of finetune, those of single tasks last."""
 
-    changes = ("the head is always new, also where the model's folder holds one",)
+    changes = ("the head is always new, also where the model's folder holds one", DATA_REFUSED)
 
     def left_out_if_unset(self) -> set[str]:
         return super().left_out_if_unset() | set(JOINT_OPTIONS)
@@ -233,8 +238,8 @@ class _Evaluate(StepSettings):
     )
     data: str | None = setting(
         None,
-        help="Test data, one file per language: {language} in the path is replaced, and * matches anything. "
-        "[default: the task's data on the Hub]",
+        help="Test data, one file per language: {language} in the path is replaced, and * matches anything. For pos "
+        "also a folder that holds a version of Universal Dependencies. [default: the task's data on the Hub]",
         input=True,
         metavar="PATTERN",
     )
@@ -257,10 +262,13 @@ class _Evaluate(StepSettings):
 class EvaluateSettings(TaskOptions, _Evaluate):
     """The settings of evaluate, those of single tasks last."""
 
+    changes = (DATA_REFUSED,)
+
     def conflicts(self) -> list[str]:
         twice = sorted({language for language in self.languages if self.languages.count(language) > 1})
         found = [f"--languages names {', '.join(twice)} twice"] if twice else []
-        if self.data is not None and "{language}" not in self.data and len(self.languages) != 1:
+        one_file = self.data is not None and "{language}" not in self.data and not Path(self.data).expanduser().is_dir()
+        if one_file and len(self.languages) != 1:
             found.append("--data needs {language} in its path when several languages are scored")
         if self.task in TASKS:
             found += self.foreign_options(TASKS[self.task])

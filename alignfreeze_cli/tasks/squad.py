@@ -9,16 +9,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.data import read_columns
+from alignfreeze_cli.tasks.data import check_characters, parsed_json, read_columns
 
 MOST_LOST_SPACES = 8  # the passages of XQuAD began with at most two
+MOST_SHOWN = 3
 
 
 class Answer(NamedTuple):
@@ -55,12 +55,22 @@ def read_squad(path: Path, language: str) -> list[Question]:
             "scoring",
             path,
         )
+    misplaced: list[str] = []
     for number, question in enumerate(found, 1):
-        _check_answers(question, f"question {question.identifier!r} (number {number})", path)
+        misplaced += _misplaced_answers(question, f"question {question.identifier!r} (number {number})", path)
+    if misplaced:
+        answers = sum(len(question.answers) for question in found)
+        more = f"; and {len(misplaced) - MOST_SHOWN:,} more" if len(misplaced) > MOST_SHOWN else ""
+        raise DataError(
+            f"misplaced answers, {len(misplaced):,} of {answers:,} (answer_start counts Unicode code points from 0): "
+            f"{'; '.join(misplaced[:MOST_SHOWN])}{more}",
+            path,
+        )
     return found
 
 
-def _check_answers(question: Question, name: str, path: Path) -> None:
+def _misplaced_answers(question: Question, name: str, path: Path) -> Iterator[str]:
+    """Each answer that is not where it should be; raises DataError for a question without answer, or an empty one."""
     if not question.answers:
         raise DataError(
             f"{name} has no answer, as in SQuAD 2.0; only SQuAD 1.1 is read, where every question has one", path
@@ -70,22 +80,17 @@ def _check_answers(question: Question, name: str, path: Path) -> None:
             raise DataError(f"{name} has an empty answer", path)
         there = question.context[start : start + len(text)] if start >= 0 else ""
         if there != text:
-            raise DataError(
-                f"the answer {text[:40]!r} of {name} is not at answer_start {start}, where the context has "
-                f"{there[:40]!r}; answer_start counts Unicode code points from 0",
-                path,
-            )
+            yield f"{text[:40]!r} of {name} is not at answer_start {start}, where the context has {there[:40]!r}"
 
 
 def _read_squad_json(path: Path, language: str) -> Iterator[Question]:
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
     except UnicodeDecodeError as error:
         raise DataError(f"is not UTF-8 text (byte 0x{error.object[error.start]:02x})", path) from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"is not JSON ({error.msg}, column {error.colno})", path, error.lineno) from None
+    content = parsed_json(text, path)
     number = 0
     for article, part in enumerate(_get(content, "data", list, "the file", path), 1):
         for place, paragraph in enumerate(_get(part, "paragraphs", list, f"article {article}", path), 1):
@@ -117,10 +122,7 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path
         wanted = names[kind if isinstance(kind, type) else kind[0]]
         raise DataError(f"{where} has no {key!r} that is {wanted}; SQuAD 1.1 JSON is needed", path)
     if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{key!r} of {where} holds half of a surrogate pair, not a character", path) from None
+        check_characters(value, f"{key!r} of {where}", path)
     return value
 
 
@@ -129,14 +131,15 @@ def _read_hub_questions(path: Path, language: str) -> Iterator[Question]:
     for number, row in enumerate(rows, 1):
         if not (isinstance(row["question"], str) and isinstance(row["context"], str)):
             raise DataError(f"row {number} lacks its question or its context", path)
-        try:
-            given = zip(row["answers"]["answer_start"], row["answers"]["text"], strict=True)
-            answers = tuple(Answer(int(start), str(text)) for start, text in given)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"row {number} has no answers with the lists answer_start and text ({error})", path
-            ) from error
-        yield _with_moved_answers(Question(str(row["id"]), row["question"], row["context"], answers, language))
+        answers = row["answers"] if isinstance(row["answers"], dict) else {}
+        starts, texts = answers.get("answer_start"), answers.get("text")
+        if not (isinstance(starts, list) and isinstance(texts, list) and len(starts) == len(texts)):
+            raise DataError(f"row {number} has no answers with the lists answer_start and text, of one length", path)
+        if not all(isinstance(start, int) for start in starts) or not all(isinstance(text, str) for text in texts):
+            raise DataError(f"row {number} has an answer whose text or answer_start is null, or of another type", path)
+        found = tuple(map(Answer, starts, texts))
+        identifier = str(number if row["id"] is None else row["id"])
+        yield _with_moved_answers(Question(identifier, row["question"], row["context"], found, language))
 
 
 def _with_moved_answers(question: Question) -> Question:

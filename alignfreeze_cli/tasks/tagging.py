@@ -14,9 +14,10 @@ word cut by a border is labelled and scored in both windows, and a word without 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
@@ -57,6 +58,29 @@ class TaggedSentence:
     identifier: str
     words: list[str]
     labels: list[str]
+
+
+LONGEST_RULE = 2
+"""Words that a sentence of real text may have if all of them are underscores: lines drawn with `_____`."""
+
+
+def with_words(sentences: Iterable[TaggedSentence], path: Path) -> Iterator[TaggedSentence]:
+    """The same sentences; raises DataError if their words were taken out, which leaves underscores for each of them.
+
+    So are treebanks published whose text may not be passed on, and the files made from them.
+    """
+    some = False
+    for sentence in sentences:
+        blank = all(set(word) == {"_"} for word in sentence.words)
+        if blank and len(sentence.words) > LONGEST_RULE:
+            raise DataError(_WORDS_TAKEN_OUT.format(f"every word of sentence {sentence.identifier}"), path)
+        some = some or not blank
+        yield sentence
+    if not some:
+        raise DataError(_WORDS_TAKEN_OUT.format("every word"), path)
+
+
+_WORDS_TAKEN_OUT = "{} is _: the text was taken out of this file; its publisher says how to put it back"
 
 
 class TaggedWindows(Windows):

@@ -11,12 +11,12 @@ which the tab is the only special character, so quotes are part of the text.
 - The objects of JSON lines have keys of the same names (MultiNLI, XNLI 1.0).
 
 Labels are the three words, `contradictory` as in XNLI's translated training data, or the ids 0, 1, 2 of the Hub's data
-sets; `-` and -1 mean that the annotators did not agree.
+sets, also written 0.0, 1.0, 2.0; `-` and -1 mean that the annotators did not agree.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.data import label_names, numbered_lines, read_columns
+from alignfreeze_cli.tasks.data import check_characters, label_names, numbered_lines, parsed_json, read_columns
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the ids in the Hub's data sets."""
@@ -39,6 +39,7 @@ NAMES = {
 
 _SPELLINGS = {"contradictory": "contradiction"}
 _NO_AGREEMENT = ("-", "-1")
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")  # a label id that was written as a float
 
 
 @dataclass(frozen=True)
@@ -118,30 +119,31 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in numbered_lines(path):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"is not JSON ({error}); one object per line is needed", path, number) from None
+        row = parsed_json(line, path, number)
         if not isinstance(row, dict):
             raise DataError("is not a JSON object; one per line is needed", path, number)
+        for key, value in row.items():
+            if isinstance(value, str):
+                check_characters(value, f"the value of {key!r}", path, number)
         yield number, row
 
 
 def _read_hub_pairs(path: Path) -> list[NliPair]:
     """The Hub's data sets: `premise`, `hypothesis`, and `label` as an id (or a word)."""
-    import pyarrow.types as types
-
     table = read_columns(path, list(NAMES), "pair of sentences")
-    for part in ("premise", "hypothesis"):
-        kind = table.schema.field(part).type
-        if not (types.is_string(kind) or types.is_large_string(kind)):
-            raise DataError(f"the column {part} holds {kind}, not text; take the files of one language", path)
     names = label_names(table, "label", LABELS)
+    pairs = []
     columns = (table.column(part).to_pylist() for part in NAMES)
-    return [
-        NliPair(str(number), premise or "", hypothesis or "", _label(value, names, f"{path}, row {number}"))
-        for number, (premise, hypothesis, value) in enumerate(zip(*columns, strict=True), start=1)
-    ]
+    for number, (premise, hypothesis, label) in enumerate(zip(*columns, strict=True), start=1):
+        place = f"{path}, row {number}"
+        for part, text in (("premise", premise), ("hypothesis", hypothesis)):
+            if text is None:
+                raise DataError(f"there is no {part} (null)", place)
+            if not isinstance(text, str):
+                kind = table.schema.field(part).type
+                raise DataError(f"the column {part} holds {kind}, not text; take the files of one language", path)
+        pairs.append(NliPair(str(number), premise, hypothesis, _label(label, names, place)))
+    return pairs
 
 
 def _column_of(part: str, names: Collection[str], language: str) -> str | None:
@@ -157,13 +159,15 @@ def _missing_column(part: str, names: Collection[str], language: str) -> str:
 
 def _label(value: Any, names: Sequence[str], place: str) -> str | None:
     """The label that a word or an id means, None for no agreement; `names` are the labels of the ids."""
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if whole := _WHOLE.fullmatch(text):
+        text = whole[1]
     if text in _NO_AGREEMENT:
         return None
     if text.isdecimal() and int(text) < len(names):
         text = names[int(text)]
     text = _SPELLINGS.get(text, text)
-    if not text.strip():
+    if not text.strip() or text == "nan":
         raise DataError("the pair has no label; labelled data is needed", place)
     if text not in LABELS:
         raise DataError(f"{text[:40]!r} is not one of the labels {listed(LABELS)}" + nearest(text, LABELS), place)
