@@ -28,6 +28,11 @@ FRENCH = f"""# global.columns = ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS M
 """
 
 
+def test_a_space_of_another_script_is_a_word(tmp_path: Path) -> None:
+    (sentence,) = read_conllu(write(tmp_path, f"1\t\u3000\t_\tPUNCT{TAIL}\n2\t\u00a0\t_\tX{TAIL}\n"))
+    assert [line.form for line in sentence.lines] == ["\u3000", "\u00a0"]
+
+
 def write(folder: Path, content: str | bytes) -> Path:
     path = folder / "x.conllu"
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -110,6 +110,68 @@ def test_reads_the_same_whatever_the_ends_of_lines(tmp_path: Path, text: str, ch
     assert read(tmp_path, change(text)) == plain
 
 
+BLOCKS = "New B-LOC\nYork E-LOC\nAda S-PER\nBo S-PER\n\nThe O\nUnited B-ORG\nBig I-ORG\nNations E-ORG\nMars S-LOC\n"
+SAME = [
+    TaggedSentence("1", ["New", "York", "Ada", "Bo"], ["B-LOC", "I-LOC", "B-PER", "B-PER"]),
+    TaggedSentence("2", ["The", "United", "Big", "Nations", "Mars"], ["O", "B-ORG", "I-ORG", "I-ORG", "B-LOC"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "content", "how"),
+    [
+        ("BIOES", BLOCKS, "E-X as I-X and S-X as B-X"),
+        ("BILOU", BLOCKS.replace("E-", "L-").replace("S-", "U-"), "L-X as I-X and U-X as B-X"),
+        ("BMES", BLOCKS.replace("I-", "M-"), "M-X as I-X, E-X as I-X and S-X as B-X"),
+    ],
+)
+def test_schemes_that_mark_the_ends_of_entities_are_converted_and_that_is_said_once(
+    tmp_path: Path, scheme: str, content: str, how: str
+) -> None:
+    said: list[str] = []
+    assert read_iob(write(tmp_path, content), TAGS, said.append) == SAME
+    assert said == [f"x.tsv: the tags are in the scheme {scheme}; they are read as IOB2 ({how})."]
+
+
+def test_of_iob2_nothing_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    read_iob(write(tmp_path, PANX), TAGS, said.append)
+    assert said == []
+
+
+def test_what_has_ended_is_not_continued(tmp_path: Path) -> None:
+    (sentence,) = read(tmp_path, "a\tB-PER\nb\tE-PER\nc\tI-PER\nd\tE-PER\ne\tE-PER\nf\tS-LOC\ng\tE-LOC\n")
+    assert sentence.labels == ["B-PER", "I-PER", "B-PER", "I-PER", "B-PER", "B-LOC", "B-LOC"]
+
+
+@given(st.lists(st.sampled_from(TAGS), min_size=1, max_size=12), st.sampled_from(["LU", "ES"]))
+def test_a_scheme_and_iob2_say_the_same(
+    tmp_path_factory: pytest.TempPathFactory, tags: list[str], letters: str
+) -> None:
+    iob2 = as_iob2(tags)
+    last, single = letters
+    marked = []
+    for tag, after in zip(iob2, [*iob2[1:], "O"], strict=True):
+        ends = after != f"I-{tag[2:]}"
+        marked.append(tag if tag == "O" or not ends else {"B": single, "I": last}[tag[0]] + tag[1:])
+    content = "".join(f"w\t{tag}\n" for tag in marked)
+    (sentence,) = read(tmp_path_factory.mktemp("any"), content)
+    assert sentence.labels == iob2
+
+
+def test_multiconer_has_a_comment_before_every_sentence(tmp_path: Path) -> None:
+    content = "# id 5f3e\tdomain=en\nAda _ _ B-PER\n# _ _ O\n\n\n# id 5f40\tdomain=en\nParis _ _ B-LOC\n"
+    expected = [
+        TaggedSentence("5f3e", ["Ada", "#"], ["B-PER", "O"]),
+        TaggedSentence("5f40", ["Paris"], ["B-LOC"]),
+    ]
+    assert read(tmp_path, content) == expected
+    assert read(tmp_path, content.replace("\tdomain=en", "")) == expected
+    # Where not every sentence has one it is a word, and so this has no tag.
+    with pytest.raises(DataError, match="line 1: 'domain=en' is not one of the tags"):
+        read(tmp_path, content.replace("\n# id 5f40\tdomain=en", ""))
+
+
 def test_a_space_of_another_script_is_a_word(tmp_path: Path) -> None:
     (sentence,) = read(tmp_path, "東\tB-LOC\n\u3000\tO\n京\tO\n")
     assert sentence.words == ["東", "\u3000", "京"]
@@ -168,7 +230,9 @@ def test_iob2_is_a_fixed_point(tags: list[str]) -> None:
         ("Ada NNP B-PER\nx O\n", "line 2: this line has 2 columns, the lines before it have 3"),
         ("Ada\tB-PRE\n", "line 1: 'B-PRE' is not one of the tags O, B-PER, I-PER, B-ORG, I-ORG, B-LOC and I-LOC"),
         ("Ada\tB-PRE\n", "did you mean 'B-PER'?"),
-        ("Ada\tS-PER\n", "'S-PER' is not one of the tags"),
+        ("Ada\tS-DATE\n", "'S-DATE' is not one of the tags"),
+        ("Ada\tB-PER\nX\tL-PER\nY\tS-PER\n", "line 2: 'L-PER' is not one of the tags"),  # of two schemes
+        ("Ada\tW-PER\n", "'W-PER' is not one of the tags"),
         ("\tO\n", "line 1: the word is empty"),
         (" \tO\n", "line 1: the word is empty"),
         (b"Ada\tB-PER\n\xff\tO\n", "line 2: is not UTF-8 text"),

@@ -17,6 +17,7 @@ from alignfreeze_cli.tasks.base import Scored
 from alignfreeze_cli.tasks.ner import repaired
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggedSentence
+from tests.support.console import RecordingConsole
 from tests.tasks.test_iob import TAGS, write
 from tests.tasks.test_tagging import wordpiece
 from tests.tasks.worlds import make_encoder, score, train
@@ -195,15 +196,15 @@ def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
 
 
 def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 2: '9' is not one of the tags O, B-PER"):
+    with pytest.raises(DataError, match="row 2: the word 'w0' has the label id 9; ids are 0 to 6"):
         NER.read([hub_table(tmp_path / "a.parquet", [[1], [9]])], "en", OPTIONS)
-    with pytest.raises(DataError, match="row 1: '-100' is not one of the tags"):
+    with pytest.raises(DataError, match="row 1: the word 'w0' has the label id -100"):
         NER.read([hub_table(tmp_path / "b.parquet", [[-100]])], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a"]], "label": [1]}), tmp_path / "c.parquet")
     with pytest.raises(DataError, match="it has no column ner_tags, only tokens and label"):
         NER.read([tmp_path / "c.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1]]}), tmp_path / "d.parquet")
-    with pytest.raises(DataError, match="row 1 has 2 tokens but 1 tags"):
+    with pytest.raises(DataError, match="row 1 has 2 tokens but 1 in ner_tags"):
         NER.read([tmp_path / "d.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1, None]]}), tmp_path / "e.parquet")
     with pytest.raises(DataError, match="row 1: 'None' is not one of the tags"):
@@ -231,7 +232,7 @@ def test_labels_and_languages_are_the_papers() -> None:
     assert NER.labels(OPTIONS) == TAGS
     assert len(NER.languages) == 34
     assert (NER.train_length, NER.evaluation_length, NER.epochs) == (96, 128, 5)
-    assert NER.hub_files("ta", "test").pattern == "ta/test-*.parquet"
+    assert [files.pattern for files in NER.hub_files("ta", "test")] == ["ta/test-*.parquet"]
     with pytest.raises(SettingsError, match=r"WikiANN has no language '\*'"):
         NER.hub_files("*", "test")
 
@@ -248,6 +249,19 @@ def iob(count: int, seed: int, suffix: str = "") -> str:
                 lines.append(f"red{suffix}\tI-LOC\n")
         lines.append("\n")
     return "".join(lines)
+
+
+def test_parquet_in_another_scheme_is_converted_and_blanked_words_are_refused(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"tokens": [["New", "York", "Ada"]], "ner_tags": [["B-LOC", "L-LOC", "U-PER"]]}), path)
+    (sentence,) = NER.read([path], "en", OPTIONS, said.append)
+    assert sentence.labels == ["B-LOC", "I-LOC", "B-PER"]
+    assert said == ["a.parquet: the tags are in the scheme BILOU; they are read as IOB2 (L-X as I-X and U-X as B-X)."]
+    for tokens in (["_", "_", "_"], None, ["a", None, "b"]):
+        pq.write_table(pa.table({"tokens": [["a", "b", "c"], tokens], "ner_tags": [[1, 0, 0], [1, 0, 0]]}), path)
+        with pytest.raises(DataError, match="every word of sentence 2 is _|row 2 has "):
+            NER.read([path], "en", OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +293,25 @@ def test_learns_and_scores_entities(world: Path) -> None:
         assert len(table["id"]) == entry["examples"]
     config = json.loads((world / "ner/config.json").read_text())
     assert list(config["id2label"].values()) == list(TAGS)
+
+
+def test_what_was_converted_is_said_and_a_label_of_no_use_is_named_with_its_language_and_file(world: Path) -> None:
+    console = RecordingConsole()
+    blocks = write(world, "the\tO\ncat\tS-PER\n", "yy-test.tsv")
+    chosen = {"model": str(world / "ner"), "languages": ("yy",), "data": str(world / "{language}-test.tsv")}
+    score(world, "blocks", console, **chosen)
+    assert console.warned == [
+        f"{blocks.name}: the tags are in the scheme BIOES; they are read as IOB2 (E-X as I-X and S-X as B-X)."
+    ]
+    path = write(world, "the\tO\ncat\tB-MISC\n", "zz-test.tsv")
+    with pytest.raises(DataError) as caught:
+        score(world, "misc", **{**chosen, "languages": ("zz",)})
+    assert f"data in 'zz': {path}, line 2: 'B-MISC' is not one of the tags" in str(caught.value)
+    with pytest.raises(DataError) as caught:  # a label that the data may have, but the model has not
+        score(world, "misc", **{**chosen, "languages": ("zz",), "entity_types": ("PER", "ORG", "LOC", "MISC")})
+    assert f"data in 'zz': {path}: sentence 1 has the label 'B-MISC', which the model does not know" in str(
+        caught.value
+    )
 
 
 def test_the_repair_is_chosen_when_scoring(world: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,71 @@ def test_json_lines_of_multinli_and_of_the_hub(tmp_path: Path) -> None:
             NliPair("4", "p4", "h4", None),
             NliPair("5", "p5", "h5", "contradiction"),
         ]
+
+
+def test_a_label_may_be_a_float_that_is_whole(tmp_path: Path) -> None:
+    texts = {"premise": "p", "hypothesis": "h"}
+    lines = "\n".join(json.dumps({**texts, "label": label}) for label in (0.0, 1.0, 2.0, -1.0))
+    assert [pair.label for pair in read(tmp_path, lines, "x.jsonl")] == [*LABELS, None]
+    assert [pair.label for pair in read(tmp_path, "p\th\t2.0\np\th\t-1.0\n")] == ["contradiction", None]
+    pq.write_table(pa.table({"premise": ["p"], "hypothesis": ["h"], "label": [1.0]}), tmp_path / "x.parquet")
+    assert [pair.label for pair in NLI.read([tmp_path / "x.parquet"], "en", {})] == ["neutral"]
+    for label, sentence in ((1.5, "'1.5' is not one of the labels"), (3.0, "'3' is not one"), (math.nan, "no label")):
+        with pytest.raises(DataError, match=f"x.jsonl, line 1: .*{sentence}"):
+            read(tmp_path, json.dumps({**texts, "label": label}), "x.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            '{"premise": "a \\ud83d", "hypothesis": "b", "label": 1}',
+            "the value of 'premise' holds half of a surrogate pair",
+        ),
+        ('{"pairID": "\\udc00", "premise": "a", "hypothesis": "b", "label": 1}', "the value of 'pairID' holds half"),
+        (
+            '{"language": "\\udc00", "premise": "a", "hypothesis": "b", "label": 1}',
+            "the value of 'language' holds half",
+        ),
+        ("[" * 100_000, "is JSON that can't be read"),
+        ('{"label": ' + "1" * 5000 + "}", "is JSON that can't be read"),
+    ],
+    ids=["premise", "identifier", "language", "deep", "long number"],
+)
+def test_lines_that_no_text_is_in_are_refused(tmp_path: Path, line: str, sentence: str) -> None:
+    good = '{"premise": "a \\ud83d\\ude00", "hypothesis": "b", "label": 1}\n'
+    assert read(tmp_path, good, "x.jsonl")[0].premise == "a \U0001f600"
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, good + line, "x.jsonl")
+    assert f"x.jsonl, line 2: {sentence}" in str(caught.value)
+
+
+def test_bad_rows_of_parquet_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    bytes_ = pa.array([b"fine", b"half \xed\xa0\xbd"], pa.binary())
+    text = pa.StringArray.from_buffers(2, bytes_.buffers()[1], bytes_.buffers()[2])
+    pq.write_table(pa.table({"premise": text, "hypothesis": ["h", "h"], "label": [0, 1]}), path)
+    with pytest.raises(DataError, match="x.parquet: row 2 holds text that is not UTF-8"):
+        NLI.read([path], "en", {})
+    for lacking, sentence in (("premise", "there is no premise"), ("label", "the pair has no label")):
+        row = {"premise": "p", "hypothesis": "h", "label": 0}
+        pq.write_table(pa.Table.from_pylist([row, {**row, lacking: None}]), path)
+        with pytest.raises(DataError, match=f"x.parquet, row 2: {sentence}"):
+            NLI.read([path], "en", {})
+    texts = pa.array(["p", "q"]).dictionary_encode()
+    pq.write_table(pa.table({"premise": texts, "hypothesis": texts, "label": [0, 1]}), path)
+    assert [pair.hypothesis for pair in NLI.read([path], "en", {})] == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    "told", [b"[]", b"null", b'{"info": 1}', b'{"info": {"features": {"label": []}}}', b"[" * 100_000]
+)
+def test_metadata_that_names_no_labels_is_left_alone(tmp_path: Path, told: bytes) -> None:
+    table = pa.table({"premise": ["p"], "hypothesis": ["h"], "label": [2]}).replace_schema_metadata(
+        {"huggingface": told}
+    )
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert [pair.label for pair in NLI.read([tmp_path / "x.parquet"], "en", {})] == ["contradiction"]
 
 
 def hub_table(path: Path, labels: list[int], names: list[str] | None = None) -> Path:
@@ -286,7 +352,7 @@ def test_the_model_is_told_which_text_a_subword_belongs_to_if_it_can_know(tmp_pa
 def test_facts_are_the_papers() -> None:
     assert NLI.languages == ("ar", "bg", "de", "el", "es", "fr", "hi", "ru", "th", "tr", "vi", "zh")
     assert (NLI.train_length, NLI.evaluation_length, NLI.epochs) == (96, 256, 2)
-    assert NLI.hub_files("th", "test").pattern == "th/test-*.parquet"
+    assert [files.pattern for files in NLI.hub_files("th", "test")] == ["th/test-*.parquet"]
     with pytest.raises(SettingsError, match="XNLI has no 'fi'"):
         NLI.hub_files("fi", "test")
 

@@ -18,6 +18,7 @@ from tests.tasks.test_conllu import FRENCH, TAIL, write
 POS = TASKS["pos"]
 EXCLUDE = {"multiword_tokens": "exclude", "windows": "whole-words", "lone_pieces": "keep"}
 PUBLISHED = {**EXCLUDE, "multiword_tokens": "published"}
+BLANKED = f"# sent_id = b\n1\t_\t_\tPRON{TAIL}\n2\t____\t_\tVERB{TAIL}\n3\t_\t_\tNOUN{TAIL}\n"
 
 
 def test_multiword_tokens_and_empty_nodes_are_no_words_unless_published(tmp_path: Path) -> None:
@@ -44,6 +45,11 @@ def test_labels_have_the_order_of_the_hub(tmp_path: Path) -> None:
         (f"1\tyes\t_\tINTJ{TAIL}\n2\tno\t_\t_{TAIL}\n", "line 2: the word 'no' has no tag"),
         (f"1\tyes\t_\t_{TAIL}\n\n1\tno\t_\t_{TAIL}\n", "no word has a tag"),
         (f"1\tyes\t_\tITNJ{TAIL}\n", "line 1: 'ITNJ' is not a universal tag; did you mean 'INTJ'?"),
+        (
+            f"# sent_id = a\n1\tyes\t_\tINTJ{TAIL}\n\n" + BLANKED,
+            "every word of sentence b is _: the text was taken out",
+        ),
+        (f"1\t_\t_\tINTJ{TAIL}\n\n1\t___\t_\tX{TAIL}\n2\t_\t_\tX{TAIL}\n", "every word is _: the text was taken"),
     ],
 )
 def test_missing_and_unknown_tags_are_refused(tmp_path: Path, content: str, sentence: str) -> None:
@@ -95,10 +101,103 @@ def test_refuses_parquet_without_tags_or_columns(tmp_path: Path) -> None:
         POS.read([tmp_path / "d.parquet"], "fr", EXCLUDE)
 
 
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"upos": [8, -1]}, "row 2: the word 'b' has the label id -1; ids are 0 to 17"),
+        ({"upos": [8, 18]}, "row 2: the word 'b' has the label id 18; ids are 0 to 17"),
+        ({"upos": [8, 0.5]}, "row 2: the word 'b' has no label (0.5)"),
+        ({"upos": [8, None]}, "row 2: the word 'b' has no label (None)"),
+        ({"upos": [8]}, "row 2 has 2 tokens but 1 in upos"),
+        ({"head": ["2", "0", "1"]}, "row 2 has 2 tokens but 3 in head"),
+        ({"upos": None}, "row 2 has no list in upos, but null"),
+        ({"tokens": None}, "row 2 has no list in tokens, but null"),
+        ({"tokens": ["a", None]}, "row 2 has a word that is not text (None, number 2)"),
+        ({"upos": ["DET", "NN"]}, "row 2: 'NN' is not a universal tag"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused_by_their_number(tmp_path: Path, row: dict, sentence: str) -> None:
+    whole = {"idx": "s", "tokens": ["a", "b"], "upos": [8, 0], "head": ["2", "0"]}
+    if isinstance(row.get("upos"), list) and isinstance(row["upos"][0], str):
+        whole["upos"] = ["DET", "NOUN"]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([whole, {**whole, **row}]), path)
+    with pytest.raises(DataError) as caught:
+        POS.read([path], "en", EXCLUDE)
+    assert f"{path}: {sentence}" in str(caught.value)
+
+
+def test_label_ids_may_be_floats_and_labels_may_be_names(tmp_path: Path) -> None:
+    for tags in ([8.0, 0.0], ["DET", "NOUN"]):
+        row = {"idx": None, "tokens": ["a", "b"], "upos": tags, "head": [2, 0]}
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+        assert POS.read([tmp_path / "a.parquet"], "en", EXCLUDE) == [TaggedSentence("1", ["a", "b"], ["DET", "NOUN"])]
+
+
+def test_parquet_whose_words_cannot_be_told_or_were_taken_out_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no word has a head"):
+        POS.read([hub_table(tmp_path / "a.parquet", [[8, 0]], [["_", "_"]])], "en", EXCLUDE)
+    row = {"idx": "s7", "tokens": ["_", "_", "_"], "upos": [8, 0, 1], "head": ["2", "0", "2"]}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="every word of sentence s7 is _"):
+        POS.read([tmp_path / "b.parquet"], "en", EXCLUDE)
+
+
+def repackaged_table(path: Path, tags: list[list[str]], names: bool) -> Path:
+    """A file as the repackaged version of UD has it; UPOS are names, or, as in its first versions, ids."""
+    empty = {"lemma": "_", "xpos": "_", "feats": None, "head": None, "deprel": "_", "deps": None, "misc": None}
+    row = {"text": "du", "comments": ["# a"], "feats": [None] * len(tags), "misc": [None] * len(tags)}
+    rows = [
+        {
+            "sent_id": f"r{number}",
+            **row,
+            "tokens": [f"w{n}" for n in range(len(some))],
+            "lemmas": [f"w{n}" for n in range(len(some))],
+            "upos": some if names else [HUB_LABELS.index(tag) for tag in some],
+            "head": [0] * len(some),
+            "mwt": [{"id": "1-2", "form": "du", "feats": None, "misc": None}] if number == 0 else [],
+            "empty_nodes": [
+                {"id": "0.1", "form": "on", "upos": "PRON", **empty},
+                {"id": "2.1", "form": "gros", "upos": "ADJ", **empty},
+            ]
+            if number == 0
+            else [],
+        }
+        for number, some in enumerate(tags)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize("names", [True, False], ids=["names", "ids"])
+def test_reads_the_repackaged_treebanks_as_their_conllu(tmp_path: Path, names: bool) -> None:
+    path = repackaged_table(tmp_path / "test.parquet", [["ADP", "DET", "NOUN"], ["INTJ"]], names)
+    conllu = (
+        f"# sent_id = r0\n0.1\ton\t_\tPRON{TAIL}\n1-2\tdu\t_\t_{TAIL}\n1\tw0\t_\tADP{TAIL}\n2\tw1\t_\tDET{TAIL}\n"
+        f"2.1\tgros\t_\tADJ{TAIL}\n3\tw2\t_\tNOUN{TAIL}\n\n# sent_id = r1\n1\tw0\t_\tINTJ{TAIL}\n"
+    )
+    for options in (EXCLUDE, PUBLISHED):
+        read = POS.read([path], "fr", options)
+        assert read == POS.read([write(tmp_path, conllu)], "fr", options)
+        assert read[0].words == (["w0", "w1", "w2"] if options is EXCLUDE else ["on", "du", "w0", "w1", "gros", "w2"])
+
+
+def test_repackaged_treebanks_without_ids_are_refused(tmp_path: Path) -> None:
+    row = {"sent_id": "a", "tokens": ["x"], "upos": ["X"], "mwt": [{"id": "x-y", "form": "z"}], "empty_nodes": []}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 1 has no usable ids in mwt or empty_nodes"):
+        POS.read([tmp_path / "a.parquet"], "fr", EXCLUDE)
+
+
 def test_the_papers_treebanks() -> None:
     assert len(POS.languages) == 34
     assert list(TREEBANKS) == ["en", *POS.languages]
-    assert POS.hub_files("ta", "test").pattern == "ta_ttb/test/*.parquet"
+    assert [files.pattern for files in POS.hub_files("ta", "test")] == [
+        "ta_ttb/test/*.parquet",
+        "ta_ttb/universal_dependencies-test*.parquet",
+        "parquet/ta_ttb/test.parquet",
+    ]
+    assert POS.hub_files("cs", "train")[-1].pattern == "parquet/cs_pdtc/train.parquet"
     with pytest.raises(SettingsError, match="no default treebank for 'xx'"):
         POS.hub_files("xx", "test")
 

@@ -74,12 +74,25 @@ def test_what_is_no_squad_is_refused_with_its_question(tmp_path: Path, items: li
     assert str(path) in str(caught.value)
 
 
+def test_misplaced_answers_are_all_counted_and_the_first_three_shown(tmp_path: Path) -> None:
+    items = [item(f"q{number}", [(3, "Nairobi"), (2, "Nairobi")]) for number in range(7)]
+    with pytest.raises(DataError) as caught:
+        read_squad(write(tmp_path, item(), *items), "en")
+    text = str(caught.value)
+    assert "squad.json: misplaced answers, 7 of 15 (answer_start counts Unicode code points from 0): " in text
+    assert text.count("is not at answer_start 3, where the context has 'airobi '") == 3
+    assert "of question 'q2' (number 4)" in text
+    assert text.endswith("; and 4 more")
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b'{"data":\n [1,}', "squad.json, line 2: is not JSON"),
         (b'{"data": "\xff"}', "is not UTF-8 text (byte 0xff)"),
         (b'{"data": [{"paragraphs": [{"context": "\\ud83d", "qas": []}]}]}', "holds half of a surrogate pair"),
+        (b"[" * 100_000, "is JSON that can't be read"),
+        (b'{"data": ' + b"1" * 5000 + b"}", "is JSON that can't be read"),
         (b"[]", "the file has no 'data' that is a list; SQuAD 1.1 JSON is needed"),
         (b'{"data": [{}]}', "article 1 has no 'paragraphs'"),
         (b'{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraph 1 of article 1 has no 'context'"),
@@ -132,6 +145,11 @@ def test_parquet_of_other_things_is_refused(tmp_path: Path) -> None:
         row = {"id": "1", "question": "What?", "context": "Nairobi", "answers": {"text": ["N"], "answer_start": [0]}}
         pq.write_table(pa.Table.from_pylist([row, {**row, lacking: None}]), path)
         with pytest.raises(DataError, match="row 2 lacks its question or its context"):
+            read_squad(path, "en")
+    for answers in ({"text": [None], "answer_start": [0]}, {"text": ["N"], "answer_start": [None]}):
+        row = {"id": "1", "question": "What?", "context": "Nairobi", "answers": {"text": ["N"], "answer_start": [0]}}
+        pq.write_table(pa.Table.from_pylist([row, {**row, "answers": answers}]), path)
+        with pytest.raises(DataError, match="row 2 has an answer whose text or answer_start is null"):
             read_squad(path, "en")
     pq.write_table(pa.table({"id": ["1"]}), path)
     with pytest.raises(DataError, match="is not a Parquet file with the columns id, question, context and answers"):
