@@ -123,6 +123,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise DataError("is not a JSON object; one per line is needed", path, number)
         for key, value in row.items():
+            check_characters(key, "a key", path, number)
             if isinstance(value, str):
                 check_characters(value, f"the value of {key!r}", path, number)
         yield number, row

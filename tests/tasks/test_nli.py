@@ -109,10 +109,11 @@ def test_a_label_may_be_a_float_that_is_whole(tmp_path: Path) -> None:
             '{"language": "\\udc00", "premise": "a", "hypothesis": "b", "label": 1}',
             "the value of 'language' holds half",
         ),
+        ('{"\\udc00": 0, "premise": "a", "hypothesis": "b"}', "a key holds half of a surrogate pair"),
         ("[" * 100_000, "is JSON that can't be read"),
         ('{"label": ' + "1" * 5000 + "}", "is JSON that can't be read"),
     ],
-    ids=["premise", "identifier", "language", "deep", "long number"],
+    ids=["premise", "identifier", "language", "key", "deep", "long number"],
 )
 def test_lines_that_no_text_is_in_are_refused(tmp_path: Path, line: str, sentence: str) -> None:
     good = '{"premise": "a \\ud83d\\ude00", "hypothesis": "b", "label": 1}\n'
