@@ -19,6 +19,8 @@ from alignfreeze_cli.artifacts import Result, read_record
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.cards import card_after, write_card
+from alignfreeze_cli.hub.scores import Measured, evaluation_results
+from alignfreeze_cli.tasks.pos import REPACKAGED
 from tests.hub.hubworld import BASE, Made, record_of
 from tests.support.console import RecordingConsole
 from tests.support.hubserver.writing import metadata_errors
@@ -200,3 +202,18 @@ def test_the_picture_shows_every_block_as_the_record_has_it(run: Path) -> None:
         write_card(run / "pos")
     again = (run / "pos" / "blocks.svg").read_text(), (run / "pos" / "blocks.png").read_bytes()
     assert again == (svg, png), "the same record gives the same bytes, whatever the user's matplotlibrc says"
+
+
+def test_treebanks_of_a_later_version_are_named_as_such_each_with_its_configuration(made: Made) -> None:
+    names = {"en": "en_ewt", "de": "de_gsd"}
+    data = {
+        code: {"source": f"{REPACKAGED}/parquet/{name}/test.parquet", "commit": "c"} for code, name in names.items()
+    }
+    measured = Measured("pos", "accuracy", "en", (31,), dict.fromkeys(names, (0.5,)), dict.fromkeys(names, 2), data)
+    assert [result.dataset_config for result in evaluation_results(measured)] == list(names.values())
+    record = read_record(made.run("baseline") / "pos")
+    assert record is not None
+    train = {"name": "train en", "source": f"{REPACKAGED}/parquet/en_ewt/train.parquet", "digest": "d", "commit": "c"}
+    (found,) = facts.training_data(replace(record, inputs=[train], lineage=[]))
+    assert (found.what, found.dataset, found.part) == ("Universal Dependencies 2.17", REPACKAGED, train["source"][30:])
+    assert "11234/1-6036" in found.citation

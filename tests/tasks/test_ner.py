@@ -210,7 +210,7 @@ def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 1: the word 'b' has no label"):
         NER.read([tmp_path / "e.parquet"], "en", OPTIONS)
     pq.write_table(pa.table({"tokens": [["a", None]], "ner_tags": [[1, 0]]}), tmp_path / "f.parquet")
-    with pytest.raises(DataError, match="row 1 has a token that is not text"):
+    with pytest.raises(DataError, match="row 1 has a word that is not text"):
         NER.read([tmp_path / "f.parquet"], "en", OPTIONS)
 
 
