@@ -165,7 +165,7 @@ def _hub_data(
 def _pull_or_cached(repository: str, patterns: Sequence[str], cached_only: bool, console: Console) -> tuple[Path, str]:
     """As `pull` gives it; of a repository or revision that is gone, what the cache has, if it has it."""
     try:
-        return pull(repository, patterns, "dataset", cached_only)
+        return pull(repository, patterns, "dataset", cached_only=cached_only)
     except HubError as error:
         if error.__cause__ is None or status_of(error.__cause__) not in _GONE:
             raise

@@ -94,7 +94,7 @@ def test_reads_the_hubs_treebanks_at_one_commit_and_again_offline(hub: HubServer
     exit_code, sentence = found(hub, tmp_path / "other", "en")
     assert exit_code == 4
     assert REPOSITORY in sentence
-    assert "the Hub can't be reached" in sentence
+    assert "commul/universal_dependencies@2.17 is not in the local cache, and the Hub can't be reached" in sentence
     assert "name its folder with --data." in sentence
 
 
