@@ -7,7 +7,7 @@ import shutil
 from itertools import cycle, islice
 from pathlib import Path
 
-from alignfreeze_cli.aligners.dictionary import find_dictionary
+from alignfreeze_cli.aligners.dictionary_files import find_dictionary
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.folder import open_pairs
 from alignfreeze_cli.progress import Console

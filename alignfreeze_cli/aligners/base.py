@@ -18,13 +18,15 @@ from alignfreeze_cli.progress import Console
 class SentencePairs:
     """Consecutive sentence pairs of a corpus, cut into words.
 
-    `companion_lines` are the lines of the aligner's companion file for these pairs, one each, if it has such a file.
-    The aligner adds to `malformed` what it cannot use of them: (number of the pair in the batch, what is wrong).
+    `companion_lines` are the lines of the aligner's companion file for these pairs, one each, if it has such a file;
+    the first of them is line `companion_first` of that file, counted from 1. The aligner adds to `malformed` what it
+    cannot use of them: (number of the pair in the batch, what is wrong).
     """
 
     source: Words
     target: Words
     companion_lines: Sequence[str] | None = None
+    companion_first: int = 1
     malformed: list[tuple[int, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -55,8 +57,11 @@ class Aligner(Protocol):
         """
         ...
 
-    def check(self, batch: SentencePairs) -> None:
-        """Look at the first sentence pairs of a corpus; raises DataError if the aligner's files do not fit them."""
+    def check(self, batch: SentencePairs) -> Sequence[str]:
+        """Look at the first sentence pairs of a corpus; gives sentences that the user is warned with.
+
+        Raises DataError if the aligner's files do not fit the pairs.
+        """
         ...
 
     def align(self, batch: SentencePairs) -> Links:

@@ -1,16 +1,15 @@
 """The dictionary aligner links words that a bilingual dictionary has as translations: the paper's main setting.
 
-From top to bottom: what a dictionary file is and how both directions' files are found, the rule by which words are
-linked, and the aligner that applies the rule to the files.
+From top to bottom: in which form words are compared, the rule by which they are linked, and the aligner that applies
+the rule to the files.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,148 +18,59 @@ import numpy as np
 import numpy.typing as npt
 
 from alignfreeze_cli.aligners.base import SentencePairs
-from alignfreeze_cli.aligners.settings import MUSE, AlignPairsSettings
-from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.files import atomic_write, cache_folder, file_digest, write_json
-from alignfreeze_cli.errors import DataError, HubError
+from alignfreeze_cli.aligners.dictionary_files import WANTED, DictionaryFile, find_dictionary, read_dictionary
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.artifacts import Input
+from alignfreeze_cli.artifacts.record import portable
+from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import Ints, int32_values
 from alignfreeze_cli.pairs.links import Links
-from alignfreeze_cli.pairs.settings import fill, placeholders
 from alignfreeze_cli.pairs.words import Words
 from alignfreeze_cli.progress import Console
 
-# Dictionary files
+# How words are compared
 
 
-@dataclass(frozen=True)
-class DictionaryFile:
-    """The entries of a file, (word of the first column, word of the second), and how many of its lines are no entry."""
-
-    entries: Sequence[tuple[str, str]]
-    skipped: int
+_VISIBLE_FORMAT = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)}
+"""Format characters that are seen: number signs that enclose digits, the end of ayah, hieroglyphs' joiners."""
 
 
-def read_dictionary(path: Path) -> DictionaryFile:
-    """Read a file in MUSE's format as the published code does (realignment_dataset.py).
+@functools.cache
+def _format_characters() -> re.Pattern[str]:
+    """Unicode's format characters (category Cf) that are not seen themselves.
 
-    A line is an entry if it splits on blanks into exactly two words that differ; words are taken as they are. Raises
-    DataError if the file is no UTF-8 text or has no entry.
+    Soft hyphens, directional marks, byte-order marks and the two joiners. Persian writes می‌گوید with a zero-width
+    non-joiner or, like MUSE's dictionaries, without; either way it is the same word. Where a joiner chooses between two
+    shapes of a letter (Sinhala, Malayalam), the shapes spell the same word, too.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError("is no dictionary: not UTF-8 text", path, line) from None
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    entries = [(fields[0], fields[1]) for fields in lines if len(fields) == 2 and fields[0] != fields[1]]
-    if not entries:
-        raise DataError("is no dictionary: it has no line of two different words", path)
-    return DictionaryFile(entries, len(lines) - len(entries))
+    planes = (range(0x20000), range(0xE0000, 0xE1000))
+    found = [
+        chr(point)
+        for plane in planes
+        for point in plane
+        if unicodedata.category(chr(point)) == "Cf" and point not in _VISIBLE_FORMAT
+    ]
+    return re.compile(f"[{''.join(found)}]+")
 
 
-@dataclass(frozen=True)
-class FoundDictionary:
-    """The files of a language pair, one or both, as one resolved input.
+def compared_forms(words: Sequence[str], normalise: str, fold_case: bool) -> list[str]:
+    """The form of each word in which it is looked up; `normalise` is "nfc" or "none".
 
-    `copied`: the reverse file has the forward file's entries. `note`: what a user should know about the files.
+    Folding case takes `İ` for `i`, and `I` for `i` in Turkish, too: MUSE's Turkish dictionaries write no word with `ı`
+    at its beginning.
     """
-
-    forward: Path | None
-    reverse: Path | None
-    input: Input
-    copied: bool = False
-    note: str = ""
-
-
-def find_dictionary(
-    template: str, source: str, target: str, name: str = "dictionary", copy_forward: bool = False
-) -> FoundDictionary:
-    """Find the files of both directions; either may be missing. With `copy_forward` the forward file is used for both.
-
-    The other direction's file has the codes swapped: in the place of `{source}` and `{target}` in `template`, or,
-    without them, where its name holds `source-target`. Raises DataError if there is no file, HubError if an address
-    cannot be reached.
-    """
-    forward = _find_file(fill(template, source, target))
-    if copy_forward:
-        reverse = forward
-    else:
-        swapped = _swap_codes(template, source, target)
-        reverse = _find_file(swapped) if swapped is not None else None
-    paths = list(dict.fromkeys(path for path in (forward, reverse) if path is not None))
-    if not paths:
-        raise DataError(f"no such dictionary for {source}-{target}", fill(template, source, target))
-    note, copied = "", False
-    if forward is None:
-        note = f"no dictionary {source}-{target}; {paths[0].name} is used for both directions"
-    elif reverse is None:
-        note = f"no dictionary {target}-{source}; {forward.name} is used for both directions"
-    elif file_digest(forward) == file_digest(reverse):
-        note, copied = f"the reverse dictionary is a copy of {forward.name}, as in the paper's runs", True
-    return FoundDictionary(forward, reverse, resolve_files(name, template, paths), copied, note)
+    if normalise == "none" and not fold_case:
+        return list(words)
+    text = "\n".join(words)  # one string is changed faster than many
+    if text.count("\n") != len(words) - 1:  # none, or a word with a line end in it
+        return [_compared_form(word, normalise, fold_case) for word in words]
+    return _compared_form(text, normalise, fold_case).split("\n")
 
 
-def _swap_codes(template: str, source: str, target: str) -> str | None:
-    """The name of the other direction's file; None if swapping the codes does not change the name."""
-    if placeholders(template) & {"source", "target"}:
-        swapped = fill(template, target, source)
-        return swapped if swapped != fill(template, source, target) else None
-    head, slash, name = template.rpartition("/")
-    codes = f"{source}-{target}"
-    return head + slash + name.replace(codes, f"{target}-{source}") if codes in name else None
-
-
-def _find_file(path: str) -> Path | None:
-    """A file on this machine, or one fetched from an address; None if there is none."""
-    if path.startswith(("http://", "https://")):
-        return _fetch(path)
-    found = Path(path).expanduser()
-    return found if found.is_file() else None
-
-
-def _fetch(address: str) -> Path | None:
-    """A file from the web, from the cache if it was fetched before and is whole; None if the server has no such file.
-
-    Raises HubError if the server cannot be reached, answers with an error, or offline mode (HF_HUB_OFFLINE) is on.
-    """
-    folder = cache_folder() / "dictionaries" / hashlib.sha256(address.encode()).hexdigest()[:16]
-    kept, marker = folder / address.rsplit("/", 1)[-1], folder / "fetched.json"
-    if marker.is_file() and kept.is_file():
-        recorded = json.loads(marker.read_text(encoding="utf-8"))
-        if recorded.get("sha256") == file_digest(kept):
-            return kept
-    content = _download(address)
-    if content is None:
-        return None
-    atomic_write(kept, content)
-    write_json(marker, {"address": address, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)})
-    return kept
-
-
-_TIMEOUT = 30.0  # seconds without an answer or a byte
-
-
-def _download(address: str) -> bytes | None:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import httpx
-
-    if constants.HF_HUB_OFFLINE:
-        raise HubError(f"{address} is not in the local cache, and offline mode is on (HF_HUB_OFFLINE).")
-    mirror = os.environ.get("ALIGNFREEZE_MUSE")  # like HF_ENDPOINT: another server for the same files
-    place = address.replace(MUSE.rpartition("/")[0], mirror.rstrip("/")) if mirror else address
-    try:
-        answer = httpx.get(place, timeout=_TIMEOUT, follow_redirects=True)
-    except httpx.HTTPError as error:
-        raise HubError(
-            f"{address} can't be fetched ({error}); check the network, or give your own files with --dictionary."
-        ) from error
-    # MUSE's server (object storage) says 403 for what it does not have.
-    if answer.status_code in (403, 404):
-        return None
-    if answer.status_code != 200:
-        raise HubError(f"The server answered {answer.status_code} for {address}; try again later, or use --dictionary.")
-    content: bytes = answer.content
-    return content
+def _compared_form(text: str, normalise: str, fold_case: bool) -> str:
+    if normalise == "nfc" and not text.isascii():
+        text = _format_characters().sub("", unicodedata.normalize("NFC", text))
+    return text.casefold().replace("i\N{COMBINING DOT ABOVE}", "i") if fold_case else text
 
 
 # The rule
@@ -184,15 +94,18 @@ class Dictionary:
 
     # Words are numbered. Source word number s translates to the target words `targets[starts[s]:starts[s + 1]]`.
 
-    def __init__(self, entries: Iterable[tuple[str, str]], fold_case: bool = False) -> None:
-        self.fold_case = fold_case
+    def __init__(self, entries: Iterable[tuple[str, str]], fold_case: bool = False, normalise: str = "none") -> None:
+        self._forms = functools.partial(compared_forms, normalise=normalise, fold_case=fold_case)
         self.source_numbers: dict[str, int] = {}
         self.target_numbers: dict[str, int] = {}
         s_number, t_number = self.source_numbers.setdefault, self.target_numbers.setdefault
+        sides = list(zip(*entries, strict=True)) or [(), ()]
+        distinct_only = normalise == "nfc" and not fold_case  # two spellings of one word are no translation
         # Each word gets the next number when it is first seen: a dictionary has as many words as numbers given out.
         numbers = [
             (s_number(s, len(self.source_numbers)), t_number(t, len(self.target_numbers)))
-            for s, t in (((s.casefold(), t.casefold()) for s, t in entries) if fold_case else entries)
+            for s, t in zip(*map(self._forms, sides), strict=True)
+            if s and t and (s != t or not distinct_only)
         ]
         both = np.array(numbers, np.int64).reshape(-1, 2)
         width = max(1, len(self.target_numbers))
@@ -202,8 +115,8 @@ class Dictionary:
 
     def align(self, source: Words, target: Words) -> Links:
         """The links of sentence pairs, in the order of the source words."""
-        s_place, s_word = _look_up(source, self.source_numbers, self.fold_case)  # both (known source words,)
-        t_place, t_word = _look_up(target, self.target_numbers, self.fold_case)
+        s_place, s_word = _look_up(source, self.source_numbers, self._forms)  # both (known source words,)
+        t_place, t_word = _look_up(target, self.target_numbers, self._forms)
         # Numbers for the target words that occur here, so that the table below stays narrow.
         used = np.zeros(len(self.target_numbers), bool)
         used[t_word] = True
@@ -254,12 +167,10 @@ class Dictionary:
         return Links(pair, s_place[row] - source.offsets[pair], t_place[hits] - target.offsets[pair])
 
 
-def _look_up(words: Words, numbers: Mapping[str, int], fold_case: bool) -> tuple[Ints, Ints]:
+def _look_up(words: Words, numbers: Mapping[str, int], forms: Callable[[list[str]], list[str]]) -> tuple[Ints, Ints]:
     """Flat positions of the words that the dictionary knows, and their numbers in it."""
     encoded = words.values.dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    if fold_case:
-        distinct = [word.casefold() for word in distinct]
+    distinct = forms(encoded.dictionary.to_pylist())
     known = np.array([numbers.get(word, -1) for word in distinct], np.int32)
     found = known[int32_values(encoded.indices)]
     places = np.flatnonzero(found >= 0).astype(np.int32)
@@ -292,6 +203,7 @@ class DictionaryAligner:
     forward: Path | None
     reverse: Path | None
     fold_case: bool = False
+    normalise: str = "none"
     digest: str = ""
     copied: bool = False
     note: str = ""
@@ -312,23 +224,40 @@ class DictionaryAligner:
         )
         if found.note:
             console.info(f"{settings.source}-{target}: {found.note}")
-        facts = (found.forward, found.reverse, settings.fold_case, found.input.digest, found.copied, found.note)
-        return cls(settings.source, target, *facts), [found.input]
+        aligner = cls(
+            settings.source,
+            target,
+            found.forward,
+            found.reverse,
+            settings.fold_case,
+            settings.normalise,
+            found.input.digest,
+            found.copied,
+            found.note,
+        )
+        return aligner, [found.input]
 
-    def check(self, batch: SentencePairs) -> None:
-        """Refuse a file of the wrong direction: its columns fit the corpus the other way round."""
-        source, target = ({w.casefold() for w in words.values.to_pylist()} for words in (batch.source, batch.target))
-        for path, first, second, code in (
-            (self.forward, source, target, f"{self.source}-{self.target}"),
-            (None if self.copied else self.reverse, target, source, f"{self.target}-{self.source}"),
+    def check(self, batch: SentencePairs) -> list[str]:
+        """Refuse a file of the wrong direction: its columns fit the corpus the other way round.
+
+        Warns of a file that is hardly a dictionary, or that hardly fits but for its capitals.
+        """
+        spelt = functools.partial(compared_forms, normalise=self.normalise, fold_case=False)
+        folded = functools.partial(compared_forms, normalise=self.normalise, fold_case=True)
+        corpus = [set(spelt(words.values.to_pylist())) for words in (batch.source, batch.target)]
+        corpus_folded = [set(folded([*words])) for words in corpus]
+        warnings = []
+        for path, order, code in (
+            (self.forward, 1, f"{self.source}-{self.target}"),
+            (None if self.copied else self.reverse, -1, f"{self.target}-{self.source}"),
         ):
             if path is None:
                 continue
-            entries = _read_cached(path, self.digest).entries
-            left = {word.casefold() for word, _ in entries}
-            right = {word.casefold() for _, word in entries}
-            straight = len(first & left) + len(second & right)
-            crossed = len(first & right) + len(second & left)
+            file = _read_cached(path, self.digest)
+            columns = [set(spelt(side)) for side in zip(*file.entries, strict=True)][::order]
+            columns_folded = [set(folded([*words])) for words in columns]
+            straight = _shared(corpus_folded, columns_folded)
+            crossed = _shared(corpus_folded, columns_folded[::-1])
             if crossed > 2 * straight:
                 other = "-".join(reversed(code.split("-")))
                 raise DataError(
@@ -337,16 +266,41 @@ class DictionaryAligner:
                     "check which column of the corpus holds which language",
                     path,
                 )
+            if not self.fold_case and straight > 2 * (exact := _shared(corpus, columns)):
+                warnings.append(
+                    f"{portable(str(path))}: {straight:,} words of the first lines are in it if case is ignored, but "
+                    f"only {exact:,} as they are written; --fold-case ignores it."
+                )
+            if file.other > MOST_SKIPPED * file.lines:
+                number, line = file.example
+                warnings.append(
+                    f"{portable(str(path))}: {file.other:,} of {file.lines:,} lines are skipped; the first is line "
+                    f"{number}, {line!r}; {WANTED}."
+                )
+        return warnings
 
     def align(self, batch: SentencePairs) -> Links:
         return _load(self).align(batch.source, batch.target)
 
     def statistics(self) -> dict[str, Any]:
-        paths = [path for path in (self.forward, self.reverse) if path is not None]
-        files = {path.name: _read_cached(path, self.digest) for path in paths}
+        files = {path.name: _read_cached(path, self.digest) for path in self._paths()}
         entries = {name: len(file.entries) for name, file in files.items()}
+        forms = {name: file.form for name, file in files.items() if file.form}
         skipped = sum(file.skipped for file in files.values())
-        return {"entries": entries, "lines skipped": skipped} | ({"note": self.note} if self.note else {})
+        found = {"entries": entries, "lines skipped": skipped}
+        return found | ({"read as": forms} if forms else {}) | ({"note": self.note} if self.note else {})
+
+    def _paths(self) -> list[Path]:
+        return list(dict.fromkeys(path for path in (self.forward, self.reverse) if path is not None))
+
+
+MOST_SKIPPED = 0.1
+"""Share of a dictionary's lines that may be no entries before that is warned of."""
+
+
+def _shared(corpus: Sequence[set[str]], columns: Sequence[set[str]]) -> int:
+    """How many words of both sides of a corpus are in a dictionary's columns."""
+    return sum(len(side & column) for side, column in zip(corpus, columns, strict=True))
 
 
 @functools.lru_cache(maxsize=2)
@@ -360,4 +314,4 @@ def _load(aligner: DictionaryAligner) -> Dictionary:
         _read_cached(path, aligner.digest).entries if path is not None else []
         for path in (aligner.forward, aligner.reverse)
     )
-    return Dictionary([*forward, *((s, t) for t, s in reverse)], aligner.fold_case)
+    return Dictionary([*forward, *((s, t) for t, s in reverse)], aligner.fold_case, aligner.normalise)

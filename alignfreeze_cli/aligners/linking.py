@@ -71,7 +71,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
     """Parse, cut into words, align and filter one chunk. Raises DataError for two files that are shifted."""
     parsed = parse_chunk(chunk)
     companion_lines, undecodable = parse_companion(chunk)
-    batch = split_into_words(job, parsed, companion_lines)
+    batch = split_into_words(job, parsed, companion_lines, chunk.companion_first)
     found = job.aligner.align(batch)
     filtered = filter_links(batch.source, batch.target, found)
     if chunk.form == "two files" and job.aligner.companion is None:
@@ -102,6 +102,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         equal_words=filtered.equal_words,
         source_words=len(batch.source.values),
         target_words=len(batch.target.values),
+        recut=_count_recut(job, parsed, batch) if companion_lines is not None else 0,
     )
     columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
     rows = int32_array(np.flatnonzero(kept))
@@ -183,12 +184,21 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
 
 
 def split_into_words(
-    job: LinkingJob, parsed: ParsedChunk, companion_lines: Sequence[str] | None = None
+    job: LinkingJob, parsed: ParsedChunk, companion_lines: Sequence[str] | None = None, companion_first: int = 1
 ) -> SentencePairs:
     """The words of a chunk's sentence pairs."""
     source = _splitter(job.words, job.source)(parsed.source)
     target = _splitter(job.words, job.target)(parsed.target)
-    return SentencePairs(source, target, companion_lines)
+    return SentencePairs(source, target, companion_lines, companion_first)
+
+
+def _count_recut(job: LinkingJob, parsed: ParsedChunk, batch: SentencePairs) -> int:
+    """In how many pairs the word rule finds another number of words than there are between blanks."""
+    if job.words == "blank":
+        return 0
+    at_blanks = split_into_words(replace(job, words="blank"), parsed)
+    differs = (batch.source.lengths != at_blanks.source.lengths) | (batch.target.lengths != at_blanks.target.lengths)
+    return int(differs.sum())
 
 
 @functools.lru_cache(maxsize=4)

@@ -31,6 +31,10 @@ class AlignPairsSettings(CorpusSettings):
     changes = (
         "a tab at the end of a line begins no column, a NUL makes a line malformed, and no text is an empty side",
         "statistics.json says for each file what was kept of it",
+        "--words blank splits at spaces and tabs only",
+        "cmn, jpn and the like are segmented as zh and ja are",
+        "dictionaries with commas, several translations or scores in a line are read as such",
+        "--fold-case takes İ for i",
     )
 
     aligner: str = setting(
@@ -41,7 +45,8 @@ class AlignPairsSettings(CorpusSettings):
     dictionary: str = setting(
         MUSE,
         help="For --aligner dictionary: a file in MUSE's format (a line is a word and its translation), or the address "
-        "of one. The other direction's file is found by swapping the two language codes in it.",
+        "of one; also with commas, several translations or scores in a line, and gzipped. The other direction's file "
+        "is found by swapping the two language codes in it.",
         check=_check_path,
         input=True,
         metavar="PATH",
@@ -55,22 +60,37 @@ class AlignPairsSettings(CorpusSettings):
     fold_case: bool = setting(
         False, help="Ignore case when looking words up: more links, above all in German. The paper does not ignore it."
     )
+    normalise: str = setting(
+        "nfc",
+        help="How words are compared with the dictionary's; the pairs keep the text as it is. nfc: in Unicode's form C "
+        "and without invisible format characters (soft hyphens, directional marks, joiners); none: as they are, as in "
+        "the paper.",
+        choices=("nfc", "none"),
+    )
     links: str | None = setting(
         None,
-        help="For --aligner pharaoh: a file of links made by another tool, one line such as `0-0 2-1` per corpus line.",
+        help="For --aligner pharaoh: a file of links made by another tool, one line such as `0-0 2-1` per corpus line, "
+        "words counted from 0; it may be gzipped. Its words are what is between two blanks, unless --words says "
+        "otherwise.",
         check=_check_path,
         input=True,
         metavar="PATH",
     )
     pharaoh: Path | None = setting(
         None,
-        help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line.",
+        help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line. "
+        "They count words as --words cuts them: --aligner pharaoh needs the same --words to read them.",
         result=False,
         metavar="DIR",
     )
     workers: int = setting(
         1, help="Number of processes that align; the result does not depend on it.", minimum=1, result=False
     )
+
+    @property
+    def word_rule(self) -> str:
+        # Tools that make links are given text that is split already, and count what is between two blanks.
+        return self.words or ("blank" if self.aligner == "pharaoh" else "unicode")
 
     def conflicts(self) -> list[str]:
         found = []
@@ -83,6 +103,8 @@ class AlignPairsSettings(CorpusSettings):
             found.append("--links goes with --aligner pharaoh")
         if self.aligner != "dictionary" and self.fold_case:
             found.append("--fold-case goes with --aligner dictionary")
+        if self.aligner != "dictionary" and self.normalise != "nfc":
+            found.append("--normalise goes with --aligner dictionary")
         if self.aligner != "dictionary" and self.reverse_dictionary != "own":
             found.append("--reverse-dictionary goes with --aligner dictionary")
         if len(self.target) > 1:

@@ -35,6 +35,7 @@ class Counts:
     equal_words: int = 0
     source_words: int = 0
     target_words: int = 0
+    recut: int = 0  # pairs with ready links in which the word rule finds another number of words than blanks do
 
     def add(self, other: Counts) -> None:
         for each in fields(self):
@@ -136,3 +137,14 @@ def few_pairs_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:
             )
         warnings.append(f"{code} has {few}{compared}{advice}.")
     return warnings
+
+
+def recut_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:
+    """A sentence for every language whose ready links may count other words than those of the word rule `words`."""
+    return [
+        f"{code}: --words {words} finds another number of words than there are between blanks in {each.recut:,} of "
+        f"{each.lines:,} lines; if the links count what is between blanks, they join other words there: use --words "
+        "blank."
+        for code, each in counts.items()
+        if each.recut
+    ]

@@ -1,24 +1,34 @@
 """Links between the words of sentence pairs: as arrays, as lines of Pharaoh format, and the filters they go through.
 
 Pharaoh format: one line per sentence pair, `i-j` for every link with 0-based word positions, source first, separated by
-blanks; an empty line is a pair without links.
+blanks; an empty line is a pair without links. A possible link, `ipj`, is a link too; a score after it (`i-j:0.9`) is
+left out.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import int32_array, int32_values
 from alignfreeze_cli.pairs.words import Words
 
-_PHARAOH_LINE = re.compile(r"\s*(\d{1,9}-\d{1,9}(\s+|$))*")
+_LINK = r"\d{1,9}[-p]\d{1,9}(?::[-+]?[\d.]+(?:[eE][-+]?\d+)?)?"
+_PHARAOH_LINE = re.compile(rf"\s*({_LINK}(\s+|$))*")
+
+_GZIP = b"\x1f\x8b"
 
 Indices = npt.NDArray[np.int64]
 
@@ -67,6 +77,18 @@ class Links:
         return found
 
 
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A file, gzipped or not, whatever its name; raises DataError for a damaged archive."""
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+    try:
+        with cast(IO[bytes], gzip.open(path)) if packed else path.open("rb") as file:
+            yield file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"cannot be unpacked: {error}", path) from error
+
+
 def write_pharaoh(links: Links, pairs: int) -> str:
     """One line for each of `pairs` sentence pairs, each ended by a line feed."""
     lines = ["\n"] * pairs
@@ -83,9 +105,14 @@ def write_pharaoh(links: Links, pairs: int) -> str:
 def parse_pharaoh(line: str) -> list[tuple[int, int]]:
     """The links of one line; raises ValueError that says what is wrong."""
     if _PHARAOH_LINE.fullmatch(line) is None:
-        wrong = next((field for field in line.split() if not re.fullmatch(r"\d{1,9}-\d{1,9}", field)), line.strip())
+        wrong = next((field for field in line.split() if not re.fullmatch(_LINK, field)), line.strip())
         raise ValueError(f"{wrong!r} is no link like 3-4")
-    return [(int(i), int(j)) for i, _, j in (field.partition("-") for field in line.split())]
+    if ":" in line:
+        line = re.sub(r":\S+", "", line)
+    fields = line.split()
+    if "p" in line:  # what is sure is often listed as possible again
+        fields = list(dict.fromkeys(field.replace("p", "-") for field in fields))
+    return [(int(i), int(j)) for i, _, j in (field.partition("-") for field in fields)]
 
 
 @dataclass(frozen=True)

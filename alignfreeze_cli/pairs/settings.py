@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
+from typing import Any
 
 from alignfreeze_cli.settings import StepSettings, setting
 
@@ -105,11 +106,12 @@ class CorpusSettings(StepSettings):
     max_lines: int | None = setting(
         None, help="Read at most this many lines of each corpus, to try something out; default: all.", minimum=1
     )
-    words: str = setting(
-        "unicode",
+    words: str | None = setting(
+        None,
         help="How text is cut into words. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as "
-        "in the paper, which cuts Indic words to pieces; blank: the text is split already. Under the first two zh, ja "
-        "and th are cut by a segmenter (extra `segmenters`).",
+        "in the paper, which cuts Indic words to pieces; blank: at spaces and tabs only, for text that is split "
+        "already. Under the first two zh, ja and th are cut by a segmenter (extra `segmenters`), and other languages "
+        "without blanks are refused. Default: unicode, or blank with --aligner pharaoh.",
         choices=WORD_RULES,
     )
     columns: tuple[str, ...] = setting(
@@ -125,6 +127,17 @@ class CorpusSettings(StepSettings):
         help="Pairs to leave out. duplicates: those whose words are the same, on both sides, as in a pair before.",
         choices=FILTERS,
     )
+
+    @property
+    def word_rule(self) -> str:
+        """The rule by which text is cut into words."""
+        return self.words or "unicode"
+
+    def recorded(self) -> dict[str, Any]:
+        return super().recorded() | {"words": self.word_rule}
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"words": self.word_rule}
 
 
 def may_be_hub(corpus: str) -> bool:

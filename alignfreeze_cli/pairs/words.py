@@ -2,9 +2,10 @@
 
     unicode    letters, digits and `_` with the marks on them; the other characters between blanks
     published  the rule of the paper's code, `\\w+|[^\\w\\s]+`: a mark is no letter, so Indic words are cut to pieces
-    blank      the text is split already: a word is what is between two blanks
+    blank      the text is split already: a word is what is between two blanks (spaces or tabs, no others)
 
-Under the first two, languages written without blanks (zh, ja, th) are cut by a segmenter, as in the paper's runs.
+Under the first two, Chinese, Japanese and Thai are cut by a segmenter, as in the paper's runs, and other languages
+written without blanks are refused.
 
 A rule is a table that gives every code point a class; a word is a run of code points of one class. So a chunk of text
 is cut by a few operations on arrays, with no Python object per word.
@@ -23,9 +24,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.pairs.arrays import Bytes, Ints, as_strings, int32_array, string_array, string_parts
+from alignfreeze_cli.pairs.arrays import Bytes, Ints, as_strings, int32_array, int32_values, string_array, string_parts
 
 BLANK, WORD, OTHER, MARK, FORMAT = range(5)
 """Classes of code points. MARK and FORMAT belong to what they follow; they occur in the rule `unicode` only."""
@@ -86,7 +88,7 @@ class Words:
 def splitter(rule: str, language: str) -> Callable[[Texts], Words]:
     """The function that cuts sentences of a language into words by a rule (`unicode`, `published`, `blank`).
 
-    Raises SettingsError if the language needs a segmenter that is not installed.
+    Raises SettingsError if the language needs a segmenter that is not installed or does not exist.
     """
     segmenter = None if rule == "blank" else segmenter_for(language)
     if segmenter is None:
@@ -106,7 +108,8 @@ def class_table(rule: str) -> npt.NDArray[np.uint8]:
         table = np.full(_CODE_POINTS, OTHER, np.uint8)
         for run in re.finditer(r"\w+", everything):
             table[run.start() : run.end()] = WORD
-    for run in re.finditer(r"\s+", everything):
+    # A no-break space is no separator in text that is split already: `10 000` with one is a single word there.
+    for run in re.finditer("[ \\t\\n\\r]+" if rule == "blank" else r"\s+", everything):
         table[run.start() : run.end()] = BLANK
     if rule == "unicode":
         # Unicode Standard Annex 29, rule WB4: a word is not broken before Extend, Format or ZWJ. The zero-width
@@ -197,13 +200,23 @@ def _split_by_segmenter(sentences: Texts, segmenter: Segmenter) -> Words:
 def segmenter_for(language: str) -> Segmenter | None:
     """The segmenter of a language whose script has no blanks between words; None for all other languages.
 
-    Raises SettingsError if it is not installed: cutting such text by character classes would make whole clauses words.
+    `language` is a code of ISO 639-1 or 639-3, perhaps with a script: `zh`, `cmn`, `zho_Hans`, `zh-Latn`. Raises
+    SettingsError if there is no segmenter for it, or if it is not installed: cutting such text by character classes
+    would make whole clauses words.
     """
-    make = SEGMENTERS.get(re.split("[-_]", language)[0].lower())
-    if make is None:
+    tags = re.split("[-_]", language.lower())
+    code = next((tag for tag in tags[1:] if tag in _WITHOUT_BLANKS and len(tag) == 3), tags[0])  # zh-yue is yue
+    code = _SAME_LANGUAGE.get(code, code)
+    script = next((tag for tag in tags[1:] if len(tag) == 4 and tag.isalpha()), None)
+    if not (script in _SCRIPTS_WITHOUT_BLANKS if script else code in SEGMENTERS or code in _WITHOUT_BLANKS):
         return None
+    if code not in SEGMENTERS:
+        raise SettingsError(
+            f"{language} is written without blanks between words, and there is no segmenter for it here: give text "
+            "whose words are separated by blanks already, with --words blank, or leave the language out of --target."
+        )
     try:
-        return make()
+        return SEGMENTERS[code]()
     except ImportError as error:
         raise SettingsError(
             f"{language} is written without blanks between words and needs a segmenter, but {error.name} is not "
@@ -242,3 +255,42 @@ def _thai() -> Segmenter:
 
 SEGMENTERS = {"zh": _chinese, "ja": _japanese, "th": _thai}
 """Language → function that makes its segmenter."""
+
+_SAME_LANGUAGE = {"cmn": "zh", "zho": "zh", "chi": "zh", "jpn": "ja", "tha": "th"}
+"""Codes of ISO 639-3 and 639-2/B → the code in `SEGMENTERS`."""
+
+_CODES = "km khm lo lao my mya bur bo bod tib dz dzo yue wuu gan hsn lzh shn mnw rki nod tts sou khb tdd adx khg"
+_WITHOUT_BLANKS = frozenset(_CODES.split(" "))
+"""Other languages usually written without blanks between words: Khmer, Lao, Burmese, Tibetan, Dzongkha, Chinese
+languages other than Mandarin, Shan, Mon, Rakhine, Northern, Northeastern and Southern Thai, Tai Lü, Tai Nüa."""
+
+_SCRIPTS = "hans hant hani jpan hira kana hrkt bopo thai laoo khmr mymr tibt tale talu lana tavt java bali"
+_SCRIPTS_WITHOUT_BLANKS = frozenset(_SCRIPTS.split(" "))
+"""ISO 15924 codes of such scripts; a script in the language code decides, so `zh-Latn` has blanks."""
+
+
+def unbroken_warning(language: str, words: Words, other: Words) -> str | None:
+    """A sentence if most lines of one side seem not to be cut into words, judged by the other side; otherwise None.
+
+    Lines with at least four words on the other side are judged: one is not cut if this side has at most a fourth of
+    that number, as a clause without blanks is one long word. With English that is so for 70 to 98 of 100 lines in
+    Chinese that was not segmented, and for at most 3 in eleven languages with blanks.
+    """
+    here, there = _lettered(words), _lettered(other)
+    judged = (there >= 4) & (here > 0)
+    uncut = int((judged & (4 * here <= there)).sum())
+    if uncut <= judged.sum() / 4:
+        return None
+    return (
+        f"the {language} side seems not to be cut into words: {uncut:,} of the first {len(words):,} lines are one long "
+        f"word or few; if {language} is written without blanks between words, give text that is cut already, with "
+        "--words blank, or the code of a language that is segmented (zh, ja, th)."
+    )
+
+
+def _lettered(words: Words) -> npt.NDArray[np.int64]:
+    """Number of words of each sentence that hold a letter or digit."""
+    found = pc.match_substring_regex(words.values, r"[\pL\pN]")
+    total = np.concatenate(([0], np.cumsum(int32_values(pc.cast(found, "int32")))))
+    counts: npt.NDArray[np.int64] = np.diff(total[words.offsets])
+    return counts

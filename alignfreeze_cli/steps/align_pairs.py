@@ -24,15 +24,19 @@ from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
-from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings
+from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings, recut_warnings
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
+from alignfreeze_cli.pairs.links import open_unpacked
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
-from alignfreeze_cli.pairs.words import segmenter_for
+from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
+
+MOST_WARNINGS = 5
+"""Warnings about the beginnings of a language's corpora, which may be hundreds of files of the same kind."""
 
 _SAMPLE = 1_000  # lines of a corpus by which it is checked
 _EVIDENCE = 5  # words that say on which side a language is
@@ -49,6 +53,7 @@ class LanguagePair:
     counts: Counts = field(default_factory=Counts)
     files: dict[str, FileCounts] = field(default_factory=dict)
     words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -65,7 +70,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     Raises SettingsError (a segmenter is missing, and what `OutputFolder` raises), DataError (a corpus, dictionary or
     file of links that cannot be used, or no usable pair at all), HubError.
     """
-    if settings.words != "blank":
+    if settings.word_rule != "blank":
         for code in (settings.source, *settings.target):
             segmenter_for(code)  # raises SettingsError if it is needed and not installed
     languages = [_find_inputs(settings, target, console) for target in settings.target]
@@ -82,12 +87,14 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
 
     with output.open(console) as work:
         _align(languages, settings, console, work.path)
-        warnings = few_pairs_warnings({pair.job.target: pair.counts for pair in languages}, settings.words)
+        counts = {pair.job.target: pair.counts for pair in languages}
+        warnings = few_pairs_warnings(counts, settings.word_rule) + recut_warnings(counts, settings.word_rule)
         for warning in warnings:
             console.warn(warning)
+        warnings = [warning for pair in languages for warning in pair.warnings] + warnings
         statistics = {
             "source": settings.source,
-            "words": settings.words,
+            "words": settings.word_rule,
             "aligner": settings.aligner,
             "languages": {pair.job.target: _statistics(pair) for pair in languages},
             "warnings": warnings,
@@ -103,14 +110,14 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
 def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) -> LanguagePair:
     corpora, corpus_input = find_corpora(settings, target)
     aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
-    job = LinkingJob(settings.source, target, settings.words, aligner, settings.pharaoh is not None, settings.filter)
+    job = LinkingJob(settings.source, target, settings.word_rule, aligner, settings.pharaoh is not None, settings.filter)
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
 
 def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[str, Any]:
     """What a dry run says."""
     plan: dict[str, Any] = {
-        "words": settings.words,
+        "words": settings.word_rule,
         "aligner": settings.aligner,
         "corpora": {pair.name: [corpus.place for corpus in pair.corpora] for pair in languages},
     }
@@ -145,7 +152,7 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
             "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
         )
     with ExitStack() as stack:
-        companion_lines = stack.enter_context(companion.open("rb")) if companion is not None else None
+        companion_lines = stack.enter_context(open_unpacked(companion)) if companion is not None else None
         number = 1
         for chunk in _checked_chunks(pair, limit, console):
             if companion_lines is not None:
@@ -169,7 +176,7 @@ def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> 
         if first is None:
             empty.append(corpus.place)
             continue
-        _check_sides(pair, first)
+        _check_beginning(pair, first, console)
         yield first
         yield from chunks
     if len(empty) == len(pair.corpora):
@@ -178,11 +185,11 @@ def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> 
         console.warn(f"{pair.name}: {listed(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
 
 
-def _check_sides(pair: LanguagePair, chunk: Chunk) -> None:
+def _check_beginning(pair: LanguagePair, chunk: Chunk, console: Console) -> None:
     """Check the beginning of a corpus: is it the language pair's, and has it the source on the side of the source?
 
     Its words are compared with those of the corpora before it. If there are none, or they are too few, the aligner is
-    asked whether its dictionary fits.
+    asked whether its dictionary fits. Warns of text that is not cut into words.
     """
     parsed = parse_chunk(chunk)
     sample = split_into_words(pair.job, ParsedChunk(parsed.source[:_SAMPLE], parsed.target[:_SAMPLE]))
@@ -196,8 +203,16 @@ def _check_sides(pair: LanguagePair, chunk: Chunk) -> None:
             f"of the corpora before it, only {straight} on the same side; give it with its sides swapped",
             chunk.place,
         )
-    if straight < _EVIDENCE:
-        pair.aligner.check(sample)
+    warnings = [*pair.aligner.check(sample)] if straight < _EVIDENCE else []
+    for code, words, other in (
+        (pair.job.source, sample.source, sample.target),
+        (pair.job.target, sample.target, sample.source),
+    ):
+        if warning := unbroken_warning(code, words, other):
+            warnings.append(f"{chunk.place}: {warning}")
+    for warning in warnings[: MOST_WARNINGS - len(pair.warnings)]:
+        console.warn(warning)
+        pair.warnings.append(warning)
     if len(pair.words[0]) < _WORDS_KEPT:
         pair.words[0].update(source)
         pair.words[1].update(target)

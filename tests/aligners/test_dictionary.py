@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignfreeze_cli.aligners.base import SentencePairs
-from alignfreeze_cli.aligners.dictionary import Dictionary, DictionaryAligner, find_dictionary, read_dictionary
+from alignfreeze_cli.aligners.dictionary import Dictionary, DictionaryAligner
+from alignfreeze_cli.aligners.dictionary_files import find_dictionary, read_dictionary
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.pairs.links import Links, filter_links
 from alignfreeze_cli.pairs.words import Words
@@ -158,7 +159,7 @@ class TestFinding:
         hub.plain["en-fr.txt"] = b"cat chat\n"
         code = f"""
 import json
-from alignfreeze_cli.aligners.dictionary import find_dictionary
+from alignfreeze_cli.aligners.dictionary_files import find_dictionary
 found = find_dictionary("{hub.url}/files/{{source}}-{{target}}.txt", "en", "fr")
 print(json.dumps([str(found.forward), str(found.reverse), found.note]))
 """

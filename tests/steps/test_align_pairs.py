@@ -289,7 +289,7 @@ class TestPharaohAligner:
         assert counted["dropped"]["malformed links"] == 2
         assert counted["kept"] == 398
         assert counted["files"]["en-fr.links"]["first malformed"] == [
-            {"line": 1, "why": "9-9 is outside a pair of 2 and 2 words"},
+            {"line": 1, "why": "9-9 is outside a pair of 2 and 2 words, as --words blank cuts them"},
             {"line": 6, "why": "'1_2' is no link like 3-4"},
         ]
         assert "en-fr.links: 2 of 400 lines" in console.warned[0]
