@@ -102,8 +102,9 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         equal_words=filtered.equal_words,
         source_words=len(batch.source.values),
         target_words=len(batch.target.values),
-        recut=_count_recut(job, parsed, batch) if companion_lines is not None else 0,
     )
+    if companion_lines is not None and job.words != "blank":
+        counts.recut, counts.recut_rightly = _count_recut(job, parsed, batch, found)
     columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
     rows = int32_array(np.flatnonzero(kept))
     pairs = pa.table([column.take(rows) for column in columns], schema=SCHEMA)
@@ -192,13 +193,18 @@ def split_into_words(
     return SentencePairs(source, target, companion_lines, companion_first)
 
 
-def _count_recut(job: LinkingJob, parsed: ParsedChunk, batch: SentencePairs) -> int:
-    """In how many pairs the word rule finds another number of words than there are between blanks."""
-    if job.words == "blank":
-        return 0
+def _count_recut(job: LinkingJob, parsed: ParsedChunk, batch: SentencePairs, links: Links) -> tuple[int, int]:
+    """In how many pairs the word rule finds another number of words than there are between blanks.
+
+    And in how many of these a link names a word that would not be there between blanks: the links follow the rule.
+    """
     at_blanks = split_into_words(replace(job, words="blank"), parsed)
-    differs = (batch.source.lengths != at_blanks.source.lengths) | (batch.target.lengths != at_blanks.target.lengths)
-    return int(differs.sum())
+    sides = ((batch.source, at_blanks.source, links.source), (batch.target, at_blanks.target, links.target))
+    differs, beyond = np.zeros(len(batch), bool), np.zeros(len(batch), bool)
+    for by_rule, by_blanks, positions in sides:
+        differs |= by_rule.lengths != by_blanks.lengths
+        beyond[links.pair[positions >= by_blanks.lengths[links.pair]]] = True
+    return int(differs.sum()), int((differs & beyond).sum())
 
 
 @functools.lru_cache(maxsize=4)

@@ -68,7 +68,8 @@ class PharaohAligner:
     def _refuse_from_1(self, link: str, line: int) -> None:
         raise DataError(
             f"its links seem to count words from 1: none names a word 0, and {link} names the word after the last; "
-            "Pharaoh format counts from 0, so subtract 1 from every number",
+            "subtract 1 from every number, as Pharaoh format counts from 0, or, if they were made with other words "
+            f"than those of --words {self.words}, give that rule",
             self.companion,
             line,
         )

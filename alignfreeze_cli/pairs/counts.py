@@ -15,6 +15,9 @@ EXAMPLES = 5
 TOO_FEW = 0.25
 """A language with fewer usable pairs than this share of the median language is warned about."""
 
+RIGHTLY = 0.02
+"""Where a word rule and blanks disagree, the share of pairs in which links must show that they follow the rule."""
+
 
 @dataclass
 class Counts:
@@ -35,7 +38,10 @@ class Counts:
     equal_words: int = 0
     source_words: int = 0
     target_words: int = 0
-    recut: int = 0  # pairs with ready links in which the word rule finds another number of words than blanks do
+    # Pairs with ready links in which the word rule finds another number of words than blanks do, and those among them
+    # in which a link names a word that blanks do not find.
+    recut: int = 0
+    recut_rightly: int = 0
 
     def add(self, other: Counts) -> None:
         for each in fields(self):
@@ -140,11 +146,14 @@ def few_pairs_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:
 
 
 def recut_warnings(counts: Mapping[str, Counts], words: str) -> list[str]:
-    """A sentence for every language whose ready links may count other words than those of the word rule `words`."""
+    """A sentence for every language whose ready links seem to count other words than those of the word rule `words`.
+
+    They do not if many of them name words that only that rule finds.
+    """
     return [
         f"{code}: --words {words} finds another number of words than there are between blanks in {each.recut:,} of "
-        f"{each.lines:,} lines; if the links count what is between blanks, they join other words there: use --words "
-        "blank."
+        f"{each.lines:,} lines, and the links seem to count what is between blanks: they join other words there; use "
+        "--words blank."
         for code, each in counts.items()
-        if each.recut
+        if each.recut_rightly < RIGHTLY * each.recut
     ]

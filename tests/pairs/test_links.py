@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.pairs.links import Links, filter_links, parse_pharaoh, write_pharaoh
+from alignfreeze_cli.errors import DataError
+from alignfreeze_cli.pairs.links import Links, filter_links, open_unpacked, parse_pharaoh, write_pharaoh
 from alignfreeze_cli.pairs.words import Words
 from tests.support.plain_rules import filtered
 
@@ -23,16 +27,38 @@ def test_what_is_written_is_read_again(links: list[list[tuple[int, int]]]) -> No
 
 
 @pytest.mark.parametrize(
-    ("line", "links"), [("", []), (" \n", []), ("0-0 12-3", [(0, 0), (12, 3)]), ("\t1-1  2-2 ", [(1, 1), (2, 2)])]
+    ("line", "links"),
+    [
+        ("", []),
+        (" \n", []),
+        ("0-0 12-3", [(0, 0), (12, 3)]),
+        ("\t1-1  2-2 ", [(1, 1), (2, 2)]),
+        ("0-0\r\n", [(0, 0)]),
+        ("0-0:0.93 1-2:-1.5e-3\n", [(0, 0), (1, 2)]),  # scores
+        ("0-0 1p2 2p2:1 1-2", [(0, 0), (1, 2), (2, 2)]),  # possible links, one of them sure as well
+    ],
 )
 def test_reading_a_line(line: str, links: list[tuple[int, int]]) -> None:
     assert parse_pharaoh(line) == links
 
 
-@pytest.mark.parametrize("line", ["0", "1-", "-1-2", "1-2-3", "a-b", "0-0,1-1", "1-2 x", "9999999999-1", "0–0"])
+@pytest.mark.parametrize(
+    "line", ["0", "1-", "-1-2", "1-2-3", "a-b", "0-0,1-1", "1-2 x", "9999999999-1", "0–0", "1-2:", "1-2:x", "1q2"]
+)
 def test_a_malformed_line_says_which_link_is_none(line: str) -> None:
     with pytest.raises(ValueError, match="is no link like 3-4"):
         parse_pharaoh(line)
+
+
+def test_a_gzipped_file_is_unpacked_whatever_its_name(tmp_path: Path) -> None:
+    packed = gzip.compress(b"0-0\n", mtime=0)
+    for name, content in (("a.gz", packed), ("a", packed), ("b.gz", b"0-0\n")):
+        (tmp_path / name).write_bytes(content)
+        with open_unpacked(tmp_path / name) as file:
+            assert file.read() == b"0-0\n"
+    (tmp_path / "a.gz").write_bytes(packed[:-9])
+    with pytest.raises(DataError, match=r"a\.gz: cannot be unpacked"), open_unpacked(tmp_path / "a.gz") as file:
+        file.read()
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,13 @@ def test_published_is_the_regular_expression_of_the_paper(sentences: list[str]) 
 
 
 @given(st.lists(TEXT, max_size=6))
-def test_blank_is_python_s_split(sentences: list[str]) -> None:
-    assert split("blank", *sentences) == [sentence.split() for sentence in sentences]
+def test_blank_splits_at_spaces_and_tabs_only(sentences: list[str]) -> None:
+    assert split("blank", *sentences) == [[w for w in re.split("[ \t\r\n]+", s) if w] for s in sentences]
+
+
+def test_a_no_break_space_is_no_separator_in_text_that_is_split_already() -> None:
+    assert split("blank", "10\u00a0000 chats\u3000ici") == [["10\u00a0000", "chats\u3000ici"]]
+    assert split("unicode", "10\u00a0000 chats") == [["10", "000", "chats"]]
 
 
 @given(st.lists(TEXT, max_size=6))
@@ -85,7 +90,7 @@ def test_words_from_lists_and_back() -> None:
     assert found.lengths.tolist() == [2, 0, 1]
 
 
-@pytest.mark.parametrize("language", ["zh", "ja", "th", "zh-TW"])
+@pytest.mark.parametrize("language", ["zh", "ja", "th", "zh-TW", "cmn", "zho_Hans", "chi", "jpn", "ja_Jpan", "tha"])
 def test_a_missing_segmenter_is_named_with_the_way_to_get_it(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
@@ -114,3 +119,49 @@ def test_a_missing_segmenter_is_named_with_the_way_to_get_it(language: str, monk
 def test_segmenters_find_words_where_there_are_no_blanks(language: str, sentence: str, expected: list[str]) -> None:
     pytest.importorskip({"zh": "rjieba", "ja": "fugashi", "th": "pythainlp"}[language])
     assert split("unicode", sentence, "", language=language) == [expected, []]
+
+
+@pytest.mark.parametrize(
+    "language",
+    ["km", "khm", "khm_Khmr", "lo", "lao_Laoo", "mya", "bod_Tibt", "dz", "yue-Hant", "zh-yue", "shn_Mymr", "vi_Hani"],
+)
+def test_languages_without_blanks_and_without_a_segmenter_are_refused(language: str) -> None:
+    for rule in ("unicode", "published"):
+        with pytest.raises(SettingsError, match=rf"{language} is written without blanks.* no segmenter.*--words blank"):
+            splitter(rule, language)
+    splitter("blank", language)
+
+
+@pytest.mark.parametrize(
+    "language", ["vi", "ko", "kor_Hang", "zh-Latn", "cmn_Latn", "ja_Latn", "es_BO", "en_LA", "lolo"]
+)
+def test_languages_and_scripts_with_blanks_need_no_segmenter(language: str) -> None:
+    assert words.segmenter_for(language) is None
+
+
+CLAUSES = [
+    ("we should go to sleep", "我该去睡觉了。"),
+    ("what are you doing here", "你在这里干什么？"),
+    ("yes", "是。"),
+]
+
+
+def test_text_that_is_not_cut_is_noticed_beside_its_translation() -> None:
+    english = splitter("unicode", "en")([english for english, _ in CLAUSES])
+    chinese = [chinese for _, chinese in CLAUSES]
+    for rule in ("unicode", "blank"):
+        warning = words.unbroken_warning("xx", splitter(rule, "xx")(chinese), english)
+        assert warning is not None
+        assert "the xx side seems not to be cut into words: 2 of the first 3 lines" in warning
+        assert words.unbroken_warning("en", english, splitter(rule, "xx")(chinese)) is None
+    cut = splitter("blank", "xx")(["我 该 去 睡觉 了 。", "你 在 这里 干 什么 ？", "是 。"])
+    assert words.unbroken_warning("xx", cut, english) is None
+
+
+def test_long_words_of_languages_with_blanks_are_no_reason_to_warn() -> None:
+    sides = [splitter("unicode", "en")(["we would not have gone there", "in our house too", "he ran"])]
+    sides.append(splitter("unicode", "fi")(["emme olisi menneet", "talossammekin", "juoksi"]))
+    assert words.unbroken_warning("fi", sides[1], sides[0]) is not None  # one line in two of those that can be judged
+    sides[1] = splitter("unicode", "fi")(["emme olisi menneet", "talossammekin se on", "juoksi"])
+    assert words.unbroken_warning("fi", sides[1], sides[0]) is None
+    assert words.unbroken_warning("fi", Words.from_lists([]), Words.from_lists([])) is None

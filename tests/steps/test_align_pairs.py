@@ -253,6 +253,52 @@ class TestStatistics:
             ("fr", "de", "ta"), 50
         )
 
+    def test_a_dictionary_of_which_much_is_skipped_is_warned_of(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv(), encoding="utf-8")
+        Path("en-fr.txt").write_text(DICTIONARY + "hot dog chien chaud\nParis Paris\n", encoding="utf-8")
+        console = Listener()
+        result = run(console, corpus="a.tsv")
+        assert console.warned == result.details["warnings"]
+        assert len(console.warned) == 1
+        assert "en-fr.txt: 1 of 9 lines are skipped; the first is line 8, 'hot dog chien chaud'" in console.warned[0]
+        Path("en-fr.txt").write_text(DICTIONARY * 2 + "hot dog chien chaud\nParis Paris\n", encoding="utf-8")
+        assert run(corpus="a.tsv", output=Path("less")).details["warnings"] == []
+
+    def test_a_dictionary_in_other_capitals_is_warned_of(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv(), encoding="utf-8")
+        Path("en-fr.txt").write_text("THE LE\nCAT CHAT\nDOG CHIEN\n2 deux\nblack noir\n", encoding="utf-8")
+        console = Listener()
+        run(console, corpus="a.tsv")
+        assert len(console.warned) == 1
+        assert "9 words of the first lines are in it if case is ignored, but only 3 as they are" in console.warned[0]
+        console = Listener()
+        run(console, corpus="a.tsv", fold_case=True, output=Path("folded"))
+        assert console.warned == []
+
+    def test_a_dictionary_in_another_form_and_the_way_it_was_read_are_in_the_statistics(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv(), encoding="utf-8")
+        Path("en-fr.txt").write_text("the,le,la\ncat,chat\ndog,chien\nblack,noir\n", encoding="utf-8")
+        result = run(corpus="a.tsv")
+        assert pairs_of(result) == EXPECTED
+        counted = json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]["aligner"]
+        assert counted["read as"] == {"en-fr.txt": "columns separated by commas, several translations in a line"}
+
+    def test_text_that_is_not_cut_is_warned_of(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv([("we should go to sleep", "我该去睡觉了。")] * 9 + [("cat", "chat")]))
+        console = Listener()
+        result = run(console, corpus="a.tsv")
+        assert console.warned == result.details["warnings"]
+        assert "a.tsv: the fr side seems not to be cut into words: 9 of the first 10 lines" in console.warned[0]
+
+    @pytest.mark.parametrize("normalise", ["nfc", "none"])
+    def test_text_stays_as_it_is_whatever_is_looked_up(self, normalise: str, folder: Path) -> None:
+        sentences = [("the cat", "le chat"), ("sleep\u00ading dog", "chie\u0301n dormant")]
+        Path("a.tsv").write_text(tsv(sentences), encoding="utf-8")
+        Path("en-fr.txt").write_text("the le\nsleeping dormant\ndog chién\n", encoding="utf-8")
+        found = pairs_of(run(corpus="a.tsv", normalise=normalise))
+        looked_up = [Pair(["sleep\u00ading", "dog"], ["chie\u0301n", "dormant"], [(0, 1), (1, 0)])]
+        assert found == [Pair(["the", "cat"], ["le", "chat"], [(0, 0)])] + (looked_up if normalise == "nfc" else [])
+
     def test_dry_run_names_the_inputs_and_writes_nothing(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         result = run(corpus="a.tsv", dry_run=True, pharaoh=Path("links"))
@@ -306,10 +352,56 @@ class TestPharaohAligner:
         with pytest.raises(DataError, match=complaint):
             self.run(lines)
 
-    def test_links_written_by_one_run_are_read_by_the_next(self) -> None:
+    def test_links_written_by_one_run_are_read_by_the_next_under_the_same_word_rule(self) -> None:
+        Path("a.tsv").write_text(tsv([("the cat's dog.", "le chien, chat"), ("the cat", "le chat")] * 50))
         first = run(corpus="a.tsv", pharaoh=Path("links"))
-        second = run(aligner="pharaoh", links="links/{source}-{target}.pharaoh", corpus="a.tsv", output=Path("again"))
+        links = {"aligner": "pharaoh", "links": "links/{source}-{target}.pharaoh", "corpus": "a.tsv"}
+        console = Listener()
+        second = run(console, **links, words="unicode", output=Path("again"))
         assert pairs_of(first) == pairs_of(second)
+        assert console.warned == []  # they name words that blanks do not find
+        with pytest.raises(DataError, match=r"is outside a pair of 3 and 3 words, as --words blank cuts them"):
+            run(**links, output=Path("other"))
+
+    def test_ready_links_count_what_is_between_blanks_unless_told_otherwise(self) -> None:
+        Path("a.tsv").write_text(tsv([("the U.S. cat ' s", "le chat de\u00a0là")] * 3 + [("the cat", "le chat")] * 2))
+        lines = ["0-0 2-1"] * 3 + ["0-0 1-1"] * 2
+        result = self.run(lines)
+        assert pairs_of(result)[0] == Pair(
+            ["the", "U.S.", "cat", "'", "s"], ["le", "chat", "de\u00a0là"], [(0, 0), (2, 1)]
+        )
+        assert result.record is not None
+        assert result.record.settings["words"] == "blank"
+        console = Listener()
+        said = self.run(lines, console, words="unicode", output=Path("unicode")).details["warnings"]
+        assert said == console.warned
+        assert "fr: --words unicode finds another number of words than there are between blanks in 3 of 5 li" in said[0]
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_links_that_count_from_1_are_refused_and_the_guess_is_named(self, workers: int) -> None:
+        lines = ["", "1-2 3-1", "1-1", "2-2"] * 100
+        complaint = r"en-fr\.links, line 2: its links seem to count words from 1.* 3-1 names the word after the last"
+        with pytest.raises(DataError, match=complaint):
+            self.run(lines, workers=workers)
+        assert not Path("pairs").exists()
+
+    def test_links_that_may_count_from_0_are_not_taken_for_others(self) -> None:
+        assert self.run(["1-1", "1-2", "", "1-1"] * 100).status == "made"  # no word 0, but none after the last either
+        lines = ["0-0 1-1", "1-2", "0-0", "1-1"] * 100
+        lines[0] = "0-0 2-2"  # the word after the last, but there is a word 0: a mistake in the line
+        console = Listener()
+        assert self.run(lines, console, output=Path("mistake")).status == "made"
+        assert "1 of 400 lines are malformed and skipped: line 1 (2-2 is outside" in console.warned[0]
+
+    def test_gzipped_links_with_scores_and_possible_links(self) -> None:
+        expected = pairs_of(self.run(["0-0 1-1", "1-2", "0-0", "1-1"] * 100))
+        content = "0-0:0.5 1p1\r\n1-2:1\r\n0-0\r\n1-1:0\r\n" * 100
+        Path("en-fr.links.gz").write_bytes(gzip.compress(content.encode()))
+        result = run(aligner="pharaoh", links="en-fr.links.gz", corpus="a.tsv", output=Path("packed"))
+        assert pairs_of(result) == expected
+        Path("en-fr.links.gz").write_bytes(gzip.compress(content.encode())[:-9])
+        with pytest.raises(DataError, match=r"en-fr\.links\.gz: cannot be unpacked"):
+            run(aligner="pharaoh", links="en-fr.links.gz", corpus="a.tsv", output=Path("damaged"))
 
 
 class TestShiftedFiles:
@@ -518,6 +610,7 @@ class TestRefused:
             ({"aligner": "pharaoh"}, "needs --links"),
             ({"links": "x"}, "goes with --aligner pharaoh"),
             ({"aligner": "pharao"}, "did you mean 'pharaoh'"),
+            ({"normalise": "none", "aligner": "pharaoh", "links": "x"}, "--normalise goes with --aligner dictionary"),
             ({"words": "indic"}, "must be one of unicode, published, blank"),
             ({"workers": 0}, "must be at least 1"),
         ],
@@ -525,3 +618,21 @@ class TestRefused:
     def test_settings_that_make_no_sense_are_refused(self, settings: dict[str, object], complaint: str) -> None:
         with pytest.raises(SettingsError, match=complaint):
             AlignPairsSettings(**settings)  # type: ignore[arg-type]
+
+    def test_a_language_without_blanks_and_without_a_segmenter(self, folder: Path) -> None:
+        Path("a.tsv").write_text(tsv(), encoding="utf-8")
+        self.refuse(2, "km is written without blanks.*--words blank", corpus="a.tsv", target=("km",))
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ({}, "unicode"),
+        ({"words": "blank"}, "blank"),
+        ({"aligner": "pharaoh", "links": "{target}"}, "blank"),
+        ({"aligner": "pharaoh", "links": "{target}", "words": "unicode"}, "unicode"),
+    ],
+)
+def test_records_name_the_word_rule_that_was_used(given: dict[str, str], used: str) -> None:
+    settings = AlignPairsSettings(**given)  # type: ignore[arg-type]
+    assert settings.recorded()["words"] == settings.identity()["words"] == settings.word_rule == used
