@@ -7,6 +7,7 @@ the rule to the files.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,17 +60,20 @@ def compared_forms(words: Sequence[str], normalise: str, fold_case: bool) -> lis
     Folding case takes `İ` for `i`, and `I` for `i` in Turkish, too: MUSE's Turkish dictionaries write no word with `ı`
     at its beginning.
     """
-    if normalise == "none" and not fold_case:
+    text = " ".join(words)  # one string is changed faster than many
+    changed = _compared_form(text, normalise, fold_case)
+    if changed == text:
         return list(words)
-    text = "\n".join(words)  # one string is changed faster than many
-    if text.count("\n") != len(words) - 1:  # none, or a word with a line end in it
-        return [_compared_form(word, normalise, fold_case) for word in words]
-    return _compared_form(text, normalise, fold_case).split("\n")
+    if text.count(" ") == len(words) - 1:
+        return changed.split(" ")
+    return [_compared_form(word, normalise, fold_case) for word in words]  # some word has a blank in it
 
 
 def _compared_form(text: str, normalise: str, fold_case: bool) -> str:
     if normalise == "nfc" and not text.isascii():
-        text = _format_characters().sub("", unicodedata.normalize("NFC", text))
+        text = unicodedata.normalize("NFC", text)
+        if not text.isprintable():
+            text = _format_characters().sub("", text)
     return text.casefold().replace("i\N{COMBINING DOT ABOVE}", "i") if fold_case else text
 
 
@@ -96,20 +100,18 @@ class Dictionary:
 
     def __init__(self, entries: Iterable[tuple[str, str]], fold_case: bool = False, normalise: str = "none") -> None:
         self._forms = functools.partial(compared_forms, normalise=normalise, fold_case=fold_case)
-        self.source_numbers: dict[str, int] = {}
-        self.target_numbers: dict[str, int] = {}
-        s_number, t_number = self.source_numbers.setdefault, self.target_numbers.setdefault
-        sides = list(zip(*entries, strict=True)) or [(), ()]
-        distinct_only = normalise == "nfc" and not fold_case  # two spellings of one word are no translation
-        # Each word gets the next number when it is first seen: a dictionary has as many words as numbers given out.
-        numbers = [
-            (s_number(s, len(self.source_numbers)), t_number(t, len(self.target_numbers)))
-            for s, t in zip(*map(self._forms, sides), strict=True)
-            if s and t and (s != t or not distinct_only)
-        ]
-        both = np.array(numbers, np.int64).reshape(-1, 2)
+        entries = list(entries)
+        sources, targets = (self._forms([entry[side] for entry in entries]) for side in (0, 1))
+        if normalise == "nfc":  # words of nothing but format characters, and two spellings of one word
+            usable = [s != "" != t and (s != t or fold_case) for s, t in zip(sources, targets, strict=True)]
+            sources, targets = ([*itertools.compress(side, usable)] for side in (sources, targets))
+        # Words are numbered in the order in which they are first seen.
+        self.source_numbers = {word: number for number, word in enumerate(dict.fromkeys(sources))}
+        self.target_numbers = {word: number for number, word in enumerate(dict.fromkeys(targets))}
+        s_number = np.array([*map(self.source_numbers.__getitem__, sources)], np.int64)
+        t_number = np.array([*map(self.target_numbers.__getitem__, targets)], np.int64)
         width = max(1, len(self.target_numbers))
-        distinct = np.unique(both[:, 0] * width + both[:, 1])  # ascending by source word, each entry once
+        distinct = np.unique(s_number * width + t_number)  # ascending by source word, each entry once
         self.targets = (distinct % width).astype(np.int32)
         self.starts = np.searchsorted(distinct // width, np.arange(len(self.source_numbers) + 1)).astype(np.int32)
 
@@ -242,10 +244,8 @@ class DictionaryAligner:
 
         Warns of a file that is hardly a dictionary, or that hardly fits but for its capitals.
         """
-        spelt = functools.partial(compared_forms, normalise=self.normalise, fold_case=False)
-        folded = functools.partial(compared_forms, normalise=self.normalise, fold_case=True)
-        corpus = [set(spelt(words.values.to_pylist())) for words in (batch.source, batch.target)]
-        corpus_folded = [set(folded([*words])) for words in corpus]
+        corpus = [set(words.values.to_pylist()) for words in (batch.source, batch.target)]
+        folded = self._forms(corpus, fold_case=True)
         warnings = []
         for path, order, code in (
             (self.forward, 1, f"{self.source}-{self.target}"),
@@ -254,10 +254,9 @@ class DictionaryAligner:
             if path is None:
                 continue
             file = _read_cached(path, self.digest)
-            columns = [set(spelt(side)) for side in zip(*file.entries, strict=True)][::order]
-            columns_folded = [set(folded([*words])) for words in columns]
-            straight = _shared(corpus_folded, columns_folded)
-            crossed = _shared(corpus_folded, columns_folded[::-1])
+            columns = [{entry[side] for entry in file.entries} for side in (0, 1)][::order]
+            folded_columns = self._forms(columns, fold_case=True)
+            straight, crossed = _shared(folded, folded_columns), _shared(folded, folded_columns[::-1])
             if crossed > 2 * straight:
                 other = "-".join(reversed(code.split("-")))
                 raise DataError(
@@ -266,11 +265,13 @@ class DictionaryAligner:
                     "check which column of the corpus holds which language",
                     path,
                 )
-            if not self.fold_case and straight > 2 * (exact := _shared(corpus, columns)):
-                warnings.append(
-                    f"{portable(str(path))}: {straight:,} words of the first lines are in it if case is ignored, but "
-                    f"only {exact:,} as they are written; --fold-case ignores it."
-                )
+            if not self.fold_case and straight > 2 * _shared(corpus, columns):
+                exact = _shared(self._forms(corpus, fold_case=False), self._forms(columns, fold_case=False))
+                if straight > 2 * exact:
+                    warnings.append(
+                        f"{portable(str(path))}: {straight:,} words of the first lines are in it if case is ignored, "
+                        f"but only {exact:,} as they are written; --fold-case ignores it."
+                    )
             if file.other > MOST_SKIPPED * file.lines:
                 number, line = file.example
                 warnings.append(
@@ -289,6 +290,9 @@ class DictionaryAligner:
         skipped = sum(file.skipped for file in files.values())
         found = {"entries": entries, "lines skipped": skipped}
         return found | ({"read as": forms} if forms else {}) | ({"note": self.note} if self.note else {})
+
+    def _forms(self, sides: Sequence[set[str]], fold_case: bool) -> list[set[str]]:
+        return [set(compared_forms([*side], self.normalise, fold_case)) for side in sides]
 
     def _paths(self) -> list[Path]:
         return list(dict.fromkeys(path for path in (self.forward, self.reverse) if path is not None))
