@@ -25,6 +25,7 @@ def test_links_are_those_of_the_published_code(tmp_path: Path) -> None:
         target=("de", "fr", "tr"),
         corpus=(str(DATA / "parallel/tatoeba/en-{target}.tsv"),),
         words="published",
+        normalise="none",
         dictionary=str(DATA / "dictionaries/{source}-{target}.txt"),
         pharaoh=tmp_path / "links",
         output=tmp_path / "pairs",
@@ -58,6 +59,7 @@ def test_text_is_aligned_as_the_rules_are_stated(code: str, tmp_path: Path) -> N
         corpus=(str(corpus),),
         dictionary=str(DATA / "dictionaries/{source}-{target}.txt"),
         words="published",
+        normalise="none",
         max_lines=300,
         output=tmp_path / "pairs",
     )

@@ -256,7 +256,7 @@ class TestStatistics:
     def test_a_dictionary_of_which_much_is_skipped_is_warned_of(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         Path("en-fr.txt").write_text(DICTIONARY + "hot dog chien chaud\nParis Paris\n", encoding="utf-8")
-        console = Listener()
+        console = RecordingConsole()
         result = run(console, corpus="a.tsv")
         assert console.warned == result.details["warnings"]
         assert len(console.warned) == 1
@@ -267,11 +267,11 @@ class TestStatistics:
     def test_a_dictionary_in_other_capitals_is_warned_of(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         Path("en-fr.txt").write_text("THE LE\nCAT CHAT\nDOG CHIEN\n2 deux\nblack noir\n", encoding="utf-8")
-        console = Listener()
+        console = RecordingConsole()
         run(console, corpus="a.tsv")
         assert len(console.warned) == 1
         assert "9 words of the first lines are in it if case is ignored, but only 3 as they are" in console.warned[0]
-        console = Listener()
+        console = RecordingConsole()
         run(console, corpus="a.tsv", fold_case=True, output=Path("folded"))
         assert console.warned == []
 
@@ -285,7 +285,7 @@ class TestStatistics:
 
     def test_text_that_is_not_cut_is_warned_of(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv([("we should go to sleep", "我该去睡觉了。")] * 9 + [("cat", "chat")]))
-        console = Listener()
+        console = RecordingConsole()
         result = run(console, corpus="a.tsv")
         assert console.warned == result.details["warnings"]
         assert "a.tsv: the fr side seems not to be cut into words: 9 of the first 10 lines" in console.warned[0]
@@ -356,7 +356,7 @@ class TestPharaohAligner:
         Path("a.tsv").write_text(tsv([("the cat's dog.", "le chien, chat"), ("the cat", "le chat")] * 50))
         first = run(corpus="a.tsv", pharaoh=Path("links"))
         links = {"aligner": "pharaoh", "links": "links/{source}-{target}.pharaoh", "corpus": "a.tsv"}
-        console = Listener()
+        console = RecordingConsole()
         second = run(console, **links, words="unicode", output=Path("again"))
         assert pairs_of(first) == pairs_of(second)
         assert console.warned == []  # they name words that blanks do not find
@@ -372,7 +372,7 @@ class TestPharaohAligner:
         )
         assert result.record is not None
         assert result.record.settings["words"] == "blank"
-        console = Listener()
+        console = RecordingConsole()
         said = self.run(lines, console, words="unicode", output=Path("unicode")).details["warnings"]
         assert said == console.warned
         assert "fr: --words unicode finds another number of words than there are between blanks in 3 of 5 li" in said[0]
@@ -389,7 +389,7 @@ class TestPharaohAligner:
         assert self.run(["1-1", "1-2", "", "1-1"] * 100).status == "made"  # no word 0, but none after the last either
         lines = ["0-0 1-1", "1-2", "0-0", "1-1"] * 100
         lines[0] = "0-0 2-2"  # the word after the last, but there is a word 0: a mistake in the line
-        console = Listener()
+        console = RecordingConsole()
         assert self.run(lines, console, output=Path("mistake")).status == "made"
         assert "1 of 400 lines are malformed and skipped: line 1 (2-2 is outside" in console.warned[0]
 
