@@ -83,7 +83,7 @@ FILES_ONLY = ("extends", "strategy", "strategies", "controls", "per-task")
 
 SCHEDULES = ("before", "during")
 
-_PUBLISHED = {"lone-pieces": "delete", "answer-borders": "words", "max-answer-length": "15"}
+_PUBLISHED = {"normalise": "none", "lone-pieces": "delete", "answer-borders": "words", "max-answer-length": "15"}
 """Published behaviours whose value has a name of its own; all others are called `published`."""
 
 

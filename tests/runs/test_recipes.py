@@ -172,7 +172,7 @@ def test_default_has_no_published_behaviour_and_nothing_that_is_a_default_of_the
 
 
 def test_published_behaviours_are_named(tmp_path: Path) -> None:
-    pairs = ("align-pairs.words", "align-pairs.reverse-dictionary")
+    pairs = ("align-pairs.words", "align-pairs.normalise", "align-pairs.reverse-dictionary")
     tagging = ("finetune.multiword-tokens", "finetune.windows", "finetune.lone-pieces")
     for name, tasks, named in (
         ("front", "pos", (*pairs, "realign.sampling", "realign.lone-pieces", *tagging)),
