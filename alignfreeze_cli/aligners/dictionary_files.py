@@ -15,8 +15,8 @@ from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.artifacts.files import atomic_write, cache_folder, file_digest, write_json
 from alignfreeze_cli.errors import DataError, HubError
-from alignfreeze_cli.pairs.links import open_unpacked
 from alignfreeze_cli.pairs.settings import fill, placeholders
+from alignfreeze_cli.pairs.text_files import corpus_file, open_bytes
 
 # Reading
 
@@ -59,9 +59,9 @@ def read_dictionary(path: Path) -> DictionaryFile:
 
     A line is an entry if it splits on blanks into exactly two words that differ; words are taken as they are. Where
     less than nine lines in ten have two words, or some hold lists of words, columns are looked for. The file may be
-    gzipped. Raises DataError if it is no UTF-8 text, has no entry, or its meaning isn't plain.
+    compressed. Raises DataError if it is no UTF-8 text, has no entry, or its meaning isn't plain.
     """
-    with open_unpacked(path) as file:
+    with open_bytes(corpus_file(path)) as file:
         content = file.read()
     try:
         text = content.decode("utf-8-sig")

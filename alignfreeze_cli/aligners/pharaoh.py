@@ -11,8 +11,9 @@ from alignfreeze_cli.aligners.base import SentencePairs
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.pairs.links import Links, open_unpacked, parse_pharaoh
+from alignfreeze_cli.pairs.links import Links, parse_pharaoh
 from alignfreeze_cli.pairs.settings import fill
+from alignfreeze_cli.pairs.text_files import corpus_file, open_lines
 from alignfreeze_cli.progress import Console
 
 
@@ -83,5 +84,5 @@ _WORD_0 = re.compile(rb"(?:^|\s)(?:0+[-p]\d|\d+[-p]0+(?![0-9]))")
 
 def _names_word_0(path: Path) -> bool:
     """Whether any link of a file names the word 0: mostly answered by its first lines."""
-    with open_unpacked(path) as file:
-        return any(_WORD_0.search(line) for line in file)
+    with open_lines(corpus_file(path)) as lines:
+        return any(_WORD_0.search(line) for line in lines)

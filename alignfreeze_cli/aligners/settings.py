@@ -45,8 +45,8 @@ class AlignPairsSettings(CorpusSettings):
     dictionary: str = setting(
         MUSE,
         help="For --aligner dictionary: a file in MUSE's format (a line is a word and its translation), or the address "
-        "of one; also with commas, several translations or scores in a line, and gzipped. The other direction's file "
-        "is found by swapping the two language codes in it.",
+        "of one; also with commas, several translations or scores in a line, and compressed. The other direction's "
+        "file is found by swapping the two language codes in it.",
         check=_check_path,
         input=True,
         metavar="PATH",
@@ -70,7 +70,7 @@ class AlignPairsSettings(CorpusSettings):
     links: str | None = setting(
         None,
         help="For --aligner pharaoh: a file of links made by another tool, one line such as `0-0 2-1` per corpus line, "
-        "words counted from 0; it may be gzipped. Its words are what is between two blanks, unless --words says "
+        "words counted from 0; it may be compressed. Its words are what is between two blanks, unless --words says "
         "otherwise.",
         check=_check_path,
         input=True,

@@ -7,28 +7,20 @@ left out.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import int32_array, int32_values
 from alignfreeze_cli.pairs.words import Words
 
 _LINK = r"\d{1,9}[-p]\d{1,9}(?::[-+]?[\d.]+(?:[eE][-+]?\d+)?)?"
 _PHARAOH_LINE = re.compile(rf"\s*({_LINK}(\s+|$))*")
-
-_GZIP = b"\x1f\x8b"
 
 Indices = npt.NDArray[np.int64]
 
@@ -75,18 +67,6 @@ class Links:
         for pair, i, j in zip(self.pair.tolist(), self.source.tolist(), self.target.tolist(), strict=True):
             found[pair].append((i, j))
         return found
-
-
-@contextmanager
-def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """A file, gzipped or not, whatever its name; raises DataError for a damaged archive."""
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-    try:
-        with cast(IO[bytes], gzip.open(path)) if packed else path.open("rb") as file:
-            yield file
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be unpacked: {error}", path) from error
 
 
 def write_pharaoh(links: Links, pairs: int) -> str:

@@ -26,8 +26,8 @@ from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
 from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings, recut_warnings
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
-from alignfreeze_cli.pairs.links import open_unpacked
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
+from alignfreeze_cli.pairs.text_files import corpus_file, open_lines
 from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
@@ -110,7 +110,9 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
 def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) -> LanguagePair:
     corpora, corpus_input = find_corpora(settings, target)
     aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
-    job = LinkingJob(settings.source, target, settings.word_rule, aligner, settings.pharaoh is not None, settings.filter)
+    job = LinkingJob(
+        settings.source, target, settings.word_rule, aligner, settings.pharaoh is not None, settings.filter
+    )
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
 
@@ -152,7 +154,7 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
             "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
         )
     with ExitStack() as stack:
-        companion_lines = stack.enter_context(open_unpacked(companion)) if companion is not None else None
+        companion_lines = stack.enter_context(open_lines(corpus_file(companion))) if companion is not None else None
         number = 1
         for chunk in _checked_chunks(pair, limit, console):
             if companion_lines is not None:
@@ -163,7 +165,7 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
             else:
                 yield chunk
             number += chunk.count
-        if companion_lines is not None and limit is None and companion_lines.readline():
+        if companion_lines is not None and limit is None and next(companion_lines, None) is not None:
             raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.pairs.links import Links, filter_links, open_unpacked, parse_pharaoh, write_pharaoh
+from alignfreeze_cli.pairs.links import Links, filter_links, parse_pharaoh, write_pharaoh
 from alignfreeze_cli.pairs.words import Words
 from tests.support.plain_rules import filtered
 
@@ -48,17 +44,6 @@ def test_reading_a_line(line: str, links: list[tuple[int, int]]) -> None:
 def test_a_malformed_line_says_which_link_is_none(line: str) -> None:
     with pytest.raises(ValueError, match="is no link like 3-4"):
         parse_pharaoh(line)
-
-
-def test_a_gzipped_file_is_unpacked_whatever_its_name(tmp_path: Path) -> None:
-    packed = gzip.compress(b"0-0\n", mtime=0)
-    for name, content in (("a.gz", packed), ("a", packed), ("b.gz", b"0-0\n")):
-        (tmp_path / name).write_bytes(content)
-        with open_unpacked(tmp_path / name) as file:
-            assert file.read() == b"0-0\n"
-    (tmp_path / "a.gz").write_bytes(packed[:-9])
-    with pytest.raises(DataError, match=r"a\.gz: cannot be unpacked"), open_unpacked(tmp_path / "a.gz") as file:
-        file.read()
 
 
 @pytest.mark.parametrize(
