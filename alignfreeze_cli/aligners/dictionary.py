@@ -41,8 +41,8 @@ def _format_characters() -> re.Pattern[str]:
     """Unicode's format characters (category Cf) that are not seen themselves.
 
     Soft hyphens, directional marks, byte-order marks and the two joiners. Persian writes می‌گوید with a zero-width
-    non-joiner or, like MUSE's dictionaries, without; either way it is the same word. Where a joiner chooses between two
-    shapes of a letter (Sinhala, Malayalam), the shapes spell the same word, too.
+    non-joiner or, like the MUSE entries looked at, without; either way it is the same word. Where a joiner chooses
+    between two shapes of a letter (Sinhala, Malayalam), the shapes spell the same word, too.
     """
     planes = (range(0x20000), range(0xE0000, 0xE1000))
     found = [
@@ -57,8 +57,8 @@ def _format_characters() -> re.Pattern[str]:
 def compared_forms(words: Sequence[str], normalise: str, fold_case: bool) -> list[str]:
     """The form of each word in which it is looked up; `normalise` is "nfc" or "none".
 
-    Folding case takes `İ` for `i`, and `I` for `i` in Turkish, too: MUSE's Turkish dictionaries write no word with `ı`
-    at its beginning.
+    Folding case takes `İ` for `i`, and `I` for `i` in Turkish, too: MUSE's Turkish entries were lower-cased that way
+    (`isı` for `ısı`).
     """
     text = " ".join(words)  # one string is changed faster than many
     changed = _compared_form(text, normalise, fold_case)
