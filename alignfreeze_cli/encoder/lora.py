@@ -103,7 +103,7 @@ class Adapters:
         for head in heads:
             state = self.model.get_submodule(head).state_dict()
             tensors |= {f"{head}.{part}": tensor for part, tensor in state.items()}
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # a killed run may have got this far
         write_tensors({f"base_model.model.{n}": t for n, t in tensors.items()}, folder / "adapter_model.safetensors")
         values = {key: sorted(v) if isinstance(v, set | list) else v for key, v in config.to_dict().items()}
         text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)

@@ -8,10 +8,14 @@ A test calls `kill_and_resume(worker, ...)`. The worker is a Python file that de
 
     run(folder: Path, resume: bool) -> None     the step under test, with its output at `folder / "output"`
     RESULT: str                                 the file of the output whose bytes must not depend on the kills
+
+After every kill no process may be left behind; after resuming, the record must verify, the card be there, and no hidden
+folder remain.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +23,7 @@ import random
 import runpy
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +31,11 @@ from typing import Any
 
 import torch
 
+from alignfreeze_cli.artifacts import read_record, verify
 from alignfreeze_cli.training import checkpoints
 from tests.support.processes import run_python
+
+MARK = "ALIGNFREEZE_TEST_KILLED"
 
 
 def kill_and_resume(worker: str | Path, folder: Path, moments: int, seed: int, complete: set[str]) -> list[str]:
@@ -45,6 +53,7 @@ def kill_and_resume(worker: str | Path, folder: Path, moments: int, seed: int, c
         assert kill["left"] == [] or complete <= set(kill["left"]), kill
         assert kill["resumed"] == 0, (kill, errors)
         assert kill["digest"] == report["digest"], kill
+        assert kill["wrong"] == [], kill
     return [kill["moment"] for kill in report["kills"]]
 
 
@@ -96,6 +105,31 @@ def in_child(act: Callable[[], None]) -> int:
         os._exit(code)
 
 
+def left_running(mark: str) -> list[int]:
+    """Processes with the mark in their environment that are still there after a while."""
+    until = time.monotonic() + 30
+    while True:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"{MARK}={mark}".encode() in path.read_bytes():
+                    found.append(int(path.parent.name))
+        if not found or time.monotonic() > until:
+            return found
+        os.sched_yield()
+
+
+def complaints(output: Path) -> list[str]:
+    """What is wrong with a finished output."""
+    record = read_record(output)
+    if record is None:
+        return ["no record"]
+    verify(output, record)
+    found = [f"left behind: {path.name}" for path in output.parent.glob(".*")]
+    has_card = record.kind == "scores" or (output / "README.md").is_file()
+    return found if has_card else [*found, "no card"]
+
+
 def choose(labels: list[str], count: int, seed: int) -> list[tuple[int, str]]:
     """Seeded moments: a quarter while saving, a quarter around the last rename, the rest anywhere."""
     chance = random.Random(seed)
@@ -132,11 +166,13 @@ def main() -> None:
         name = f"killed-{turn}"
 
         def killed(name: str = name, number: int = number, how: str = how) -> None:
+            os.environ[MARK] = f"{os.getppid()}-{name}"
             moments = Moments((number, how))
             moments.watch_all()
             run(folder / name, False)
 
         status = in_child(killed)
+        orphans = left_running(f"{os.getpid()}-{name}")
         left = sorted(path.name for path in (folder / name / "output").glob("*"))
         resumed = in_child(lambda name=name: run(folder / name, True))  # type: ignore[misc]
         report["kills"].append(
@@ -146,6 +182,7 @@ def main() -> None:
                 "left": left,
                 "resumed": resumed,
                 "digest": digest(name),
+                "wrong": [*(f"orphan {pid}" for pid in orphans), *complaints(folder / name / "output")],
             }
         )
     sys.stdout.write(json.dumps(report))
