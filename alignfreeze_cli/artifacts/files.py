@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from alignfreeze_cli.errors import ArtifactError
 
+LARGEST_JSON = 16_000_000  # bytes; what is meant to be read here is far smaller
+
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits."""
@@ -72,13 +74,30 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all."""
-    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """A value as indented JSON. Half a character, as in a file name that is no UTF-8, stays as JSON's escape for it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a JSON text means. Raises ValueError, also for one that is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_json(path: Path, advice: str) -> dict[str, Any]:
     """The JSON object in a file; raises ArtifactError that ends with the `advice` if there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():  # reading from a pipe might never end
+            raise ValueError("no such file")
+        if path.stat().st_size > LARGEST_JSON:
+            raise ValueError(f"larger than {LARGEST_JSON:,} bytes")
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"can't be read ({error}); {advice}", path) from error
     if not isinstance(value, dict):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts.files import content_digest, file_digest
+from alignfreeze_cli.artifacts.files import LARGEST_JSON, content_digest, file_digest, parse_json, read_json
 from alignfreeze_cli.artifacts.hub_client import find_conversion, list_files, pull, split_reference
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
@@ -28,7 +27,6 @@ TOKENIZER_FILES = (
     "spm*",
 )
 _MODEL_FILES = ("config.json", *_WEIGHTS, *TOKENIZER_FILES)
-_LONGEST_HEADER = 100_000_000  # bytes
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf")
 _CONVERT = "convert them to safetensors (docs/models.md has the lines for it)"
@@ -205,9 +203,9 @@ def weight_files(folder: Path) -> list[Path]:
     paths = [folder / _SINGLE]
     if not paths[0].is_file() and index.is_file():
         try:
-            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            names = read_json(index, "fetch it again")["weight_map"].values()
             paths = sorted({folder / Path(name).name for name in names})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"is no index of weights ({type(error).__name__}); fetch it again", index) from error
     elif not paths[0].is_file():
         pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
@@ -224,11 +222,11 @@ def _tensor_shapes(path: Path) -> dict[str, list[int]]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length < min(size, _LONGEST_HEADER) else None
+            header = parse_json(file.read(length)) if length < min(size, LARGEST_JSON) else None
         tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}  # type: ignore[union-attr]
         shapes = {key: [int(side) for side in entry["shape"]] for key, entry in tensors.items()}
         end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise ArtifactError("is no safetensors file, or its header is cut off; fetch or make it again", path) from None
     if 8 + length + end != size:
         raise ArtifactError(

@@ -20,7 +20,6 @@ the same command only puts it in place.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -31,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from alignfreeze_cli.artifacts.files import file_digest, folder_files, sync
+from alignfreeze_cli.artifacts.files import file_digest, folder_files, json_bytes, read_json, sync
 from alignfreeze_cli.artifacts.inputs import Input
 from alignfreeze_cli.artifacts.record import (
     RECORD_NAME,
@@ -231,8 +230,8 @@ class OutputFolder:
         partial, identity = self._partial, self._identity(self.settings)
         marker = partial / _IDENTITY
         try:
-            same = json.loads(marker.read_text(encoding="utf-8")) == identity
-        except (OSError, ValueError):
+            same = read_json(marker, "start anew") == identity
+        except ArtifactError:
             same = False
         if self.settings.resume and same:
             return
@@ -244,7 +243,7 @@ class OutputFolder:
             console.info("Nothing to resume: starting from the beginning.")
         for path in partial.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        marker.write_text(json.dumps(identity), encoding="utf-8")
+        marker.write_bytes(json_bytes(identity))
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any], changes: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.files import content_digest, file_digest
+from alignfreeze_cli.artifacts.files import content_digest, file_digest, json_bytes, read_json
 from alignfreeze_cli.errors import ArtifactError
 
 RECORD_NAME = "alignfreeze.json"
@@ -38,8 +37,6 @@ _ABOUT = ("metrics.jsonl", "statistics.json", "README.md", "blocks.svg", "blocks
 
 ADAPTER = "adapter"
 """Folder of LoRA adapters kept beside the weights they were merged into."""
-
-_LARGEST = 64_000_000  # bytes of a record
 
 _BLOCKS = {"blocks": int, "read-block": int, "frozen-blocks": list, "trained-blocks": list}
 _DETAILS: dict[str, dict[str, Any]] = {
@@ -87,11 +84,11 @@ class Record:
     def as_parent(self) -> dict[str, Any]:
         """This record as it stands in the lineage of its children: without the files, with their digest."""
         kept = ("kind", "settings", "inputs", "seed", "details", "created", "seconds", "versions", "hardware")
-        return {"digest": self.digest} | {name: getattr(self, name) for name in kept}
+        behaviour = {"behaviour": self.identity["behaviour"]} if "behaviour" in self.identity else {}
+        return {"digest": self.digest} | {name: getattr(self, name) for name in kept} | behaviour
 
     def write(self, folder: Path) -> None:
-        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
-        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / RECORD_NAME).write_bytes(json_bytes(dataclasses.asdict(self)))
 
 
 def read_record(folder: Path) -> Record | None:
@@ -99,10 +96,8 @@ def read_record(folder: Path) -> Record | None:
     path = folder / RECORD_NAME
     if not path.is_file():
         return None
-    if path.stat().st_size > _LARGEST:
-        raise ArtifactError(f"is larger than any record ({_LARGEST:,} bytes); make the folder again", path)
+    values = read_json(path, "make the folder again")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if _whole(values, "schema") > SCHEMA:
             raise ArtifactError(
                 f"has schema {values['schema']}, written by a newer alignfreeze; update to read it", path
@@ -110,9 +105,8 @@ def read_record(folder: Path) -> Record | None:
         _check_record(values)
         names = {f.name for f in dataclasses.fields(Record)}
         record = Record(**{name: value for name, value in values.items() if name in names})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise ArtifactError(f"is not a record of alignfreeze ({reason}); make the folder again", path) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(f"is not a record of alignfreeze ({error}); make the folder again", path) from error
     return record
 
 
@@ -124,6 +118,11 @@ def _check_record(values: Any) -> None:
     _check_parent(values, "")
     for name in ("identity", "files"):
         _demand(values, name, dict)
+    identity = values["identity"]
+    for name, type_ in (("kind", str), ("settings", dict), ("inputs", dict)):
+        _demand(identity, name, type_, "identity.")
+    if "behaviour" in identity:
+        _whole(identity, "behaviour", "identity.")
     for name, default in (("created", ""), ("seconds", 0.0), ("versions", {}), ("hardware", {})):
         if name in values:
             _demand(values, name, int | float if isinstance(default, float) else type(default))
@@ -138,6 +137,8 @@ def _check_record(values: Any) -> None:
             raise ValueError(f"lineage[{number}] is no object")
         _check_parent(ancestor, where)
         _demand(ancestor, "digest", str, where)
+        if "behaviour" in ancestor:
+            _whole(ancestor, "behaviour", where)
 
 
 def _check_parent(values: Any, where: str) -> None:

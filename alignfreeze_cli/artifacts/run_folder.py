@@ -11,20 +11,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.artifacts.files import atomic_write, read_json
+from alignfreeze_cli.artifacts.files import atomic_write, json_bytes, read_json
 from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.phrases import is_name
 
 RUN_NAME = "run.json"
 BASELINE = "baseline"
 """Name of the strategy without realignment."""
 
 _SCHEMA = 1
+_TYPES = {str: "name", int: "whole number", bool: "true or false", dict: "mapping"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class RunFolder:
         path = self.folder / RUN_NAME
         values = self.to_dict()
         values["tasks"] = _earlier_tasks(path, values) | self.tasks
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            atomic_write(path, text)
+        content = json_bytes(values)
+        if not path.is_file() or path.read_bytes() != content:
+            atomic_write(path, content)
 
     def to_dict(self) -> dict[str, Any]:
         """What `run.json` holds: enough for a report to sort the run without reading its name."""
@@ -66,19 +67,29 @@ class RunFolder:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What a run folder's `run.json` says; raises ArtifactError if it can't be read or lacks something."""
-    run = read_json(folder / RUN_NAME, "run the recipe again")
-    lacking = [key for key in ("model", "strategy", "seed", "control", "tasks") if key not in run]
-    if lacking or not isinstance(run["tasks"], dict):
-        raise ArtifactError(f"lacks {lacking[0] if lacking else 'its tasks'}; run the recipe again", folder / RUN_NAME)
+    """What a run folder's `run.json` says; raises ArtifactError if it can't be read, lacks something or is odd.
+
+    Names are text on one line without control characters, and scores lie inside the folder: the file may come from
+    anywhere.
+    """
+    path = folder / RUN_NAME
+    run = read_json(path, "run the recipe again")
+    for key, type_ in (("model", str), ("strategy", str), ("seed", int), ("control", bool), ("tasks", dict)):
+        if key not in run:
+            raise ArtifactError(f"lacks {key}; run the recipe again", path)
+        if type(run[key]) is not type_ or (type_ is str and not is_name(run[key])):
+            raise ArtifactError(f"{key} is no {_TYPES[type_]}; run the recipe again", path)
+    for task, name in run["tasks"].items():
+        if not (is_name(task) and is_name(name)) or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ArtifactError("tasks must name the folders of scores inside the run; run the recipe again", path)
     return run
 
 
 def _earlier_tasks(path: Path, values: dict[str, Any]) -> dict[str, str]:
     """The tasks in a `run.json` that is there, if it is of the same run."""
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_json(path, "run the recipe again")
         same = all(there[key] == value for key, value in values.items() if key != "tasks")
         return dict(there["tasks"]) if same else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ArtifactError, KeyError, ValueError, TypeError):
         return {}

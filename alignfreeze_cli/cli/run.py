@@ -182,7 +182,7 @@ class Finished:
         from alignfreeze_cli.report.markdown import score_text
 
         if self.tables and not self.planned:
-            text = "\n".join(f"{score_text(table)}\n" for table in self.tables)
+            text = "\n".join(f"{score_text(table, for_file=True)}\n" for table in self.tables)
             self.table_file.write_text(text, encoding="utf-8")
 
     def show(self, format: str, quiet: bool) -> None:

@@ -37,7 +37,13 @@ def csv_files(report: Report) -> dict[str, str]:
 
 def _text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     # As objects: a column of counts with empty fields stays one of whole numbers.
-    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+    plain = [{name: _cell_text(value) for name, value in row.items()} for row in rows]
+    return pd.DataFrame(plain, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _cell_text(value: Any) -> Any:
+    """A name that a spreadsheet would take for a formula gets an apostrophe in front; numbers are left alone."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _sections(report: Report) -> Iterator[tuple[str, Section]]:
@@ -49,10 +55,13 @@ def _sections(report: Report) -> Iterator[tuple[str, Section]]:
 
 def _seeds(kind: str, section: Section) -> pd.DataFrame:
     scores = section.scores
+    names = {name: scores[name].map(_cell_text) for name in ("model", "task", "metric", "source", "strategy")}
     return scores.assign(
+        **names,
         runs=kind,
         control=scores["control"].astype(int),
         scope=[_scope(language, section) for language in scores["language"]],
+        language=scores["language"].map(_cell_text),
         score=100 * scores["value"],
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.files import LARGEST_JSON, parse_json
 from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.phrases import is_name, printable
 from alignfreeze_cli.published import distances as published
 from alignfreeze_cli.settings import nearest
 
@@ -63,14 +64,19 @@ def read(path: Path) -> Distances:
     `language` and `distance`. Raises DataError.
     """
     try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise ValueError(f"larger than {LARGEST_JSON:,} bytes")
         text = path.read_text(encoding="utf-8")
         if path.suffix.lower() == ".csv":
             rows = list(csv.DictReader(text.splitlines()))
             content: Any = {row["language"]: float(row["distance"]) for row in rows}
         else:
-            content = json.loads(text)
+            content = parse_json(text)
         inner = content.get("distances", content)
         values = {str(code): float(value) for code, value in inner.items() if value is not None}
+        names = {"title": content.get("title"), "source": content.get("source")} if inner is not content else {}
+        if not all(map(is_name, [*values, *(name for name in names.values() if name is not None)])):
+            raise ValueError("title, source and languages must be names")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"holds no distances ({error}); write JSON, {{language: distance}}, or CSV with the columns language and "
@@ -80,9 +86,8 @@ def read(path: Path) -> Distances:
     wrong = next((code for code, value in values.items() if not (math.isfinite(value) and value >= 0)), None)
     if wrong is not None:
         raise DataError(f"the distance of {wrong} is {values[wrong]}; it must be a number of at least 0", path)
-    wrapped = inner is not content
-    title = content.get("title") if wrapped else None
-    return Distances(str(title or f"distance from {path.name}"), content.get("source") if wrapped else None, values)
+    title = names.get("title") or f"distance from {printable(path.name)}"
+    return Distances(title, names.get("source"), values)
 
 
 def halves(distances: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -84,8 +84,9 @@ def _names(report: Report) -> list[str]:
 
 def _slug(section: Section) -> str:
     parts = [section.table.model, section.table.task] + [section.table.source] * (section.table.source != "en")
-    return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-.").replace(".", "-")
+    return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-.").replace(".", "-")[:100]
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return " & ".join(map(escaped, cells)) + r" \\"
+    first = "{}" if cells[0].startswith(("[", "*")) else ""  # after \\ these would be its arguments
+    return first + " & ".join(map(escaped, cells)) + r" \\"

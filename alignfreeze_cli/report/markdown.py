@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from alignfreeze_cli.phrases import escaped, escaped_line
 from alignfreeze_cli.report import text_tables
 from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.score_table import ScoreTable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # matplotlib is not needed for a table in the terminal
 def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
     """The whole report: overview, notes, one part per section, method. Plots are linked as `plots/NAME.svg`."""
     parts = [
-        f"# {report.title}",
+        f"# {escaped_line(report.title)}",
         "## Overview",
         *(_with_caption(each) for each in text_tables.overview(report)),
         *_images(plots, None),
@@ -31,22 +32,28 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
 
 
 def overview(report: Report) -> str:
-    """The overview and the notes alone, for a terminal."""
-    parts = [_with_caption(each) for each in text_tables.overview(report)]
+    """The overview and the notes alone, for a terminal, where nothing is escaped."""
+    parts = [f"{each.caption}.\n\n{markdown_table(each, for_file=False)}" for each in text_tables.overview(report)]
     if report.notes:
-        parts.append(f"Notes:\n{_list(report.notes)}")
+        parts.append("\n".join(["Notes:", *(f"- {note}" for note in report.notes)]))
     return "\n\n".join(parts)
 
 
-def score_text(table: ScoreTable) -> str:
-    """The scores of one model and task with their caption, for the end of `alignfreeze run`."""
+def score_text(table: ScoreTable, for_file: bool = False) -> str:
+    """The scores of one model and task with their caption: for the terminal at the end of `alignfreeze run`, or for a
+    file of Markdown.
+    """
     by_strategy = text_tables.by_strategy(table)
-    return f"{by_strategy.caption}\n\n{markdown_table(by_strategy)}"
+    caption = escaped_line(by_strategy.caption) if for_file else by_strategy.caption
+    return f"{caption}\n\n{markdown_table(by_strategy, for_file)}"
 
 
-def markdown_table(table: TextTable) -> str:
+def markdown_table(table: TextTable, for_file: bool = True) -> str:
     """The table with its columns lined up: the first to the left, the others to the right."""
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, *table.rows)]
+    lines = [
+        [escaped(cell) if for_file else cell.replace("|", "\\|") for cell in line]
+        for line in (table.header, *table.rows)
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = [
         [
@@ -61,10 +68,10 @@ def markdown_table(table: TextTable) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    parts = [f"## {section.heading}", _with_caption(text_tables.scores(section))]
+    parts = [f"## {escaped_line(section.heading)}", _with_caption(text_tables.scores(section))]
     gains, contrasts = text_tables.gains(section), text_tables.contrasts(section)
     if gains:
-        parts += [_with_caption(gains), f"{MARKS}."]
+        parts += [_with_caption(gains), escaped_line(f"{MARKS}.")]
         parts.append(_list([f"{title}: {text}." for title, text in text_tables.changes(section)]))
     if contrasts:
         parts.append(_with_caption(contrasts))
@@ -74,17 +81,17 @@ def _section(section: Section) -> list[str]:
 
 
 def _with_caption(table: TextTable) -> str:
-    return f"{table.caption}.\n\n{markdown_table(table)}"
+    return f"{escaped_line(table.caption)}.\n\n{markdown_table(table)}"
 
 
 def _list(items: Sequence[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
+    return "\n".join(f"- {escaped_line(item)}" for item in items)
 
 
 def _images(plots: Sequence[Plot], section: int | None) -> list[str]:
-    """The plots of a section, or those of all sections; brackets would end an alternative text."""
+    """The plots of a section, or those of all sections."""
     return [
-        f"![{plot.alt.replace('[', '(').replace(']', ')')}](plots/{plot.name}.svg)\n\n{plot.caption}"
+        f"![{escaped(plot.alt)}](plots/{plot.name}.svg)\n\n{escaped_line(plot.caption)}"
         for plot in plots
         if plot.section == section
     ]

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
+from alignfreeze_cli.artifacts.record import KINDS
+from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.report.comparison import Section
 from alignfreeze_cli.report.scores import TABLE
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.report.statistics import YARDSTICKS
+from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
 
 def section_notes(section: Section, baseline: str, without_bootstrap: Mapping[str, Sequence[str]]) -> list[str]:
@@ -21,6 +25,7 @@ def section_notes(section: Section, baseline: str, without_bootstrap: Mapping[st
     found = [
         *_different_data(section.scores),
         *_different_scoring(section.scores),
+        *_different_behaviours(section.scores),
         *_missing_seeds(section, baseline),
         *_missing_languages(section),
         *_untested(section),
@@ -63,6 +68,35 @@ def _different_scoring(scores: pd.DataFrame) -> list[str]:
             groups = runs.loc[values.index].groupby(values, sort=False)
             with_value = "; ".join(f"{value} in {_runs(group)}" for value, group in groups)
             found.append(f"not all runs were scored with the same {option}: {with_value}")
+    return found
+
+
+_CHANGES = {
+    "pairs": AlignPairsSettings.changes,
+    "encoder": RealignSettings.changes,
+    "task-model": FinetuneSettings.changes,
+    "scores": EvaluateSettings.changes,
+}
+
+
+def _different_behaviours(scores: pd.DataFrame) -> list[str]:
+    """Runs whose folders were made by steps that did something else under equal settings (`StepSettings.changes`)."""
+    runs = scores.drop_duplicates(["strategy", "seed"])
+    runs = runs[runs["behaviours"].map(lambda found: isinstance(found, dict))]
+    found = []
+    for kind in dict.fromkeys(kind for each in runs["behaviours"] for kind in each):
+        numbers = runs["behaviours"].map(lambda each, kind=kind: each.get(kind)).dropna()
+        if numbers.nunique() < 2:
+            continue
+        groups = runs.loc[numbers.index].groupby(numbers, sort=True)
+        by_number = "; ".join(f"{' and '.join(map(str, number))} in {_runs(group)}" for number, group in groups)
+        oldest, newest = min(map(min, numbers)), max(map(max, numbers))
+        changed = ", then ".join(_CHANGES.get(kind, ())[oldest - 1 : newest - 1])
+        found.append(
+            f"not all runs were made by the same behaviour of `{KINDS.get(kind, kind)}`: {by_number}"
+            + (f" (what changed: {changed})" if changed else "")
+            + "; make the older ones again to compare them"
+        )
     return found
 
 

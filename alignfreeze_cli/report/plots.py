@@ -78,7 +78,7 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plot"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100] or "plot"
 
 
 def _unused(name: str, taken: Container[str]) -> str:

@@ -7,6 +7,8 @@ It is a pandas frame with one row per run, task and language:
     language, value                  in the order of evaluation; the score is a fraction of 1
     data, scoring, folder            digest of the test data, options of scoring, folder of the scores; empty where they
                                      are not known, as with published runs
+    behaviours                       kind of folder → the numbers of the behaviour of the steps that made those behind
+                                     the score (`identity.behaviour` in their records)
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from typing import Any
 
 import pandas as pd
 
+from alignfreeze_cli.artifacts import read_record
 from alignfreeze_cli.artifacts.files import read_json
 from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.phrases import listed
+from alignfreeze_cli.phrases import is_name, listed, printable
 from alignfreeze_cli.published import STRATEGIES, bare_id
 from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.tasks.registry import TASKS
@@ -31,7 +34,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 RUN = ["model", "strategy", "seed", "control"]
 TABLE = ["model", "task", "metric", "source"]
 """Scores that are equal in these may be compared, and stand in one table."""
-COLUMNS = [*RUN, "task", "metric", "source", "language", "value", "data", "scoring", "folder"]
+COLUMNS = [*RUN, "task", "metric", "source", "language", "value", "data", "scoring", "folder", "behaviours"]
 
 _DEPTH = 3
 """How many levels of folders below a given one are searched for runs."""
@@ -53,7 +56,7 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
     for run in runs:
         for task, name in read_run(run)["tasks"].items():
             if not (run / name / "scores.json").is_file():
-                missing.setdefault(task, []).append(run.name)
+                missing.setdefault(task, []).append(printable(run.name))
     notes = [f"No scores yet for {task} in {listed(names)}." for task, names in missing.items()]
     scores = read_scores(runs)
     if scores.empty:
@@ -99,16 +102,52 @@ def read_scores(folders: Iterable[Path]) -> pd.DataFrame:
 def _read(run: Mapping[str, Any], task: str, path: Path) -> list[dict[str, Any]]:
     scores = read_json(path, "evaluate again")
     try:
+        common = {
+            **{name: run[name] for name in RUN},
+            "task": task,
+            "metric": _name(scores["metric"]),
+            "source": _name(scores["source-language"]),
+            "scoring": _scoring(scores.get("scoring", {})),
+            "folder": path.parent,
+            "behaviours": _behaviours(path.parent),
+        }
         return [
-            {name: run[name] for name in RUN}
-            | {"task": task, "metric": scores["metric"], "source": scores["source-language"]}
-            | {"language": language, "value": float(entry["value"])}
-            | {"data": entry["data"]["digest"] if "data" in entry else None}
-            | {"scoring": scores.get("scoring", {}), "folder": path.parent}
+            common
+            | {"language": _name(language), "value": _fraction(entry["value"])}
+            | {"data": str(entry["data"]["digest"]) if "data" in entry else None}
             for language, entry in scores["languages"].items()
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"is no file of scores ({error!r}); evaluate again", path) from error
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ArtifactError(f"is no file of scores ({reason}); evaluate again", path) from error
+
+
+def _name(value: Any) -> str:
+    """A name from a file of scores, which may come from anywhere; it becomes part of titles and of a file's name."""
+    if not is_name(value) or "/" in value:
+        raise ValueError(f"{str(value)[:50]!r} is no name")
+    return str(value)
+
+
+def _fraction(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{str(value)[:50]!r} is no score, a number from 0 to 1")
+    return float(value)
+
+
+def _scoring(options: Any) -> dict[str, Any]:
+    if not isinstance(options, dict) or not all(is_name(name) and is_name(str(options[name])) for name in options):
+        raise ValueError("scoring is no mapping of options")
+    return options
+
+
+def _behaviours(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Kind → numbers of the behaviours that made the scores and all that is behind them; 1 where none is recorded."""
+    record = read_record(folder)
+    found: dict[str, set[int]] = {}
+    for step in [*record.lineage, record.as_parent()] if record else ():
+        found.setdefault(step["kind"], set()).add(step.get("behaviour", 1))
+    return {kind: tuple(sorted(numbers)) for kind, numbers in found.items()}
 
 
 def published_scores(
@@ -181,7 +220,7 @@ def _without_duplicates(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _short(scores: Path) -> str:
-    return "/".join(scores.parts[-3:-1])
+    return printable("/".join(scores.parts[-3:-1]))
 
 
 def _walk(folder: Path) -> Iterable[Path]:

@@ -14,6 +14,8 @@ ALIGNERS = ("dictionary", "fastalign", "awesome")
 class ReportSettings(StepSettings):
     """What to report on, what to compare with, and how."""
 
+    changes = ("names from runs are escaped in Markdown, CSV and LaTeX",)
+
     runs: tuple[str, ...] = setting(
         (), help="Run folders, or folders that hold them (runs/).", input=True, metavar="DIR", argument=True
     )

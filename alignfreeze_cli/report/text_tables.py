@@ -54,7 +54,7 @@ def by_strategy(table: ScoreTable) -> TextTable:
     rows = [(_title(row, table), *(score(cell, 1) for cell in row.cells)) for row in table.rows]
     first_control = sum(not row.control for row in table.rows)
     if first_control < len(rows):
-        rows.insert(first_control, ("*controls*", *[""] * len(table.columns)))
+        rows.insert(first_control, ("controls:", *[""] * len(table.columns)))
     return TextTable(table.caption, header, (tuple(rows),))
 
 

@@ -99,7 +99,7 @@ def test_a_missing_field_is_named(tmp_path: Path, missing: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"record"', "[" * 100_000, '{"a":' * 100_000, "\\ud800"])
 def test_what_is_no_record_at_all_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ArtifactError, match="is not a record of alignfreeze"):
+    with pytest.raises(ArtifactError, match=r"can't be read|must hold one JSON object"):
         read_record(written(tmp_path / "bad", text))
 
 

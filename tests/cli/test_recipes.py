@@ -158,7 +158,7 @@ def test_a_small_demo_ends_in_one_table(here: Path) -> None:
             "full",
             "front",
             "back",
-            "*controls*",
+            "controls:",
             "shuffled-links",
             "true-links",
         )

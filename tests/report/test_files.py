@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from pathlib import Path
@@ -10,15 +11,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from alignfreeze_cli.phrases import signed
+from alignfreeze_cli.phrases import escaped as escaped_markdown
+from alignfreeze_cli.phrases import escaped_line, signed
 from alignfreeze_cli.report.comparison import Report
 from alignfreeze_cli.report.csv_files import csv_files
 from alignfreeze_cli.report.findings import p_equals, p_value
 from alignfreeze_cli.report.latex import escaped, latex_files
-from alignfreeze_cli.report.markdown import markdown
+from alignfreeze_cli.report.markdown import markdown, markdown_table
 from alignfreeze_cli.report.scores import FoundScores, collect, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.text_tables import TextTable
 from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
@@ -131,8 +135,77 @@ def test_markdown_tables_are_whole(odd: Report, report: Report) -> None:
         for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
         for section in made.sections:
-            assert f"\n## {section.name}" in text
-    assert "my_model\\|50%" not in markdown(odd)  # the model's name stands in headings, not in tables
+            assert f"\n## {escaped_markdown(section.name)}" in text
+
+
+ODD_NAMES = (
+    "a|b", "`rm`", "[x](http://y)", "<img src=x>", "_a_", "*b*", "# c", "1. d", "> e", "- f", "=g", "+h", "&lt;",
+    "~~i~~", "a\\", "a\\|b", "www.x.org", "$x$", "snake_case", "![j](k)", "<!-- l -->", "===", "@SUM(1)", "c #", "-2+3",
+    "a * b*",
+)  # fmt: skip
+
+
+def as_html(text: str) -> str:
+    return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_markdown_shows_a_name_as_it_is(name: str) -> None:
+    """In a paragraph, an item, a heading, a cell: no markup of Markdown or HTML, and the same letters."""
+    shown = html.escape(name, quote=False).replace('"', "&quot;")
+    assert as_html(escaped_line(name)) == f"<p>{shown}</p>\n"
+    assert as_html(f"- {escaped_line(name)}\n") == f"<ul>\n<li>{shown}</li>\n</ul>\n"
+    assert as_html(f"## {escaped_line(name)}\n") == f"<h2>{shown}</h2>\n"
+    cells = as_html(markdown_table(TextTable("", ("", name), (((name, "1"), ("", name)),))))
+    assert cells.count(f">{shown}</th>") + cells.count(f">{shown}</td>") == 3
+
+
+@given(st.text("\\`*_[]()<>|#!&;~$-+=.:/ab1 w", min_size=1, max_size=30))
+def test_nothing_is_left_that_markdown_would_read(text: str) -> None:
+    shown = html.escape(" ".join(text.split()), quote=False)
+    assert " ".join(as_html(escaped_line(text)).split()) == (f"<p>{shown}</p>" if shown else "<p></p>") or not shown
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Report:
+    """Strategies, a model and a language named to be read as something else."""
+    for seed in (0, 1):
+        right = {"en": [9, 9], "=1+1": [5, 5 + seed], "@x": [3 + seed, 3]}
+        write(tmp_path, "baseline", seed, right, model="=cmd|'/c calc'!A0", name=f"b{seed}")
+        for number, strategy in enumerate(("-2+3", "+1", "[a](b)", "<b>c</b>", "*d")):
+            worse = {**right, "@x": [2, 1]}
+            write(tmp_path, strategy, seed, worse, model="=cmd|'/c calc'!A0", name=f"r{number}-{seed}")
+    settings = ReportSettings(runs=(str(tmp_path),), resamples=0)
+    return compare_runs(settings, collect(settings.runs))
+
+
+def test_no_cell_of_the_csv_is_a_formula_and_numbers_stay_numbers(foreign: Report) -> None:
+    numbers = 0
+    for text in csv_files(foreign).values():
+        for row in rows(text):
+            for key, cell in row.items():
+                if key in ("model", "strategy", "language", "languages_improved", "languages_degraded"):
+                    assert not cell.startswith(("=", "+", "-", "@"))
+                elif cell.startswith("-"):
+                    numbers += 1
+                    float(cell)
+        assert "'=cmd|'/c calc'!A0" in text
+    assert numbers
+
+
+def test_the_markdown_of_foreign_runs_has_only_our_markup(foreign: Report) -> None:
+    html_text = as_html(markdown(foreign))
+    assert "<a " not in html_text
+    assert "<b>" not in html_text
+    assert "<em>" not in html_text
+    assert "<th>&lt;b&gt;c&lt;/b&gt;</th>" in re.sub(r' style="[^"]*"', "", html_text)
+
+
+def test_a_row_of_latex_does_not_begin_with_an_argument_of_the_one_before(foreign: Report) -> None:
+    lines = [line for text in latex_files(foreign).values() for line in text.splitlines() if line.endswith(r"\\")]
+    assert any(line.startswith("{}[a](b)") for line in lines)
+    assert any(line.startswith("{}*d") for line in lines)
+    assert not any(line.startswith(("[", "*")) for line in lines)
 
 
 def test_equal_names_get_different_files(tmp_path: Path) -> None:

@@ -58,12 +58,12 @@ def test_the_text_reads_as_markdown_and_sets_controls_apart() -> None:
     assert score_text(table) == "\n".join(
         [
             f"{table.caption}\n",
-            "| strategy   | en (source) |         de |         tr | mean of targets |",
-            "|------------|------------:|-----------:|-----------:|----------------:|",
-            "| baseline   |  91.0 ± 1.4 | 52.0 ± 2.8 | 35.0 ± 7.1 |      43.5 ± 4.9 |",
-            "| front      |  90.0 ± 0.0 | 70.0 ± 0.0 | 50.0 ± 0.0 |      60.0 ± 0.0 |",
-            "| *controls* |             |            |            |                 |",
-            "| shuffled   |  90.0 ± 0.0 | 40.0 ± 0.0 |       20.0 |            30.0 |",
+            "| strategy  | en (source) |         de |         tr | mean of targets |",
+            "|-----------|------------:|-----------:|-----------:|----------------:|",
+            "| baseline  |  91.0 ± 1.4 | 52.0 ± 2.8 | 35.0 ± 7.1 |      43.5 ± 4.9 |",
+            "| front     |  90.0 ± 0.0 | 70.0 ± 0.0 | 50.0 ± 0.0 |      60.0 ± 0.0 |",
+            "| controls: |             |            |            |                 |",
+            "| shuffled  |  90.0 ± 0.0 | 40.0 ± 0.0 |       20.0 |            30.0 |",
         ]
     )
     assert "mean ± sample standard deviation over 2 seeds" in table.caption
@@ -105,7 +105,7 @@ def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Pat
     found = read_scores([tmp_path / "a", tmp_path / "b"])
     folder = tmp_path / "a" / "pos-scores"
     expected = score_rows("enc", "front", 3, False, "pos", "accuracy", "en", {"en": 0.5, "de": 0.25})
-    assert found.to_dict("records") == [{**row, "data": None, "folder": folder} for row in expected]
+    assert found.to_dict("records") == [{**row, "data": None, "folder": folder, "behaviours": {}} for row in expected]
     (tmp_path / "b" / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"run\.json"):
         read_scores([tmp_path / "b"])
