@@ -225,12 +225,20 @@ def _tensor_shapes(path: Path) -> dict[str, list[int]]:
             header = parse_json(file.read(length)) if length < min(size, LARGEST_JSON) else None
         tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}  # type: ignore[union-attr]
         shapes = {key: [int(side) for side in entry["shape"]] for key, entry in tensors.items()}
+        whole = next((key for key, entry in tensors.items() if _is_quantised(key, entry["dtype"])), None)
         end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise ArtifactError("is no safetensors file, or its header is cut off; fetch or make it again", path) from None
+    if whole is not None:
+        raise ArtifactError(f"holds {whole} as {tensors[whole]['dtype']}; quantised weights are not read", path)
     if 8 + length + end != size:
         raise ArtifactError(
             f"is truncated or damaged: {size:,} bytes, not {8 + length + end:,} as its header says; fetch it again",
             path,
         )
     return shapes
+
+
+def _is_quantised(name: str, dtype: str) -> bool:
+    """Whether a parameter is stored in whole numbers or booleans; buffers such as position ids may be."""
+    return name.endswith((".weight", ".bias")) and dtype.startswith(("I", "U", "BOOL"))

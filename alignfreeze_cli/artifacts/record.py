@@ -94,7 +94,7 @@ class Record:
 def read_record(folder: Path) -> Record | None:
     """The record of a folder, or None if it has none; raises ArtifactError if it cannot be read."""
     path = folder / RECORD_NAME
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     values = read_json(path, "make the folder again")
     try:
@@ -119,7 +119,9 @@ def _check_record(values: Any) -> None:
     for name in ("identity", "files"):
         _demand(values, name, dict)
     identity = values["identity"]
-    for name, type_ in (("kind", str), ("settings", dict), ("inputs", dict)):
+    if identity.get("kind") != values["kind"]:
+        raise ValueError(f"identity.kind is not {values['kind']!r}")
+    for name, type_ in (("settings", dict), ("inputs", dict)):
         _demand(identity, name, type_, "identity.")
     if "behaviour" in identity:
         _whole(identity, "behaviour", "identity.")

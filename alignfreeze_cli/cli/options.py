@@ -139,7 +139,17 @@ def report(result: Result, show: Callable[[Result], str], quiet: bool, format: s
         print_result("\n".join(["Would do (dry run):", *_tree(result.details, 1)]))
     else:
         ending = {"made": "", "already done": " (already done: same settings, same inputs)"}[result.status]
-        print_result(f"{show(result)}\n{result.path}{ending}".lstrip("\n"))
+        print_result(f"{_shown(result, show)}\n{result.path}{ending}".lstrip("\n"))
+
+
+def _shown(result: Result, show: Callable[[Result], str]) -> str:
+    """The step's own text; of a folder that was there, whose record another version may have written, if it fits."""
+    try:
+        return show(result)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        if result.status == "made":
+            raise
+        return ""
 
 
 def _is_main_process() -> bool:

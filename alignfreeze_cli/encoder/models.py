@@ -40,12 +40,22 @@ def skeleton(folder: Path) -> Any:
     family = FAMILIES[config.model_type]
     if family.positions_after_padding and config.pad_token_id is None:
         raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
+    _demand_usable_numbers(config, path)
     _demand_same_sizes(folder, config)
     try:
         with torch.device("meta"):
             return AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"describes no model that can be built ({_first_line(error)})", path) from error
+
+
+def _demand_usable_numbers(config: Any, path: Path) -> None:
+    """What torch would take without complaint, or complain of only in the midst of training."""
+    heads, pad = config.num_attention_heads, config.pad_token_id
+    if type(heads) is not int or heads < 1:
+        raise ArtifactError(f"says {heads!r} attention heads", path)
+    if pad is not None and (type(pad) is not int or not 0 <= pad < config.vocab_size):
+        raise ArtifactError(f"has {pad!r} as pad_token_id, which is no row of the word embeddings", path)
 
 
 def _demand_same_sizes(folder: Path, config: Any) -> None:

@@ -17,6 +17,9 @@ _COMPLETE = ("tokenizer.json", "vocab.txt", "vocab.json")
 """A folder with one of these has a tokenizer; transformers would otherwise invent one of its special tokens alone."""
 
 
+_RARE = "\U00010000"  # a letter that hardly any vocabulary has
+
+
 def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
     """The fast tokenizer of a model folder; nothing of the folder is run.
 
@@ -31,6 +34,7 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
         sentencepiece = _sentencepiece_model(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer(_RARE)  # fails here, not in mid-run, where unknown words have no token
     except Exception as error:  # whatever a damaged file makes of the library, it is the file's fault
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ArtifactError(f"has no tokenizer that can be read ({reason})", folder) from error
