@@ -6,16 +6,19 @@ of the source is linked to word j of the target, counted from 0). Every row has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from alignfreeze_cli.artifacts.files import write_json
+from alignfreeze_cli.artifacts.files import read_json, write_json
 from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.phrases import is_name
 
 SCHEMA = pa.schema(
     [
@@ -123,12 +126,15 @@ class PairsFolder:
         """The pairs of a language in the order of the file, or those of the given rows in the given order.
 
         Rows are cheapest to read in ascending order: a row group is read once for each run of rows inside it.
-        Raises ArtifactError if there is no such language, IndexError if there is no such row.
+        Raises ArtifactError if there is no such language or the file holds no pairs (a null, a link to no word),
+        IndexError if there is no such row.
         """
         with self._open(target) as file:
             if indices is None:
-                for batch in file.iter_batches(batch_size=2_000):
-                    yield from _pairs(batch)
+                first = 0
+                for batch in file.iter_batches(batch_size=2_000, columns=SCHEMA.names):
+                    yield from _pairs(_checked(pa.table(batch), first))
+                    first += batch.num_rows
                 return
             starts = [0]
             for number in range(file.num_row_groups):
@@ -139,19 +145,25 @@ class PairsFolder:
                     raise IndexError(f"{self._by_target[target].path} has {starts[-1]} rows, so none {index}")
                 if group < 0 or not starts[group] <= index < starts[group + 1]:
                     group = next(g for g in range(len(starts) - 1) if index < starts[g + 1])
-                    loaded = file.read_row_group(group)
+                    loaded = _checked(file.read_row_group(group, columns=SCHEMA.names), starts[group])
                 yield from _pairs(loaded.slice(index - starts[group], 1))
 
     def table(self, target: str) -> pa.Table:
         """All pairs of a language as an Arrow table with the columns of `SCHEMA`."""
         with self._open(target) as file:
-            return file.read()
+            return _checked(file.read(columns=SCHEMA.names), 0)
 
-    def _open(self, target: str) -> pq.ParquetFile:
+    @contextmanager
+    def _open(self, target: str) -> Iterator[pq.ParquetFile]:
         if target not in self._by_target:
             known = ", ".join(self._by_target)
             raise ArtifactError(f"has no pairs for {target}; it has {known}", self.folder)
-        return pq.ParquetFile(self._by_target[target].path)
+        path = self._by_target[target].path
+        try:
+            with pq.ParquetFile(path) as file:
+                yield file
+        except (OSError, pa.ArrowException, UnicodeDecodeError, _NoPairs) as error:
+            raise ArtifactError(f"holds no pairs that can be read ({error}); align them again", path) from error
 
 
 def open_pairs(folder: Path) -> PairsFolder:
@@ -159,26 +171,82 @@ def open_pairs(folder: Path) -> PairsFolder:
 
     Raises ArtifactError if files are missing or do not hold pairs. Digests are checked by `resolve_artifact`.
     """
-    try:
-        statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
-        order = list(statistics["languages"])
-        source = str(statistics["source"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ArtifactError(f"is no pairs folder: its {STATISTICS} is missing or damaged", folder) from None
+    statistics = read_json(folder / STATISTICS, "align the pairs again")
+    languages, source = statistics.get("languages"), statistics.get("source")
+    if not isinstance(languages, dict) or not all(is_name(name) and "/" not in name for name in (source, *languages)):
+        raise ArtifactError(
+            "must name the `source` language and the `languages` of the pairs; align them again", folder / STATISTICS
+        )
     files = []
-    for target in order:
+    for target in languages:
         path = data_file(folder, source, target)
         try:
+            if not path.is_file():
+                raise OSError("no such file")
             metadata, schema = pq.read_metadata(path), pq.read_schema(path)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, ValueError) as error:
             raise ArtifactError(f"cannot be read as Parquet: {error}", path) from error
-        if not {"source", "target", "links"} <= set(schema.names):
+        if any(schema.names.count(name) != 1 for name in SCHEMA.names):
             raise ArtifactError(f"has the columns {', '.join(schema.names)} instead of source, target, links", path)
+        for name, kind in (("source", "words"), ("target", "words"), ("links", "pairs of word numbers")):
+            if not _fits(name, schema.field(name).type):
+                raise ArtifactError(f"has {schema.field(name).type} in {name}, where lists of {kind} belong", path)
         files.append(PairsFile(source, target, path, metadata.num_rows))
     return PairsFolder(folder, files, statistics)
 
 
-def _pairs(rows: pa.RecordBatch | pa.Table) -> Iterator[Pair]:
+class _NoPairs(ValueError):
+    """A row of a file that is no pair."""
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _fits(column: str, kind: pa.DataType) -> bool:
+    """Whether a column is of the type that `SCHEMA` says, or of a wider one of the same kind."""
+    if not _is_list(kind):
+        return False
+    inner = kind.value_type
+    if column == "links":
+        return _is_list(inner) and bool(pa.types.is_integer(inner.value_type))
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
+def _checked(rows: pa.Table, first: int) -> pa.Table:
+    """The rows, if every one is a pair. Raises _NoPairs that names the row, counted from 1; `first` from 0."""
+    columns = {name: rows.column(name).combine_chunks() for name in SCHEMA.names}
+    lengths = {}
+    for name, column in columns.items():
+        if column.null_count:
+            raise _NoPairs(f"row {first + int(np.argmax(column.is_null().to_numpy(False))) + 1} has no {name}")
+        lengths[name] = pc.list_value_length(column).to_numpy(False).astype(np.int64)
+    for name in ("source", "target"):
+        _demand_all(
+            ~pc.is_null(pc.list_flatten(columns[name])).to_numpy(False), lengths[name], first, "a word is missing"
+        )
+    links = pc.list_flatten(columns["links"])
+    _demand_all(
+        pc.fill_null(pc.equal(pc.list_value_length(links), 2), False), lengths["links"], first, "a link is no pair"
+    )
+    ends = pc.list_flatten(links)
+    numbers = pc.fill_null(ends, 0).to_numpy(False).reshape(-1, 2)
+    there = ~pc.is_null(ends).to_numpy(False).reshape(-1, 2)
+    row = np.repeat(np.arange(len(rows)), lengths["links"])
+    inside = there & (numbers >= 0) & (numbers < np.stack([lengths["source"][row], lengths["target"][row]], axis=1))
+    _demand_all(inside.all(axis=1), lengths["links"], first, "a link leads to no word")
+    return rows
+
+
+def _demand_all(good: Any, counts: np.ndarray, first: int, complaint: str) -> None:
+    """Raise _NoPairs for the first item that is not good; `counts` says how many items each row has."""
+    wrong = np.flatnonzero(~np.asarray(good, dtype=bool))
+    if len(wrong):
+        row = int(np.searchsorted(np.cumsum(counts), wrong[0], side="right"))
+        raise _NoPairs(f"row {first + row + 1}: {complaint}")
+
+
+def _pairs(rows: pa.Table) -> Iterator[Pair]:
     columns = (rows.column(name).to_pylist() for name in ("source", "target", "links"))
     for source, target, links in zip(*columns, strict=True):
         yield Pair(source, target, [(i, j) for i, j in links])

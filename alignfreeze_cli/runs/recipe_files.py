@@ -6,13 +6,14 @@ quotes, and `1e-5` is a number. A key given twice is a mistake, not a silent rep
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -96,7 +97,9 @@ def read_yaml(path: Path) -> Document:
                 raise _too_large(path, event.start_mark.line + 1)
         yaml = YAML(typ="safe", pure=True)
         content = _Content(path, yaml.constructor)
-        root = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # allowed: an alias means the last one before it
+            root = yaml.compose(text)
         values = content.plain(root, ()) if root is not None else {}
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

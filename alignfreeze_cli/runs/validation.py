@@ -161,7 +161,7 @@ def _seeds(value: Any) -> str | None:
 def _tasks(value: Any) -> str | None:
     tasks = as_list(value)
     for task in tasks:
-        if task not in TASKS:
+        if not isinstance(task, str) or task not in TASKS:
             return f"there is no task {task!r}, only {', '.join(TASKS)}" + nearest(str(task), TASKS)
         if tasks.count(task) > 1:
             return f"names {task} twice"

@@ -26,9 +26,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from alignfreeze_cli.artifacts.files import file_digest, sync
+from alignfreeze_cli.artifacts.files import file_digest, read_json, sync
+from alignfreeze_cli.errors import ArtifactError
 
 MARKER = "checkpoint.json"
+WEIGHTS, OPTIMIZER = FILES = ("weights.safetensors", "optimizer.safetensors")
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -41,10 +43,10 @@ class Checkpoint:
     progress: dict[str, Any]
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return load_file(self.path / "weights.safetensors")
+        return load_file(self.path / WEIGHTS)
 
     def optimizer(self) -> dict[str, torch.Tensor]:
-        return load_file(self.path / "optimizer.safetensors")
+        return load_file(self.path / OPTIMIZER)
 
 
 def save(
@@ -64,7 +66,7 @@ def save(
     path.mkdir(parents=True)
     try:
         files = {}
-        for name, tensors in (("weights.safetensors", weights), ("optimizer.safetensors", optimizer)):
+        for name, tensors in ((WEIGHTS, weights), (OPTIMIZER, optimizer)):
             write_tensors(tensors, path / name)
             files[name] = file_digest(path / name)
         marker = {"step": step, "files": files, "progress": dict(progress)}
@@ -92,11 +94,12 @@ def latest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
     torn: list[Path] = []
     for path in sorted(_folders(folder), key=_step_of, reverse=True):
         try:
-            marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
-            whole = all(file_digest(path / name) == digest for name, digest in marker["files"].items())
-            if whole and marker["step"] == _step_of(path):
-                return Checkpoint(path, marker["step"], marker["progress"]), torn
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            marker = read_json(path / MARKER, "start anew")
+            step, progress, files = marker["step"], marker["progress"], marker["files"]
+            whole = files == {name: file_digest(path / name) for name in FILES if (path / name).is_file()}
+            if whole and len(files) == len(FILES) and step == _step_of(path) and isinstance(progress, dict):
+                return Checkpoint(path, step, progress), torn
+        except (OSError, ArtifactError, KeyError):
             pass  # no marker, half a marker, a file missing: torn all the same
         torn.append(path)
     return None, torn

@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +75,22 @@ class Progress:
     since_log: int = 0  # steps since the last row of metrics
     tokens: int = 0
     computed: int = 0
+
+    @classmethod
+    def of(cls, checkpoint: checkpoints.Checkpoint, parts: int) -> Progress:
+        """What a checkpoint remembers; AlignFreezeError if that is not what this version writes."""
+        found = checkpoint.progress
+        losses = [found.get(name) for name in ("first", "recent")]
+        counts = [found.get(name) for name in ("since_log", "tokens", "computed")]
+        if (
+            len(found) != len(losses) + len(counts)
+            or not all(type(count) is int and count >= 0 for count in counts)
+            or not all(isinstance(rows, list) and all(map(partial(_are_numbers, parts), rows)) for rows in losses)
+        ):
+            raise AlignFreezeError(
+                f"{checkpoint.path} does not say how far the training was; start anew with --overwrite."
+            )
+        return cls(*losses, *counts)
 
     def add(self, losses: list[list[float]]) -> None:
         self.first = (self.first + losses)[:LOG_EVERY]
@@ -166,7 +183,7 @@ def train(
         console.warn(f"{path} is not a complete checkpoint and is not used.")
     begin, progress = 0, Progress()
     if checkpoint is not None:
-        begin, progress = checkpoint.step, Progress(**checkpoint.progress)
+        begin, progress = checkpoint.step, Progress.of(checkpoint, len(settings.parts))
         _load(trained, optimizer, checkpoint)
         console.info(f"Going on after step {begin} of {settings.steps}.")
     accelerator.wait_for_everyone()
@@ -335,9 +352,21 @@ def _load(
     trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, checkpoint: checkpoints.Checkpoint
 ) -> None:
     """Put a checkpoint's tensors into the model and the optimizer."""
-    weights = checkpoint.weights()
-    shapes = {name: tensor.shape for name, tensor in weights.items()}
-    if shapes != {name: parameter.shape for name, parameter in trained.items()}:
+    weights, moments = checkpoint.weights(), checkpoint.optimizer()
+    shapes = {name: parameter.shape for name, parameter in trained.items()}
+    state: dict[str, dict[str, Tensor]] = {}
+    for label, tensor in moments.items():
+        name, _, key = label.rpartition(":")
+        state.setdefault(name, {})[key] = tensor
+    if (
+        {name: tensor.shape for name, tensor in weights.items()} != shapes
+        or not state
+        or any(
+            shapes.get(name) is None
+            or {key: tensor.shape for key, tensor in own.items()} != _optimizer_shapes(shapes[name])
+            for name, own in state.items()
+        )
+    ):
         raise AlignFreezeError(
             f"{checkpoint.path} holds other parameters than this run trains (another --vocabulary?); "
             "start anew with --overwrite."
@@ -346,11 +375,17 @@ def _load(
         for name, parameter in trained.items():
             parameter.copy_(weights[name])
     numbers = {name: number for number, name in enumerate(trained)}
-    state: dict[int, dict[str, Tensor]] = {}
-    for label, tensor in checkpoint.optimizer().items():
-        name, key = label.rsplit(":", 1)
-        state.setdefault(numbers[name], {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    by_number = {numbers[name]: own for name, own in state.items()}
+    optimizer.load_state_dict({"state": by_number, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _optimizer_shapes(parameter: torch.Size) -> dict[str, torch.Size]:
+    """The tensors that Adam keeps of a parameter."""
+    return {"step": torch.Size(), "exp_avg": parameter, "exp_avg_sq": parameter}
+
+
+def _are_numbers(count: int, values: Any) -> bool:
+    return isinstance(values, list) and len(values) == count and all(type(value) is float for value in values)
 
 
 @contextmanager

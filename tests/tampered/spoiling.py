@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.artifacts.record import RECORD_NAME
 from alignfreeze_cli.cli.errors import explain
+from tests.artifacts.test_record import JSON
 
 HARMLESS = 0
 SECONDS = 30
@@ -158,6 +161,19 @@ def put(*path: Any) -> Callable[[Path], object]:
     return spoil
 
 
+def replace_a_part(values: Any, data: st.DataObject) -> None:
+    """Replace one part, at any depth, by anything that JSON can hold."""
+    holder: Any = values
+    while True:
+        keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+        key = data.draw(st.sampled_from(keys))
+        inner = holder[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.integers(0, 3)) == 0:
+            holder[key] = data.draw(JSON)
+            return
+        holder = inner
+
+
 def without(*path: Any) -> Callable[[Path], object]:
     *way, key = path
 
@@ -183,7 +199,9 @@ def header(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], object]:
         (length,) = struct.unpack("<Q", content[:8])
         values = json.loads(content[8 : 8 + length])
         replaced = change(values)
-        text = replaced if isinstance(replaced, bytes) else json.dumps(values if replaced is None else replaced).encode()
+        text = (
+            replaced if isinstance(replaced, bytes) else json.dumps(values if replaced is None else replaced).encode()
+        )
         path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
 
     return spoil

@@ -75,7 +75,9 @@ def spread(path: Path) -> None:
     values = load_file(path)
     names = sorted(values)
     for number, part in enumerate((names[::2], names[1::2])):
-        save_file({name: values[name] for name in part}, path.with_name(f"model-{number}.safetensors"), {"format": "pt"})
+        save_file(
+            {name: values[name] for name in part}, path.with_name(f"model-{number}.safetensors"), {"format": "pt"}
+        )
     where = {name: f"model-{number % 2}.safetensors" for number, name in enumerate(names)}
     path.with_name(INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": where}))
     path.unlink()
@@ -101,7 +103,10 @@ WEIGHT_CASES = [
     Case("a shape of texts", entry(shape=["x", "y"])),
     Case("a negative shape", entry(shape=[-16, -16])),
     Case("a shape of one side", entry(shape=[256])),
-    Case("a shape that is turned around", header(lambda n: n["encoder.layer.0.intermediate.dense.weight"].update(shape=[16, 32]))),
+    Case(
+        "a shape that is turned around",
+        header(lambda n: n["encoder.layer.0.intermediate.dense.weight"].update(shape=[16, 32])),
+    ),
     Case("a shape of 2^40 numbers", entry(shape=[1 << 20, 1 << 20])),
     Case("a shape that overflows", entry(shape=[1 << 62, 1 << 62])),
     Case("a shape that is an object", entry(shape={"a": 1})),
@@ -131,7 +136,9 @@ WEIGHT_CASES = [
     Case("other names", tensors(lambda values: {f"x.{name}": tensor for name, tensor in values.items()})),
     Case("whole numbers", tensors(lambda values: {**values, BLOCK: values[BLOCK].astype(np.int64)})),
     Case("no numbers", tensors(lambda values: {**values, BLOCK: np.full_like(values[BLOCK], np.nan)}), 1, "is nan"),
-    Case("infinite numbers", tensors(lambda values: {**values, WORDS: np.full_like(values[WORDS], np.inf)}), 1, "is nan"),
+    Case(
+        "infinite numbers", tensors(lambda values: {**values, WORDS: np.full_like(values[WORDS], np.inf)}), 1, "is nan"
+    ),
     Case("an index that is no JSON", index("weights")),
     Case("an index that is a list", index("[]")),
     Case("an index that is nested deep", index('{"weight_map":' * 100_000)),
@@ -141,7 +148,11 @@ WEIGHT_CASES = [
     Case("an index of shards that are not there", index({"weight_map": {WORDS: "model-00002-of-00002.safetensors"}})),
     Case("an index of nothing", index({"weight_map": {}})),
     Case("an index that leads out", index({"weight_map": {WORDS: "../../etc/passwd"}})),
-    Case("an index of a part", index({"metadata": {"total_size": 1}, "weight_map": {WORDS: "model-00001-of-00001.safetensors"}}), HARMLESS),
+    Case(
+        "an index of a part",
+        index({"metadata": {"total_size": 1}, "weight_map": {WORDS: "model-00001-of-00001.safetensors"}}),
+        HARMLESS,
+    ),
     Case("shards", spread, HARMLESS),
     Case("a tensor that belongs to nothing", tensors(lambda v: {**v, "cls.x": np.zeros(3, np.float32)}), HARMLESS),
     Case("a fixed time", lambda path: os.utime(path, (0, 0)), HARMLESS),

@@ -26,10 +26,9 @@ from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.steps.report import make_report
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
-from tests.artifacts.test_record import JSON
 from tests.cli import world as worlds
 from tests.report.runs import write
-from tests.tampered.spoiling import HARMLESS, Case, any_json, check, copied, ending, put, without
+from tests.tampered.spoiling import HARMLESS, Case, any_json, check, copied, ending, put, replace_a_part, without
 
 assert app  # the whole command line can be imported here
 
@@ -186,15 +185,3 @@ def test_any_record_is_read_or_refused_by_every_step(full: Path, tmp_path_factor
             call()
         except AlignFreezeError as error:
             assert re.search(r"\w", str(error))
-
-
-def replace_a_part(values: Any, data: st.DataObject) -> None:
-    holder: Any = values
-    while True:
-        keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
-        key = data.draw(st.sampled_from(keys))
-        inner = holder[key]
-        if not isinstance(inner, dict | list) or not inner or data.draw(st.integers(0, 3)) == 0:
-            holder[key] = data.draw(JSON)
-            return
-        holder = inner
