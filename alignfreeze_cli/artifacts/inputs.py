@@ -158,16 +158,19 @@ def _model_input(name: str, reference: str, folder: Path, commit: str | None, re
     if commit is not None and not any((folder / name).is_file() for name in (_SINGLE, _INDEX)):
         raise ArtifactError(_without_weights(reference, commit), reference)
     weight_shapes(folder)
-    files = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
-    digests = {path.name: file_digest(path) for path in files}
-    if record is not None:
-        for file, digest in digests.items():
-            if record.files.get(file, digest) != digest:
-                raise ArtifactError(
-                    f"differs from its digest in {RECORD_NAME}; make or fetch the folder again", folder / file
-                )
-        return Input(name, reference, folder, record.digest, commit, record)
-    return Input(name, reference, folder, content_digest(digests), commit)
+    files = {path.name for path in folder.iterdir() if _is_model_file(path.name) and path.is_file()}
+    if record is None:
+        return Input(name, reference, folder, content_digest({f: file_digest(folder / f) for f in files}), commit)
+    recorded = {file for file in record.files if _is_model_file(file)}
+    verify(folder, record, sorted(recorded))
+    if added := sorted(files - recorded):
+        # Another file of a tokenizer makes another model, of which the record knows nothing.
+        raise ArtifactError(f"is not among the files that {RECORD_NAME} lists; remove it", folder / added[0])
+    return Input(name, reference, folder, record.digest, commit, record)
+
+
+def _is_model_file(name: str) -> bool:
+    return "/" not in name and any(fnmatchcase(name, pattern) for pattern in _MODEL_FILES)
 
 
 def _without_weights(reference: str, commit: str) -> str:

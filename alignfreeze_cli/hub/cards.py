@@ -112,16 +112,6 @@ def make_card(
     taken if it fits. `baseline` are scores folders to compare with. `repo_id` is the name under which the folder is
     published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
     """
-    try:
-        return _card_files(folder, scores, baseline, repo_id)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, jinja2.TemplateError) as error:
-        # The templates read records, and anybody may have written these.
-        raise ArtifactError(f"has a record of which no card can be made ({error})", folder) from error
-
-
-def _card_files(
-    folder: Path, scores: Sequence[Path], baseline: Sequence[Path], repo_id: str | None
-) -> dict[str, bytes]:
     record = read_record(folder)
     if record is None or record.kind not in KINDS_WITH_CARDS:
         held = f"holds {record.kind}, which has no card of its own" if record else f"has no {RECORD_NAME}"

@@ -162,7 +162,7 @@ class PairsFolder:
         try:
             with pq.ParquetFile(path) as file:
                 yield file
-        except (OSError, pa.ArrowException, UnicodeDecodeError, _NoPairs) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError, _PairsError) as error:
             raise ArtifactError(f"holds no pairs that can be read ({error}); align them again", path) from error
 
 
@@ -172,7 +172,7 @@ def open_pairs(folder: Path) -> PairsFolder:
     Raises ArtifactError if files are missing or do not hold pairs. Digests are checked by `resolve_artifact`.
     """
     statistics = read_json(folder / STATISTICS, "align the pairs again")
-    languages, source = statistics.get("languages"), statistics.get("source")
+    languages, source = statistics.get("languages"), str(statistics.get("source", ""))
     if not isinstance(languages, dict) or not all(is_name(name) and "/" not in name for name in (source, *languages)):
         raise ArtifactError(
             "must name the `source` language and the `languages` of the pairs; align them again", folder / STATISTICS
@@ -195,7 +195,7 @@ def open_pairs(folder: Path) -> PairsFolder:
     return PairsFolder(folder, files, statistics)
 
 
-class _NoPairs(ValueError):
+class _PairsError(ValueError):
     """A row of a file that is no pair."""
 
 
@@ -214,12 +214,12 @@ def _fits(column: str, kind: pa.DataType) -> bool:
 
 
 def _checked(rows: pa.Table, first: int) -> pa.Table:
-    """The rows, if every one is a pair. Raises _NoPairs that names the row, counted from 1; `first` from 0."""
+    """The rows, if every one is a pair. Raises _PairsError that names the row, counted from 1; `first` from 0."""
     columns = {name: rows.column(name).combine_chunks() for name in SCHEMA.names}
     lengths = {}
     for name, column in columns.items():
         if column.null_count:
-            raise _NoPairs(f"row {first + int(np.argmax(column.is_null().to_numpy(False))) + 1} has no {name}")
+            raise _PairsError(f"row {first + int(np.argmax(column.is_null().to_numpy(False))) + 1} has no {name}")
         lengths[name] = pc.list_value_length(column).to_numpy(False).astype(np.int64)
     for name in ("source", "target"):
         _demand_all(
@@ -239,11 +239,11 @@ def _checked(rows: pa.Table, first: int) -> pa.Table:
 
 
 def _demand_all(good: Any, counts: np.ndarray, first: int, complaint: str) -> None:
-    """Raise _NoPairs for the first item that is not good; `counts` says how many items each row has."""
+    """Raise _PairsError for the first item that is not good; `counts` says how many items each row has."""
     wrong = np.flatnonzero(~np.asarray(good, dtype=bool))
     if len(wrong):
         row = int(np.searchsorted(np.cumsum(counts), wrong[0], side="right"))
-        raise _NoPairs(f"row {first + row + 1}: {complaint}")
+        raise _PairsError(f"row {first + row + 1}: {complaint}")
 
 
 def _pairs(rows: pa.Table) -> Iterator[Pair]:

@@ -34,6 +34,7 @@ LONGEST_LINE = 1 << 20
 
 _SAMPLE = 65_536  # bytes at the beginning of a file by which it is recognised
 _BUFFER = 1 << 20  # bytes
+_AT_A_TIME = 32  # lines that are read before it is known whether they end
 
 
 def _open_zstd(path: Path) -> IO[bytes]:
@@ -162,15 +163,22 @@ def blocks(
     left = limit
     while left is None or left > 0:
         size = CHUNK if left is None else min(CHUNK, left)
-        found = [list(islice(each, size)) for each in lines]
-        for block, file in zip(found, files, strict=True):
-            if block and max(map(len, block)) >= LONGEST_LINE:
-                line = next(number for number, each in enumerate(block) if len(each) >= LONGEST_LINE)
-                raise DataError(
-                    f"is longer than {LONGEST_LINE >> 20} MiB; a line must be a sentence pair", file.place, first + line
-                )
+        found = [_next_lines(each, size, file, first) for each, file in zip(lines, files, strict=True)]
         if not any(found):
             return
         yield first, found
         first += size
         left = None if left is None else left - size
+
+
+def _next_lines(lines: Iterator[bytes], count: int, file: CorpusFile, first: int) -> list[bytes]:
+    """Up to so many lines. They are looked at few at a time: one without end comes in pieces of the longest length."""
+    found: list[bytes] = []
+    while part := list(islice(lines, min(_AT_A_TIME, count - len(found)))):
+        if max(map(len, part)) >= LONGEST_LINE:
+            line = next(number for number, each in enumerate(part, first + len(found)) if len(each) >= LONGEST_LINE)
+            raise DataError(
+                f"is longer than {LONGEST_LINE >> 20} MiB; a line must be a sentence pair", file.place, line
+            )
+        found += part
+    return found

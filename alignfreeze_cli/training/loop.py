@@ -80,8 +80,8 @@ class Progress:
     def of(cls, checkpoint: checkpoints.Checkpoint, parts: int) -> Progress:
         """What a checkpoint remembers; AlignFreezeError if that is not what this version writes."""
         found = checkpoint.progress
-        losses = [found.get(name) for name in ("first", "recent")]
-        counts = [found.get(name) for name in ("since_log", "tokens", "computed")]
+        losses: list[Any] = [found.get(name) for name in ("first", "recent")]
+        counts: list[Any] = [found.get(name) for name in ("since_log", "tokens", "computed")]
         if (
             len(found) != len(losses) + len(counts)
             or not all(type(count) is int and count >= 0 for count in counts)

@@ -174,6 +174,11 @@ def replace_a_part(values: Any, data: st.DataObject) -> None:
         holder = inner
 
 
+def each(key: str, *values: Any, code: int = 3) -> list[Case]:
+    """One case for each value that a key may have."""
+    return [Case(f"{key} {value!r}", put(key, value), code) for value in values]
+
+
 def without(*path: Any) -> Callable[[Path], object]:
     *way, key = path
 

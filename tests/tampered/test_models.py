@@ -23,6 +23,7 @@ from tests.tampered.spoiling import (
     check,
     copied,
     cut,
+    each,
     ending,
     fifo,
     folder,
@@ -159,6 +160,7 @@ WEIGHT_CASES = [
 ]
 
 HUGE = 1 << 40
+SIZES = (0, -1, HUGE, "16", 1.5, None, [4], True)
 CONFIG_CASES = [
     *any_json(),
     Case("no type", without("model_type")),
@@ -166,21 +168,21 @@ CONFIG_CASES = [
     Case("another type", put("model_type", "gpt2"), 2),
     Case("a type that is a number", put("model_type", 7)),
     Case("a type that is a list", put("model_type", ["bert"])),
-    *[Case(f"{key} {value}", put(key, value)) for key in ("hidden_size", "num_hidden_layers", "vocab_size")
-      for value in (0, -1, HUGE, "16", 1.5, None, [4], True)],
-    *[Case(f"num_attention_heads {value}", put("num_attention_heads", value)) for value in (0, -2, 3, 32, HUGE, "2", None)],
-    *[Case(f"intermediate_size {value}", put("intermediate_size", value)) for value in (0, -1, 33, HUGE, "x", None)],
-    *[Case(f"max_position_embeddings {value}", put("max_position_embeddings", value))
-      for value in (-1, HUGE, "128", None)],
-    *[Case(f"max_position_embeddings {value}", put("max_position_embeddings", value), 2) for value in (0, 2)],
-    *[Case(f"type_vocab_size {value}", put("type_vocab_size", value)) for value in (0, -1, 3, HUGE, "x", None)],
-    *[Case(f"pad_token_id {value}", put("pad_token_id", value)) for value in (-1, 1000, HUGE, "x", [0])],
-    *[Case(f"hidden_act {value}", put("hidden_act", value)) for value in ("nothing", 7, None, ["gelu"])],
-    *[Case(f"layer_norm_eps {value}", put("layer_norm_eps", value)) for value in ("x", None, [1])],
-    *[Case(f"hidden_dropout_prob {value}", put("hidden_dropout_prob", value)) for value in (2.0, -1, "x", None)],
-    *[Case(f"attention_probs_dropout_prob {value}", put("attention_probs_dropout_prob", value)) for value in (2.0, "x")],
-    *[Case(f"initializer_range {value}", put("initializer_range", value)) for value in (-1, "x", None)],
-    *[Case(f"dtype {value}", put("dtype", value)) for value in ("float99", 7, ["float32"])],
+    *each("hidden_size", *SIZES),
+    *each("num_hidden_layers", *SIZES),
+    *each("vocab_size", *SIZES),
+    *each("num_attention_heads", 0, -2, 3, 32, HUGE, "2", None),
+    *each("intermediate_size", 0, -1, 33, HUGE, "x", None),
+    *each("max_position_embeddings", -1, HUGE, "128", None),
+    *each("max_position_embeddings", 0, 2, code=2),
+    *each("type_vocab_size", 0, -1, 3, HUGE, "x", None),
+    *each("pad_token_id", -1, 1000, HUGE, "x", [0]),
+    *each("hidden_act", "nothing", 7, None, ["gelu"]),
+    *each("layer_norm_eps", "x", None, [1]),
+    *each("hidden_dropout_prob", 2.0, -1, "x", None),
+    *each("attention_probs_dropout_prob", 2.0, "x"),
+    *each("initializer_range", -1, "x", None),
+    *each("dtype", "float99", 7, ["float32"]),
     Case("is_decoder", put("is_decoder", True)),
     Case("code of its own", put("auto_map", {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}), HARMLESS),
     Case("quantised", put("quantization_config", {"quant_method": "bitsandbytes", "load_in_4bit": True})),
