@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,15 @@ from alignfreeze_cli.pairs.chunks import Chunk, Form, Layout
 from alignfreeze_cli.pairs.hub_corpora import find_hub_corpus
 from alignfreeze_cli.pairs.settings import TWO_FILES, CorpusSettings, fill, may_be_hub
 from alignfreeze_cli.pairs.tables import CsvFile, JsonlFile, ParquetFile
-from alignfreeze_cli.pairs.text_files import COMPRESSED, CorpusFile, blocks, corpus_file, open_lines, read_start
+from alignfreeze_cli.pairs.text_files import (
+    COMPRESSED,
+    CorpusFile,
+    blocks,
+    corpus_file,
+    next_lines,
+    open_lines,
+    read_start,
+)
 from alignfreeze_cli.pairs.tmx import TmxFile
 
 
@@ -124,7 +132,7 @@ def _guess_format(file: CorpusFile) -> str:
     if start.startswith(('{"', "{ ")):
         return "jsonl"
     with open_lines(file) as all_lines:
-        lines = list(islice(all_lines, 100))
+        lines = next_lines(all_lines, 100, file)
     tabs = sum(b"\t" in line for line in lines)
     bars = sum(b"|||" in line for line in lines)
     if lines and tabs == bars == 0:
@@ -149,7 +157,7 @@ class TextFile:
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         with open_lines(self.file) as lines:
-            head = list(islice(lines, 100))
+            head = next_lines(lines, 100, self.file)
             if not head:
                 return
             layout, named = self._layout(head)

@@ -17,7 +17,7 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import strings_from_bytes, table_to_bytes
 from alignfreeze_cli.pairs.chunks import CHUNK, Chunk, ColumnPath, Reasons
 from alignfreeze_cli.pairs.languages import find_code
-from alignfreeze_cli.pairs.text_files import CorpusFile, blocks, open_lines
+from alignfreeze_cli.pairs.text_files import CorpusFile, blocks, next_lines, open_lines
 
 
 def find_columns(
@@ -142,7 +142,7 @@ class CsvFile:
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         with open_lines(self.file) as lines:
-            head = list(islice(lines, 100))
+            head = next_lines(lines, 100, self.file)
             if not head:
                 return
             delimiter, sides, width, named = self._layout(head)
@@ -231,7 +231,7 @@ class JsonlFile:
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         with open_lines(self.file) as lines:
-            head = list(islice(lines, 100))
+            head = next_lines(lines, 100, self.file)
             if not head:
                 return
             sides = find_columns(self._paths(head), self.source, self.target, self.columns, self.place)

@@ -163,7 +163,7 @@ def blocks(
     left = limit
     while left is None or left > 0:
         size = CHUNK if left is None else min(CHUNK, left)
-        found = [_next_lines(each, size, file, first) for each, file in zip(lines, files, strict=True)]
+        found = [next_lines(each, size, file, first) for each, file in zip(lines, files, strict=True)]
         if not any(found):
             return
         yield first, found
@@ -171,8 +171,11 @@ def blocks(
         left = None if left is None else left - size
 
 
-def _next_lines(lines: Iterator[bytes], count: int, file: CorpusFile, first: int) -> list[bytes]:
-    """Up to so many lines. They are looked at few at a time: one without end comes in pieces of the longest length."""
+def next_lines(lines: Iterator[bytes], count: int, file: CorpusFile, first: int = 1) -> list[bytes]:
+    """Up to so many lines, of which the first has this number; DataError for one without end.
+
+    They are looked at few at a time: one without end comes in pieces of the longest length.
+    """
     found: list[bytes] = []
     while part := list(islice(lines, min(_AT_A_TIME, count - len(found)))):
         if max(map(len, part)) >= LONGEST_LINE:

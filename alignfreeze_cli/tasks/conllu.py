@@ -18,7 +18,7 @@ from alignfreeze_cli.tasks.data import line_blocks
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 SENTENCE_ID = re.compile(r"#\s*sent_id\s*=\s*(\S.*)")
-_WORD_ID = re.compile(r"([0-9]+)(?:-([0-9]+)|\.([0-9]+))?")
+_WORD_ID = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})|\.([0-9]{1,9}))?")
 
 
 class ConlluLine(NamedTuple):

@@ -165,7 +165,7 @@ def _label(value: Any, names: Sequence[str], place: str) -> str | None:
         text = whole[1]
     if text in _NO_AGREEMENT:
         return None
-    if text.isdecimal() and int(text) < len(names):
+    if text.isdecimal() and len(text) < 10 and int(text) < len(names):
         text = names[int(text)]
     text = _SPELLINGS.get(text, text)
     if not text.strip() or text == "nan":

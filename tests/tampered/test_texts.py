@@ -33,7 +33,7 @@ from tests.tampered.spoiling import (
     written,
 )
 
-ENDLESS = 200_000_000  # bytes of the line; packed it is a hundredth of a percent of that
+ENDLESS = 200_000_000  # bytes of a line that is packed to some hundred thousand
 
 
 def endless(byte: bytes) -> bytes:
@@ -98,7 +98,7 @@ LINKS = [
 CONLLU = [
     *NO_TEXT,
     Case("a pipe", fifo),
-    Case("half", cut, HARMLESS + 3),
+    Case("cut off in a line", lambda path: path.write_text(path.read_text()[:-20])),
     Case("ids without end", written("9" * 5_000 + "\ta\t_\tNOUN" + "\t_" * 6 + "\n")),
     Case("two columns", written("1\ta\n")),
     Case("unknown tags", lambda path: path.write_text(path.read_text().replace("NOUN", "NAME"))),
@@ -123,6 +123,7 @@ NLI = [
     Case("nested lists", written(DEEP_LISTS + "\n")),
     Case("lists", written("[1]\n" * 5)),
     Case("numbers as texts", written('{"premise": 1, "hypothesis": 2, "label": 0}\n')),
+    Case("a label of 5,000 digits", written('{"premise": "a", "hypothesis": "b", "label": "' + "9" * 5_000 + '"}\n')),
     Case("an unknown label", written('{"premise": "a", "hypothesis": "b", "label": 9}\n')),
     Case("half a character", written('{"premise": "\\ud800", "hypothesis": "b", "label": 0}\n')),
 ]
@@ -148,6 +149,16 @@ def untampered(world: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     output = tmp_path_factory.mktemp("untampered") / "pairs"
     words = world / "dictionaries" / "{source}-{target}.txt"
     return aligned(world, str(world / "text" / "en-xx.tsv"), str(words), None, output)
+
+
+@pytest.mark.parametrize("name", ["en-xx.csv", "en-xx.jsonl", "en-xx.tmx", "en-xx.txt"])
+def test_a_line_without_end_in_any_format(world: Path, tmp_path: Path, name: str) -> None:
+    starts = {"csv": b"en,xx\n", "jsonl": b'{"en": "a', "tmx": b"<?xml version='1.0'?><tmx><body><tu><tuv><seg>"}
+    start = gzip.compress(starts.get(name.rpartition(".")[2], b"a ||| b\n"))
+    (tmp_path / name).write_bytes(start + endless(b"x"))
+    words = str(world / "dictionaries" / "{source}-{target}.txt")
+    found = ending(lambda: aligned(world, str(tmp_path / name), words, None, tmp_path / "out"))
+    check(Case(name, str), found)
 
 
 FILES = {"corpus": CORPUS, "dictionary": DICTIONARY, "links": LINKS}
