@@ -25,7 +25,7 @@ from markupsafe import Markup, escape
 
 import alignfreeze_cli
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
-from alignfreeze_cli.artifacts.files import atomic_write
+from alignfreeze_cli.artifacts.files import atomic_write, read_json
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.commands import commands
@@ -267,7 +267,7 @@ def _blocks(folder: Path, record: Record) -> int:
     if realigned is not None:
         blocks = int(realigned["details"]["blocks"])
     else:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json", "make the folder again")
         blocks = int(config.get("num_hidden_layers") or config["n_layers"])
     if blocks > _MOST_BLOCKS:
         raise ValueError(f"{blocks:,} blocks")

@@ -213,7 +213,7 @@ def _paths(name: str, text: str) -> Iterator[Finding]:
     if name.endswith(".json"):
         try:
             values = list(_texts(json.loads(text)))
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Finding(name, "is no valid JSON")
             return
         for value in values:

@@ -6,7 +6,6 @@ other model are refused.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from alignfreeze_cli.artifacts import Record, read_record, verify
+from alignfreeze_cli.artifacts.files import read_json
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.hub.commands import SETTINGS
 from alignfreeze_cli.hub.facts import Step, model_input
@@ -227,8 +227,7 @@ def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:
         held = f"holds a record of kind {record.kind}" if record else "has no scores"
         raise ArtifactError(f"{held}; `alignfreeze evaluate` makes scores", folder)
     verify(folder, record, [SCORES])
-    scores: Mapping[str, Any] = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-    return record, scores
+    return record, read_json(folder / SCORES, "evaluate again")
 
 
 def _scored_digest(record: Record) -> str:

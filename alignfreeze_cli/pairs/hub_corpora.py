@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alignfreeze_cli.artifacts import Input
-from alignfreeze_cli.artifacts.files import cache_folder, write_json
+from alignfreeze_cli.artifacts.files import cache_folder, read_json, write_json
 from alignfreeze_cli.artifacts.hub_client import hub_errors, split_reference, with_retries
-from alignfreeze_cli.errors import DataError, HubError
+from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 from alignfreeze_cli.pairs.chunks import Chunk
 from alignfreeze_cli.pairs.languages import find_code
 from alignfreeze_cli.pairs.settings import OPUS_100
@@ -178,8 +179,9 @@ def _cached_answer(what: str, key: Sequence[str | None], ask: Callable[[], Any],
     name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:32]
     path = cache_folder() / "hub" / f"{name}.json"
     offline = constants.is_offline_mode()
-    if (permanent or offline) and path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))["answer"]
+    if permanent or offline:
+        with contextlib.suppress(ArtifactError, KeyError):  # there is none, or a damaged one
+            return read_json(path, "ask again")["answer"]
     if offline:
         raise HubError(f"{what} is not in the local cache, and offline mode is on (HF_HUB_OFFLINE).")
     answer = ask()

@@ -79,7 +79,7 @@ def _parsed(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> Co
             raise DataError("the word (column FORM) is empty", path, number)
         match = _WORD_ID.fullmatch(word_id)
         if match is None:
-            raise DataError(f"{word_id!r} is not a word id, such as 3, 3-4 or 3.1", path, number)
+            raise DataError(f"{word_id[:40]!r} is not a word id, such as 3, 3-4 or 3.1", path, number)
         first = int(match[1])
         if match[2]:
             # A range comes before its first word and reaches at least to it; ranges never overlap.

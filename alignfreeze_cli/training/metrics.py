@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alignfreeze_cli.artifacts.files import atomic_write
+from alignfreeze_cli.artifacts.files import atomic_write, parse_json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -47,9 +47,12 @@ class Metrics:
         rows = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
-                rows.append(json.loads(line))
+                row = parse_json(line)
             except ValueError:
                 break
+            if not isinstance(row, dict) or type(row.get("step")) is not int:
+                break
+            rows.append(row)
         return rows
 
     def truncate(self, step: int | None) -> None:

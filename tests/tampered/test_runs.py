@@ -307,6 +307,15 @@ MARKER = [  # what is no marker makes a checkpoint that is not complete, so that
 ]  # fmt: skip
 CHECKPOINTS = {
     "checkpoint.json": MARKER,
+    "../../metrics.jsonl": [  # of what happened until then; the weights do not depend on it
+        Case("gone", lambda path: path.unlink(), HARMLESS),
+        Case("half", cut, HARMLESS),
+        Case("numbers", written("7\n8\n"), HARMLESS),
+        Case("lists", written("[1]\n"), HARMLESS),
+        Case("rows without a step", written('{"loss": 1}\n'), HARMLESS),
+        Case("a step that is a text", written('{"step": "1"}\n'), HARMLESS),
+        Case("nested deep", written("[" * 100_000 + "\n"), HARMLESS),
+    ],
     "weights.safetensors": [
         Case("half", cut, HARMLESS),
         Case("longer", longer, HARMLESS),
