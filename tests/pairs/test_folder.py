@@ -51,12 +51,12 @@ def test_a_language_without_pairs_has_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_no_pairs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="is no pairs folder"):
+    with pytest.raises(ArtifactError, match="statistics.json: can.t be read"):
         open_pairs(tmp_path)
     make(tmp_path, PAIRS[:3], 3)
     data_file(tmp_path, "en", "de").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(ArtifactError, match="cannot be read as Parquet"):
         open_pairs(tmp_path)
     (tmp_path / "statistics.json").write_text(json.dumps({"languages": []}))
-    with pytest.raises(ArtifactError, match="is no pairs folder"):
+    with pytest.raises(ArtifactError, match="statistics.json: can.t be read"):
         open_pairs(tmp_path)
