@@ -58,5 +58,5 @@ def test_a_folder_that_holds_no_pairs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read as Parquet"):
         open_pairs(tmp_path)
     (tmp_path / "statistics.json").write_text(json.dumps({"languages": []}))
-    with pytest.raises(ArtifactError, match="statistics.json: can.t be read"):
+    with pytest.raises(ArtifactError, match="statistics.json: must name the `source` language"):
         open_pairs(tmp_path)
