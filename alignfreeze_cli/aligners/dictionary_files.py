@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
-import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.files import atomic_write, cache_folder, file_digest, write_json
-from alignfreeze_cli.errors import DataError, HubError
+from alignfreeze_cli.artifacts.files import atomic_write, cache_folder, file_digest, read_json, write_json
+from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 from alignfreeze_cli.pairs.settings import fill, placeholders
 from alignfreeze_cli.pairs.text_files import corpus_file, open_bytes
 
@@ -49,6 +50,8 @@ _SEPARATORS = {"\t": "tabs", "": "blanks", "|||": "|||", "::": "::", ";": "semic
 """What may be between columns → its name; the empty one is any run of blanks."""
 
 _SAMPLE = 1_000  # lines by which the separator is found
+_BLOCK = 1 << 16  # bytes that are read at a time, and more than any line of a dictionary has
+_LARGEST = 1 << 28  # bytes; some ten million entries
 
 Line = tuple[int, str]
 """A line that is not empty, with its number in the file, counted from 1."""
@@ -62,7 +65,7 @@ def read_dictionary(path: Path) -> DictionaryFile:
     compressed. Raises DataError if it is no UTF-8 text, has no entry, or its meaning isn't plain.
     """
     with open_bytes(corpus_file(path)) as file:
-        content = file.read()
+        content = b"".join(_blocks(file, path))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,6 +79,18 @@ def read_dictionary(path: Path) -> DictionaryFile:
     if not entries:
         raise DataError(f"is no dictionary: it has no line of two different words; {WANTED}", path)
     return DictionaryFile(entries, len(rows), len(rows) - len(entries), len(rows) - len(pairs))
+
+
+def _blocks(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The content of a file, piece by piece, so that a line or a file without end is found in bounded memory."""
+    size = 0
+    while block := file.read(_BLOCK):
+        size += len(block)
+        if size > _LARGEST:
+            raise DataError(f"is larger than any dictionary, {_LARGEST >> 20} MiB", path)
+        if len(block) == _BLOCK and b"\n" not in block:
+            raise DataError(f"is no dictionary: a line is longer than {_BLOCK >> 10} KiB", path)
+        yield block
 
 
 def _read_columns(lines: Sequence[Line], path: Path) -> DictionaryFile:
@@ -110,7 +125,10 @@ def _split(line: str, separator: str) -> list[str]:
     if not separator:
         columns = _LIST.sub(lambda mark: mark[0].strip(), line).split()  # `die, der` is one column
     elif separator in ",;":
-        columns = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+        try:
+            columns = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+        except csv.Error:  # a carriage return, say, in the midst of it
+            columns = [line]
     else:
         columns = line.split(separator)
     columns = [column.strip() for column in columns]
@@ -256,9 +274,9 @@ def _fetch(address: str) -> Path | None:
     folder = cache_folder() / "dictionaries" / hashlib.sha256(address.encode()).hexdigest()[:16]
     kept, marker = folder / address.rsplit("/", 1)[-1], folder / "fetched.json"
     if marker.is_file() and kept.is_file():
-        recorded = json.loads(marker.read_text(encoding="utf-8"))
-        if recorded.get("sha256") == file_digest(kept):
-            return kept
+        with contextlib.suppress(ArtifactError):  # what is damaged is fetched again
+            if read_json(marker, "fetch it again").get("sha256") == file_digest(kept):
+                return kept
     content = _download(address)
     if content is None:
         return None

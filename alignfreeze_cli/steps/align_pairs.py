@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
 from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings, recut_warnings
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
-from alignfreeze_cli.pairs.text_files import corpus_file, open_lines
+from alignfreeze_cli.pairs.text_files import corpus_file, next_lines, open_lines
 from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
@@ -154,11 +154,12 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
             "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
         )
     with ExitStack() as stack:
-        companion_lines = stack.enter_context(open_lines(corpus_file(companion))) if companion is not None else None
+        companion_file = corpus_file(companion) if companion is not None else None
+        companion_lines = stack.enter_context(open_lines(companion_file)) if companion_file is not None else None
         number = 1
         for chunk in _checked_chunks(pair, limit, console):
-            if companion_lines is not None:
-                held = list(islice(companion_lines, chunk.count))
+            if companion_lines is not None and companion_file is not None:
+                held = next_lines(companion_lines, chunk.count, companion_file, number)
                 if len(held) < chunk.count:
                     raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
                 yield replace(chunk, companion=b"".join(held), companion_first=number)

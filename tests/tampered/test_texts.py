@@ -83,6 +83,8 @@ CORPUS = [
 DICTIONARY = [
     *NO_TEXT,
     Case("a pipe", fifo),
+    Case("lines in lines", written("a;b\rc;d\n" * 5)),
+    Case("a word of 100,000 letters", written("a," + "b" * 100_000 + "\n" + "c,d\n" * 5)),
     Case("one column", lambda path: path.write_text("\n".join(path.read_text().split()[::2]))),
     Case("another language", written("uno eins\ndue zwei\n" * 5)),
 ]
