@@ -44,9 +44,11 @@ def skeleton(folder: Path) -> Any:
     _demand_same_sizes(folder, config)
     try:
         with torch.device("meta"):
-            return AutoModel.from_config(config, trust_remote_code=False)
+            model = AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"describes no model that can be built ({_first_line(error)})", path) from error
+    _demand_same_shapes(folder, model)
+    return model
 
 
 def _demand_usable_numbers(config: Any, path: Path) -> None:
@@ -77,6 +79,16 @@ def _demand_same_sizes(folder: Path, config: Any) -> None:
             f"says {config.vocab_size:,} x {size} word embeddings, but the weights have {' x '.join(map(str, table))}",
             folder / "config.json",
         )
+
+
+def _demand_same_shapes(folder: Path, model: Any) -> None:
+    """Every tensor of the weights that the model knows by name must have the shape that the configuration gives it."""
+    found = weight_shapes(folder)
+    for name, tensor in model.state_dict().items():
+        shape = found.get(name, found.get(f"{model.base_model_prefix}.{name}"))
+        if shape is not None and shape != list(tensor.shape):
+            says, have = (" x ".join(map(str, sides)) or "one number" for sides in (tensor.shape, shape))
+            raise ArtifactError(f"says {says} for {name}, but the weights have {have}", folder / "config.json")
 
 
 def load_encoder(folder: Path) -> tuple[Any, list[str]]:
@@ -193,4 +205,6 @@ def without_progress_bars() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].removesuffix(".") if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return " ".join(first.split()).removesuffix(".")
