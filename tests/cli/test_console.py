@@ -51,8 +51,13 @@ def test_json_stays_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_foreign_record_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    record = {"schema": 1, "kind": HOSTILE[:-1], "settings": {}, "identity": {}, "inputs": [], "lineage": []}
-    record |= {"seed": None, "details": {}, "files": {}}
+    record = {"schema": 1, "kind": HOSTILE[:-1], "settings": {}, "inputs": [], "lineage": []}
+    record |= {
+        "identity": {"kind": HOSTILE[:-1], "settings": {}, "inputs": {}},
+        "seed": None,
+        "details": {},
+        "files": {},
+    }
     (tmp_path / "alignfreeze.json").write_text(json.dumps(record))
     done = CliRunner().invoke(app, ["card", str(tmp_path)])
     assert done.exit_code == 3

@@ -59,5 +59,6 @@ def make_pairs(folder: Path, languages: Mapping[str, int | list[Pair]] = LANGUAG
             writer.write_pairs(sentence_pairs(language, pairs) if isinstance(pairs, int) else pairs)
     write_statistics(folder, {"source": "en", "languages": {language: {} for language in languages}})
     files = {str(name): file_digest(folder / name) for name in folder_files(folder)}
-    Record("pairs", {"source": "en"}, {}, [], [], None, {}, files).write(folder)
+    identity = {"kind": "pairs", "settings": {}, "inputs": {}}
+    Record("pairs", {"source": "en"}, identity, [], [], None, {}, files).write(folder)
     return folder
