@@ -133,7 +133,7 @@ class Adapters:
 
 def heads_of(model: PreTrainedModel, arch: Architecture) -> list[str]:
     """Names of the modules of a task model that stand above its blocks and have parameters: head, pooler, last norm."""
-    encoder = arch.encoder(model)
+    encoder = model.base_model
     blocks = f"{_path_of(arch.blocks(model), model)}."
     below = {id(parameter) for _, parameter in arch.embedding_parameters(model)}
     found: list[str] = []

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
-from alignfreeze_cli.encoder.blocks import FAMILIES
-from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
+from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.training.checkpoints import disk_errors
 
 _WORD_EMBEDDINGS = re.compile(r"(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)\.weight$")
@@ -31,13 +31,9 @@ def skeleton(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
         raise ArtifactError(f"cannot be read ({_first_line(error)})", path) from error
-    if config.model_type not in FAMILIES:
-        raise SettingsError(
-            f"models of type {config.model_type!r} are not supported: the supported ones are {', '.join(FAMILIES)}."
-        )
+    family = find_family(config.model_type)
     if getattr(config, "is_decoder", False):
         raise ArtifactError("sets is_decoder, so its attention sees no later word; an encoder is needed", path)
-    family = FAMILIES[config.model_type]
     if family.positions_after_padding and config.pad_token_id is None:
         raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
     _demand_usable_numbers(config, path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from alignfreeze_cli.encoder.batches import Drawn, make_batch, model_inputs, pool_words
@@ -58,8 +58,9 @@ def retrieval(
     model.eval()
     sources: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
     targets: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
-    for some in _chunks(held_out):
-        batch = make_batch([Drawn(pairs, i, i) for i in some], arch, pad_id).to(device)
+    for at in range(0, len(held_out), _PAIRS_AT_ONCE):
+        drawn = [Drawn(pairs, number, number) for number in held_out[at : at + _PAIRS_AT_ONCE]]
+        batch = send_to_device(make_batch(drawn, arch, pad_id), device)
         layers = [all_hidden_states(model, model_inputs(model, rows)) for rows in batch.layout.groups]
         for number in range(arch.n_blocks + 1):
             hidden = torch.cat([group[number].flatten(0, 1) for group in layers])  # (positions, hidden)
@@ -97,8 +98,3 @@ def _accuracy(source: Tensor, target: Tensor) -> float:
     own = torch.arange(len(similarity), device=similarity.device)
     hits = (similarity.argmax(1) == own).float().mean() + (similarity.argmax(0) == own).float().mean()
     return float(hits / 2)
-
-
-def _chunks(held_out: Sequence[int]) -> Iterable[list[int]]:
-    numbers = np.asarray(held_out).tolist()
-    return (numbers[at : at + _PAIRS_AT_ONCE] for at in range(0, len(numbers), _PAIRS_AT_ONCE))
