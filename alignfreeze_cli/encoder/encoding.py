@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignfreeze_cli.artifacts.files import cache_folder
+from alignfreeze_cli.artifacts.files import cache_folder, sync
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
@@ -123,7 +123,9 @@ def encode_pairs(
                 done += len(chunk)
                 task.advance(len(chunk))
         _store(path, _joined(parts))
-    return _opened(path, file.target, file.rows, count)
+    # Views of the maps: a slice of np.memmap itself costs ten times as much as one of an array.
+    arrays = {part.stem: np.asarray(np.load(part, mmap_mode="r")) for part in sorted(path.glob("*.npy"))}
+    return _from_arrays(arrays, file.target, file.rows, count)
 
 
 def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
@@ -240,10 +242,8 @@ def _store(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         ) from error
     try:
         for name, array in arrays.items():
-            with (draft / f"{name}.npy").open("wb") as stream:
-                np.save(stream, array)
-                stream.flush()
-                os.fsync(stream.fileno())
+            np.save(draft / f"{name}.npy", array)
+            sync(draft / f"{name}.npy")
         try:
             os.rename(draft, path)
         except OSError:
@@ -251,9 +251,3 @@ def _store(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _opened(path: Path, language: str, rows: int, read: int) -> EncodedPairs:
-    # Views of the maps: a slice of np.memmap itself costs ten times as much as one of an array.
-    arrays = {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in sorted(path.glob("*.npy"))}
-    return _from_arrays(arrays, language, rows, read)

@@ -14,7 +14,6 @@ with a weight of its own. Devices, bf16, `torchrun` and trackers come from `acce
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 import signal
 import threading
@@ -32,7 +31,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs, send_to_device
+from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available, is_wandb_available, send_to_device
 from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
@@ -41,6 +40,7 @@ from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.metrics import Metrics
 
 LOG_EVERY = 10  # steps; also the window of the first and the last loss
+TRACKERS = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LoopSettings:
 class MicroBatch:
     """What one process computes at once: the objective's input and what the loop must know of it."""
 
-    inputs: Any  # tensors in dicts, lists, tuples, or objects with `.to(device)`
+    inputs: Any  # tensors in dicts, lists or tuples
     weight: float | tuple[float, ...]  # number of loss terms that the objective sums up over it; if parts: of each
     tokens: int  # subwords of text in it
     computed: int  # positions computed for it, padding included
@@ -129,6 +129,9 @@ def open_accelerator(
 
     Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
     """
+    for name in trackers:
+        if not TRACKERS[name]():
+            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
@@ -136,7 +139,7 @@ def open_accelerator(
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
-        log_with=open_trackers(trackers),
+        log_with=list(trackers) or None,
         project_dir=output.parent / "tensorboard",
         # The others wait while the main process encodes pairs or probes, which may take longer than the usual minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
@@ -228,8 +231,8 @@ def train(
             for number, micro in enumerate(micro_batches, 1):
                 last = number == len(micro_batches)
                 with nullcontext() if last else accelerator.no_sync(prepared):
-                    sums = prepared(send_to_device(micro.inputs, accelerator.device)).reshape(-1)  # (parts,)
-                    means = [each / weight for each, weight in zip(sums, weights, strict=True)]
+                    sums = prepared(send_to_device(micro.inputs, accelerator.device, non_blocking=True))
+                    means = [each / weight for each, weight in zip(sums.reshape(-1), weights, strict=True)]  # (parts,)
                     whole = torch.stack([each * by for each, by in zip(means, coefficients, strict=True)]).sum()
                     # Gradients are averaged over the processes, where a sum is wanted.
                     (whole * accelerator.num_processes).backward()
@@ -443,20 +446,3 @@ def published_rate(model_type: str) -> float:
     `model_type` is the configuration's; the published code looked for `roberta` in the model's name.
     """
     return 7.5e-6 if "roberta" in model_type else 2e-5
-
-
-TRACKERS = ("tensorboard", "wandb")
-
-
-def open_trackers(names: tuple[str, ...]) -> list[str] | None:
-    """The names as accelerate takes them; raises SettingsError for one that is unknown or whose package is missing."""
-    for name in names:
-        if name not in TRACKERS:
-            raise SettingsError(f"--tracker: {name!r} is not known; known are {', '.join(TRACKERS)}.")
-        if importlib.util.find_spec(name) is None and not (name == "tensorboard" and _tensorboardx()):
-            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
-    return list(names) or None
-
-
-def _tensorboardx() -> bool:
-    return importlib.util.find_spec("tensorboardX") is not None
