@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
+from alignfreeze_cli.signals import handled
 from alignfreeze_cli.steps import STEPS
 
 S = TypeVar("S", bound=Settings)
@@ -98,7 +98,7 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
     _silence_libraries(console)
     logging.getLogger("alignfreeze").handlers = [ConsoleLog(console)]
     try:
-        with _termination_interrupts():
+        with handled(_interrupt, signal.SIGTERM):  # ends a command as Ctrl-C does; training has a handler of its own
             yield console if _is_main_process() else Console()
     except typer.Exit:
         raise
@@ -108,21 +108,8 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
         _fail(*explain(error))
 
 
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does. Training has handlers of its own while it lasts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:

@@ -21,7 +21,7 @@ from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
-from alignfreeze_cli.runs.sections import SECTIONS
+from alignfreeze_cli.runs.sections import SECTIONS, fill_data
 from alignfreeze_cli.runs.validation import problems_in
 from alignfreeze_cli.settings import StepSettings, as_list, declarations, from_mapping, nearest
 from alignfreeze_cli.tasks.registry import TASKS
@@ -91,7 +91,7 @@ class Recipe:
     @property
     def model(self) -> str | None:
         model = self.top("model")
-        return None if model is None else _fill_data(str(model), self.data)
+        return None if model is None else fill_data(str(model), self.data)
 
     @property
     def data(self) -> str | None:
@@ -260,8 +260,8 @@ class _Merged:
         during = self.realigned and self.shortcuts.get("schedule") == "during"
         if during:
             sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
-        filled = {name: {k: _fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
-        return Variant(strategy, task, model, self.realigned, during, tuple(_fill_data(pairs, data)), filled)
+        filled = {name: {k: fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
+        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled)
 
 
 def _on_the_hub(task: str, language: str) -> bool:
@@ -283,13 +283,6 @@ def _with_realignment(finetune: Mapping[str, Any], realign: Mapping[str, Any]) -
     own_plan = finetune.get("freeze") not in (None, "none")
     plan = finetune["freeze"] if own_plan else realign.get("freeze", DEFAULT_PLAN)
     return {**shared, **finetune, "freeze": plan}
-
-
-def _fill_data(value: Any, data: str | None) -> Any:
-    """Put the folder that `data:` names for `{data}` in texts and lists of texts."""
-    if isinstance(value, str) and data is not None:
-        return value.replace("{data}", data)
-    return [_fill_data(item, data) for item in value] if isinstance(value, list) else value
 
 
 def _slug(text: str) -> str:

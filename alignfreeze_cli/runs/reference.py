@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -18,6 +18,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import JOINT_OPTIONS
 
 _WIDTH = 110
+_TAG = "tag:yaml.org,2002:"
 Sections = dict[str, dict[str, Any]]
 
 
@@ -147,15 +148,9 @@ def _entries(entries: Iterable[tuple[str, str]]) -> str:
 class _Representer(RoundTripRepresenter):
     """A line for every key, lists within the line, `null` written out."""
 
-    def represent_list(self, data: Sequence[Any]) -> Any:
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
-    def represent_null(self, data: None) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(list, _Representer.represent_list)
-_Representer.add_representer(type(None), _Representer.represent_null)
+_Representer.add_representer(list, lambda self, data: self.represent_sequence(_TAG + "seq", data, flow_style=True))
+_Representer.add_representer(type(None), lambda self, data: self.represent_scalar(_TAG + "null", "null"))
 
 
 def _yaml(values: Mapping[str, Any]) -> str:

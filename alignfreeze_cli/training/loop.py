@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.signals import handled
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.metrics import Metrics
 
@@ -395,21 +396,14 @@ def _are_numbers(count: int, values: Any) -> bool:
 def _stop_signals() -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; the second SIGINT interrupts at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals; there the caller is in charge
-        return
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(handle, signal.SIGINT, signal.SIGTERM):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 SCHEDULES = ("constant", "linear")
