@@ -169,11 +169,9 @@ class Recipe:
             if name not in self.strategies
         ]
         for variant in self.variants():
-            with_pairs = "pairs" if variant.during else ()
-            filled = {"model": "model", "task": variant.task, "pairs": "pairs", "seed": 0, "realign-with": with_pairs}
             for name in variant.steps:
                 try:
-                    variant.settings(name, "", **{key: filled[key] for key in SECTIONS[name].filled_in})
+                    variant.preview(name)
                 except SettingsError as error:
                     complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
                     found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
@@ -209,6 +207,13 @@ class Variant:
         """The settings of a step; `filled` is what follows from the graph. SettingsError lists what does not fit."""
         values = {key: value for key, value in self.sections[step].items() if key not in SECTIONS[step].filled_in}
         return from_mapping(SECTIONS[step].settings, {**values, **filled}, f"{where}: {step}")
+
+    def preview(self, step: str, seed: int = 0) -> StepSettings:
+        """The same before there is a graph: what follows from it is `?` where the recipe does not say it."""
+        pairs = list(self.pairs) or "?"
+        known = {"model": self.model or "?", "task": self.task, "pairs": pairs, "seed": seed}
+        known["realign-with"] = pairs if self.during else []
+        return self.settings(step, "", **{key: known[key] for key in SECTIONS[step].filled_in})
 
 
 class _Merged:
