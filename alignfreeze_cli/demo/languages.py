@@ -38,9 +38,7 @@ class Language:
     verb: str  # X auxiliary, n negation, V verb
     adposition: str  # "before" or "after" its phrase
     article: str  # "word", "ending" (definite only) or "none"
-    marks: tuple[
-        str, ...
-    ]  # what endings mark, in their order: plural, past, definite, object, agreement (of adjectives)
+    marks: tuple[str, ...]  # what endings mark, in their order: plural, past, definite, object, adjectives' agreement
     contracts: bool = False  # adposition and "the" are written as one word, as in German "im"
     asks_first: bool = True  # the question word begins the sentence
     words: dict[str, str] = field(default_factory=dict)  # concept -> stem
@@ -71,10 +69,6 @@ GRAMMARS: tuple[Language, ...] = (
         "qis", "Ismuri", 0.06, "PASOV", "QNAD", "VnX", "after", "none", ("object", "plural", "past"), asks_first=False
     ),
 )
-SOURCE = GRAMMARS[0].code
-CODES = tuple(row.code for row in GRAMMARS)
-"""All codes in the order of distance, the source first."""
-
 _PLAIN = {"C": "bdfghjklmnprstvz", "V": "aeiou"}
 _FOREIGN = {"C": "čđłñšž", "V": "äéöüå"}
 

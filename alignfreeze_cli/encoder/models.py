@@ -127,19 +127,26 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
 
 
 def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:
-    """Write `config.json` and `model.safetensors`, and copy the tokenizer's files from `source` byte for byte.
+    """Write the weights (`save_weights`), and copy the tokenizer's files from `source` byte for byte.
 
-    (Writing the tokenizer anew would store the changes that tasks on words make to it.) `without`: names of parameters
-    to leave out. The same weights give the same bytes. Raises OSError (disk full).
+    Writing the tokenizer anew would store the changes that tasks on words make to it. Raises OSError (disk full).
+    """
+    save_weights(model, folder, without)
+    for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+
+
+def save_weights(model: Any, folder: Path, without: Sequence[str] = ()) -> None:
+    """Write `config.json` and `model.safetensors`; the same weights give the same bytes. Raises OSError (disk full).
+
+    `without`: names of parameters to leave out.
     """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
     with disk_errors(folder / "model.safetensors"), without_progress_bars():
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
-    for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
-        if path.is_file():
-            shutil.copyfile(path, folder / path.name)
 
 
 def _load(folder: Path, auto_class: str, without_head: bool = False, **config: Any) -> tuple[Any, list[str]]:
