@@ -51,7 +51,12 @@ class Adapters:
         for _, parameter in arch.embedding_parameters(model):
             parameter.requires_grad_(False)
         holder = arch.blocks(model)
-        names = _linear_layers(holder, blocks)
+        names = [
+            f"{block}.{name}"
+            for block in blocks
+            for name, module in holder[block].named_modules()
+            if isinstance(module, nn.Linear)
+        ]
         # Into the list of blocks rather than the model: peft freezes what has no adapter in what it is given.
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), holder, _NAME)
         layers = {name: holder.get_submodule(name) for name in names}
@@ -144,16 +149,6 @@ def heads_of(model: PreTrainedModel, arch: Architecture) -> list[str]:
         if parameters and not inside and not around and id(parameters[0]) not in below:
             found.append(name)
     return found
-
-
-def _linear_layers(holder: nn.ModuleList, blocks: Sequence[int]) -> list[str]:
-    """Names, within the list of blocks, of all linear layers in some of them."""
-    return [
-        f"{block}.{name}"
-        for block in blocks
-        for name, module in holder[block].named_modules()
-        if isinstance(module, nn.Linear)
-    ]
 
 
 def _path_of(module: nn.Module, model: nn.Module) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,34 +23,18 @@ if TYPE_CHECKING:
 _PAIRS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
-class Retrieval:
-    """Accuracy of one language: `accuracy[0]` for the input of block 0, `accuracy[b + 1]` for the output of block b."""
-
-    language: str
-    words: int  # linked words per side, which are also the candidates
-    accuracy: tuple[float, ...]
-
-    @property
-    def chance(self) -> float:
-        """What picking at random would reach."""
-        return 1 / self.words if self.words else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in `metrics.jsonl`."""
-        blocks = {"embeddings" if n == 0 else str(n - 1): round(value, 6) for n, value in enumerate(self.accuracy)}
-        return {"language": self.language, "words": self.words, "chance": round(self.chance, 6), "accuracy": blocks}
-
-
 @torch.no_grad()
 def retrieval(
     model: PreTrainedModel, pairs: EncodedPairs, held_out: Sequence[int], pad_id: int, pooling: str = "first"
-) -> Retrieval:
-    """Word retrieval over some pairs of one language, without dropout, at every block.
+) -> dict[str, Any]:
+    """Word retrieval over some pairs of one language, without dropout, at every block, as `metrics.jsonl` holds it.
 
     For every link the source word's nearest neighbour by cosine among the linked target words of all these pairs must
     be its own partner, in its own sentence, and the other way round; the accuracy is the mean of both directions. A
     word that occurs often has as many rivals, so values stay well below 1 even for perfect translations.
+
+    `words`: linked words per side, which are also the candidates; `chance`: what picking at random would reach;
+    `accuracy`: by the number of the block whose output is read, `embeddings` for the input of block 0.
     """
     arch, device = architecture(model), next(model.parameters()).device
     was_training = model.training
@@ -68,8 +51,14 @@ def retrieval(
             sources[number].append(words[batch.links[:, 0]])
             targets[number].append(words[batch.links[:, 1] + batch.n_source])
     model.train(was_training)
-    accuracy = tuple(_accuracy(torch.cat(s), torch.cat(t)) for s, t in zip(sources, targets, strict=True))
-    return Retrieval(pairs.language, sum(len(s) for s in sources[0]), accuracy)
+    blocks = ["embeddings", *map(str, range(arch.n_blocks))]
+    accuracy = {
+        block: round(_accuracy(torch.cat(source), torch.cat(target)), 6)
+        for block, source, target in zip(blocks, sources, targets, strict=True)
+    }
+    count = sum(len(source) for source in sources[0])
+    chance = round(1 / count, 6) if count else 0.0
+    return {"language": pairs.language, "words": count, "chance": chance, "accuracy": accuracy}
 
 
 def log_retrieval(
@@ -88,7 +77,7 @@ def log_retrieval(
         for pairs, held in zip(dataset.pairs, dataset.held_out, strict=True):
             if len(held) and pairs.language not in done:
                 found = retrieval(model, pairs, held.tolist(), dataset.pad_id, pooling)
-                metrics.log(step, probe=when, **found.to_dict())
+                metrics.log(step, probe=when, **found)
             bar.advance(len(held))
 
 

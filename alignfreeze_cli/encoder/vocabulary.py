@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ActiveVocabulary:
-    """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed) until `restore()`.
+    """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed), except inside `whole()`.
 
     The full table rests in main memory, without gradient or optimizer state, and is not part of the model meanwhile.
     Whatever is fed to the model must go through `remap`, also the padding id. SettingsError if the output layer shares
@@ -64,21 +64,15 @@ class ActiveVocabulary:
             raise ValueError("a token id is not among those that the active vocabulary was made of")
         return numbers
 
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Write the trained rows into the full table and put it back, on the device where the model now is."""
-        small = self.model.get_input_embeddings()
-        weight = self.full.weight
-        weight[self.ids.to(weight.device)] = small.weight.detach().to(weight.device, weight.dtype)
-        weight.requires_grad_(small.weight.requires_grad)
-        self.full.train(small.training)
-        self.model.set_input_embeddings(self.full.to(small.weight.device))
-
     @contextmanager
     def whole(self) -> Iterator[None]:
         """Inside, the model has its full table, with the rows as trained so far; then training can go on."""
-        small = self.model.get_input_embeddings()
-        self.restore()
+        small, weight = self.model.get_input_embeddings(), self.full.weight
+        with torch.no_grad():
+            weight[self.ids] = small.weight.to(weight.device, weight.dtype)
+        weight.requires_grad_(small.weight.requires_grad)
+        self.full.train(small.training)
+        self.model.set_input_embeddings(self.full.to(small.weight.device))
         try:
             yield
         finally:

@@ -31,7 +31,7 @@ from alignfreeze_cli.errors import ArtifactError
 
 MARKER = "checkpoint.json"
 WEIGHTS, OPTIMIZER = FILES = ("weights.safetensors", "optimizer.safetensors")
-_NAME = re.compile(r"step-(\d{8,})")
+_NAME = re.compile(r"step-\d{8,}")
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,4 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _step_of(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    assert match is not None
-    return int(match[1])
+    return int(path.name.removeprefix("step-"))

@@ -406,9 +406,6 @@ def _stop_signals() -> Iterator[threading.Event]:
         yield stop
 
 
-SCHEDULES = ("constant", "linear")
-
-
 def rate_factor(schedule: str, step: int, steps: int, warmup: float) -> float:
     """The share of the peak rate at `step` (0-based) of `steps` optimizer steps, between 0 and 1.
 
@@ -424,19 +421,13 @@ def rate_factor(schedule: str, step: int, steps: int, warmup: float) -> float:
     return max(0.0, (steps - step) / max(1, steps - rising))
 
 
-LORA_RATE = 3e-4
-"""The rate of LoRA where none is given, for every family. The published rates are for training all weights; adapters
-begin at zero and need rates some ten times as large (arXiv 2106.09685, table 9: 2e-4 to 5e-4 for RoBERTa)."""
-
-
 def default_rate(model_type: str, lora: int | None = None) -> float:
-    """The peak rate where none is given: the published one, or that of LoRA."""
-    return LORA_RATE if lora else published_rate(model_type)
+    """The peak rate where none is given, for realigning and fine-tuning alike.
 
-
-def published_rate(model_type: str) -> float:
-    """The published code's peak rate, for realigning and fine-tuning alike: 7.5e-6 for RoBERTa's kin, else 2e-5.
-
-    `model_type` is the configuration's; the published code looked for `roberta` in the model's name.
+    The published code's are for training all weights: 7.5e-6 for RoBERTa's kin, else 2e-5. `model_type` is the
+    configuration's; the published code looked for `roberta` in the model's name. LoRA's adapters begin at zero and need
+    rates some ten times as large (arXiv 2106.09685, table 9: 2e-4 to 5e-4 for RoBERTa).
     """
+    if lora:
+        return 3e-4
     return 7.5e-6 if "roberta" in model_type else 2e-5
