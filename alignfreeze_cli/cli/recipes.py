@@ -195,11 +195,9 @@ def _entry(recipe: Recipe) -> dict[str, Any]:
 
 
 def _short(names: list[str]) -> str:
-    return (
-        ",".join(names)
-        if len(names) <= MOST_STRATEGIES
-        else f"{','.join(names[: MOST_STRATEGIES // 2])}, … {len(names)} in all"
-    )
+    if len(names) <= MOST_STRATEGIES:
+        return ",".join(names)
+    return f"{','.join(names[: MOST_STRATEGIES // 2])}, … {len(names)} in all"
 
 
 def _columns(rows: list[list[str]]) -> str:

@@ -226,9 +226,8 @@ class Finished:
 
     def _summary(self) -> str:
         counts = Counter(outcome.status for outcome in self.outcomes)
-        return (
-            f"{len(self.outcomes)} steps: " + ", ".join(f"{count} {status}" for status, count in counts.items()) + "."
-        )
+        what = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{len(self.outcomes)} steps: {what}."
 
 
 def _reason(outcome: Outcome) -> tuple[str, int]:

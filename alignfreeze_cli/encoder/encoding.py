@@ -142,16 +142,14 @@ def _encode(
     pairs: Sequence[Pair], rows: NDArray[np.int64], tokenizer: Any, max_length: int, lone_pieces: str
 ) -> dict[str, NDArray[Any]]:
     """The arrays of some pairs and their rows, unusable ones left out; names as `_arrays` gives them."""
-    sides, numbers = {}, {}
-    for name in ("source", "target"):
-        texts = [getattr(pair, name) for pair in pairs]
-        sides[name], numbers[name] = _encode_side(texts, tokenizer, max_length, lone_pieces)
     pair_of = np.repeat(np.arange(len(pairs)), [len(pair.links) for pair in pairs])
     links = np.array([link for pair in pairs for link in pair.links], dtype=np.int64).reshape(-1, 2)
-    first = {name: np.cumsum([0, *(len(getattr(pair, name)) for pair in pairs[:-1])]) for name in ("source", "target")}
-    renumbered = np.stack(
-        [numbers[name][first[name][pair_of] + links[:, side]] for side, name in enumerate(("source", "target"))], 1
-    )
+    renumbered, sides = np.empty_like(links), {}
+    for column, name in enumerate(("source", "target")):
+        texts = [getattr(pair, name) for pair in pairs]
+        sides[name], numbers = _encode_side(texts, tokenizer, max_length, lone_pieces)
+        first = _offsets([len(text) for text in texts])
+        renumbered[:, column] = numbers[first[pair_of] + links[:, column]]
     whole = (renumbered >= 0).all(1)
     links, pair_of = renumbered[whole], pair_of[whole]
     counts = np.bincount(pair_of, minlength=len(pairs))
@@ -198,7 +196,7 @@ def _encode_side(
     return Side(ids, ids_at, words.astype(np.int32), words_at), numbers
 
 
-def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
+def _offsets(counts: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 

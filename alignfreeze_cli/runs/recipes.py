@@ -124,11 +124,10 @@ class Recipe:
     @property
     def strategies(self) -> tuple[str, ...]:
         """The strategies of `strategies:`, or the single one, named by `strategy:` or after its freeze plan."""
-        named: dict[str, bool] = {}
+        named: dict[str, Any] = {}
         for document in self.files:
-            for name, overlay in (document.values.get("strategies") or {}).items():
-                named[name] = overlay is not None
-        kept = tuple(name for name, wanted in named.items() if wanted)
+            named |= document.values.get("strategies") or {}
+        kept = tuple(name for name, overlay in named.items() if overlay is not None)
         if kept:
             return kept
         variant = self.variant(None, self.tasks[0])

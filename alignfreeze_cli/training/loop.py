@@ -159,7 +159,7 @@ def train(
     console: Console,
     metrics: Metrics,
     accelerator: Accelerator,
-    at: Mapping[int, Callable[[Training], None]] | None = None,
+    at: Mapping[int, Callable[[Training], None]] = MappingProxyType({}),
 ) -> Training:
     """Train the parameters of `model` that require gradients, in place, for `settings.steps` optimizer steps.
 
@@ -199,7 +199,6 @@ def train(
             checkpoints.save(store, step, trained, _optimizer_tensors(trained, optimizer), asdict(progress))
         accelerator.wait_for_everyone()
 
-    at = at or {}
     model.train()
     coefficients = [coefficient for _, coefficient in settings.parts]
     losses: list[Tensor] = []  # (parts,) of the steps since the last look: reading one makes a GPU wait
