@@ -14,7 +14,7 @@ from typing import Any
 from alignfreeze_cli.artifacts import OutputFolder, Result
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.demo import data
-from alignfreeze_cli.demo.languages import Language, make_languages, shared_words, text_in
+from alignfreeze_cli.demo.languages import ROLES, Language, make_languages, shared_words, text_in
 from alignfreeze_cli.demo.meanings import (
     TOPICS,
     UPOS,
@@ -68,10 +68,11 @@ def _write_texts(settings: DemoWorldSettings, source: Language, language: Langua
         pair, reverse = f"{source.code}-{code}", f"{code}-{source.code}"
         lines, links = data.parallel_lines(source, language, _rng(settings, "parallel", code), settings.pairs)
         entries = data.dictionary_lines(source, language, _rng(settings, "dictionary", code), settings.known)
+        reversed_entries = sorted(" ".join(reversed(entry.split(" "))) for entry in entries)
         _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
         _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
         _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
-        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(data.reversed_dictionary_lines(entries)))
+        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(reversed_entries))
     return text
 
 
@@ -140,8 +141,6 @@ _EXAMPLE = Clause(
     past=True,
 )
 
-_ORDERS = {"S": "subject", "V": "verb", "O": "object", "A": "adverb", "P": "place"}
-
 _PAGE = """\
 # A small world
 
@@ -184,7 +183,7 @@ def _readme(languages: Sequence[Language], settings: DemoWorldSettings) -> str:
     """README.md: what is in the folder, what the languages are like, and one sentence in each."""
     source = languages[0]
     table = "\n".join(
-        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(_ORDERS[part] for part in x.clause)} "
+        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(ROLES[part] for part in x.clause)} "
         f"| {x.adposition} | {x.article} | {', '.join(x.marks)} |"
         for x in languages
     )

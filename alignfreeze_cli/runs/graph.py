@@ -244,5 +244,4 @@ def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
             listed = ", ".join(dict.fromkeys(known))
-            hint = nearest(name, known)
-            raise SettingsError(f"{option}: there is no {name!r}, only {listed}{hint or '.'}")
+            raise SettingsError(f"{option}: there is no {name!r}, only {listed}{nearest(name, known) or '.'}")
