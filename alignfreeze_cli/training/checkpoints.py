@@ -12,7 +12,6 @@ every moment after the first.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
