@@ -279,14 +279,13 @@ def from_mapping(settings: type[S], values: Mapping[str, Any], where: str = "set
 
     Raises SettingsError that lists every problem at once, each with `where` and its key.
     """
+    known = {d.key: d for d in declarations(settings)}
+    given = {str(key).replace("_", "-"): value for key, value in values.items()}
     problems = problems_of(settings, values)
-    given = {str(key).replace("_", "-") for key in values}
-    problems += [f"{d.key}: needs a value" for d in declarations(settings) if d.required and d.key not in given]
+    problems += [f"{key}: needs a value" for key, d in known.items() if d.required and key not in given]
     if problems:
         raise SettingsError(_sentence(f"{where}: {problem}" for problem in problems))
-    known = {d.key: d for d in declarations(settings)}
-    converted = {str(key).replace("_", "-"): value for key, value in values.items()}
-    return settings(**{known[key].name: known[key].convert(value) for key, value in converted.items()})
+    return settings(**{known[key].name: known[key].convert(value) for key, value in given.items()})
 
 
 def to_options(settings: StepSettings) -> list[str]:

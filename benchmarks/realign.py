@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
@@ -93,7 +94,8 @@ def plain_realigner(inputs: Inputs, dataset: RealignDataset) -> tuple[PlainReali
 def same_loss(plain: PlainRealigner, dataset: RealignDataset, first: list[Pair]) -> None:
     """Both must compute the same loss for the first batch, without dropout; AssertionError if they don't."""
     both = torch.nn.ModuleDict({"encoder": plain.encoder, "projection": plain.projection}).eval()
-    batch = make_batch(dataset.drawn(0), architecture(plain.encoder), dataset.pad_id).to(plain.device)
+    batch = make_batch(dataset.drawn(0), architecture(plain.encoder), dataset.pad_id)
+    batch = send_to_device(batch, plain.device)
     with torch.no_grad():
         ours = realignment_loss(both, batch, block=plain.block).item()
         theirs = batch_loss(plain.encoder, plain.projection, first, plain.block, plain.pad_id).item()

@@ -40,7 +40,7 @@ def test_the_straightforward_step_has_our_loss_and_gradients(inputs: Inputs) -> 
         batch = make_batch(dataset.drawn(step), arch, dataset.pad_id)
         ours = realignment_loss(both, batch, block=plain.block)
         # The lowest parameters there are, and the last ones: the gradient comes by everything in between.
-        trained = [arch.word_embeddings(plain.encoder).weight, *plain.projection.parameters()]
+        trained = [plain.encoder.get_input_embeddings().weight, *plain.projection.parameters()]
         gradients = torch.autograd.grad(ours, trained)
         pairs = [read_pair(drawn) for drawn in dataset.drawn(step)]
         theirs = batch_loss(plain.encoder, plain.projection, pairs, plain.block, dataset.pad_id)

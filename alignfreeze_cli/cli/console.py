@@ -31,6 +31,7 @@ from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console, ProgressBar
 
 _PLAIN_LINE_SECONDS = 20.0
+_UNESCAPED = r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"  # by JSON, though they control a terminal
 
 
 class TerminalConsole(Console):
@@ -57,7 +58,7 @@ class TerminalConsole(Console):
         else:
             task = _LineTask(self, title, total, unit)
             yield task
-            task.last_line()
+            task.line()
 
     def _bar(self, unit: str) -> Progress:
         return Progress(
@@ -119,21 +120,16 @@ class _LineTask(ProgressBar):
         self.note = note or self.note
         if time.monotonic() - self.spoken >= _PLAIN_LINE_SECONDS:
             self.spoken = time.monotonic()
-            self._line()
+            self.line()
 
-    def last_line(self) -> None:
-        self._line()
-
-    def _line(self) -> None:
+    def line(self) -> None:
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = self.done / seconds
         of = "" if self.total is None else f" of {self.total:,}"
-        left = "" if not self.total or self.done >= self.total or not rate else self._left(rate)
+        to_do = (self.total or 0) - self.done
+        left = f", {to_do / rate:.0f} s left" if to_do > 0 and rate else ""
         note = f", {self.note}" if self.note else ""
         self.console.info(f"{self.title}: {self.done:,}{of} {self.unit}, {_rate(rate)} {self.unit}/s{left}{note}")
-
-    def _left(self, rate: float) -> str:
-        return f", {((self.total or 0) - self.done) / rate:.0f} s left"
 
 
 def _rate(speed: float) -> str:
@@ -143,14 +139,12 @@ def _rate(speed: float) -> str:
 def print_json(value: Any) -> None:
     """One JSON object on stdout; letters that its encoding may lack are escaped."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
+    text = json.dumps(value, ensure_ascii=not unicode)
     # JSON escapes what controls a terminal, but for a few, which stand inside its strings.
-    sys.stdout.write(_json_escapes(json.dumps(value, ensure_ascii=not unicode)) + "\n")
+    escaped = re.sub(_UNESCAPED, lambda found: f"\\u{ord(found[0]):04x}", text)
+    sys.stdout.write(escaped + "\n")
 
 
 def print_result(text: str) -> None:
     """A result on stdout."""
     sys.stdout.write(printable(text) + "\n")
-
-
-def _json_escapes(text: str) -> str:
-    return re.sub(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)

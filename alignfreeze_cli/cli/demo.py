@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
-from alignfreeze_cli.cli.run import DryRun, Finished, Jobs, Output, Overwrite, Seeds, announce, names, scores
+from alignfreeze_cli.cli.run import DryRun, Finished, Jobs, Output, Overwrite, Seeds, announce, conclude, names, scores
 from alignfreeze_cli.progress import Console
 
 HELP = """The whole pipeline on a small made-up world: pairs, encoders, task models, zero-shot scores, a report.
@@ -82,11 +82,7 @@ def command(
         tables = scores(graph)
         reported = _report(output, world / DISTANCES, console) if tables and not dry_run else None
         finished = Finished(output, graph, outcomes, tables, planned=dry_run, report=reported)
-        finished.save_table()
-        finished.show(format, quiet)
-        code = finished.report_failures(console, debug)
-    if code:
-        raise typer.Exit(code)
+        conclude(finished, console, quiet, format, debug)
 
 
 def _report(output: Path, distances: Path, console: Console) -> Path:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
+from alignfreeze_cli.signals import handled
 from alignfreeze_cli.steps import STEPS
 
 S = TypeVar("S", bound=Settings)
@@ -67,10 +67,7 @@ def add_command(
             run(settings(**given), console, quiet, format)
 
     parameters = [_parameter(each, hidden=each.name in hidden) for each in declared]
-    parameters += [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for key, default, annotation in (("quiet", False, Quiet), ("format", "text", Format), ("debug", False, Debug))
-    ]
+    parameters += [_keyword("quiet", False, Quiet), _keyword("format", "text", Format), _keyword("debug", False, Debug)]
     # Typer reads the signature, so one function serves every command.
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -98,7 +95,7 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
     _silence_libraries(console)
     logging.getLogger("alignfreeze").handlers = [ConsoleLog(console)]
     try:
-        with _termination_interrupts():
+        with handled(_interrupt, signal.SIGTERM):  # ends a command as Ctrl-C does; training has a handler of its own
             yield console if _is_main_process() else Console()
     except typer.Exit:
         raise
@@ -108,21 +105,8 @@ def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
         _fail(*explain(error))
 
 
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does. Training has handlers of its own while it lasts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
@@ -165,14 +149,8 @@ def _tree(value: Any, depth: int) -> list[str]:
         elif isinstance(item, str) and "\n" in item:
             lines += ["  " * depth + f"{key}:", *("  " * (depth + 1) + line for line in item.splitlines())]
         else:
-            text = (
-                ", ".join(map(str, item))
-                if isinstance(item, list | tuple)
-                else f"{item:,}"
-                if type(item) is int
-                else item
-            )
-            lines.append("  " * depth + f"{key}: {text}")
+            text = ", ".join(map(str, item)) if isinstance(item, list | tuple) else item
+            lines.append("  " * depth + f"{key}: " + (f"{text:,}" if type(text) is int else str(text)))
     return lines
 
 
@@ -185,12 +163,10 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         kind = list[Path] if declaration.item is Path else list[str]
     if kind is bool and declaration.default:
         names[0] += f"/--no-{declaration.key}"
-    if metadata["argument"]:
-        taken = typer.Argument(help=metadata["help"], metavar=metadata["metavar"], show_default=False)
-        return inspect.Parameter(
-            declaration.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, taken]
-        )
     help, metavar = metadata["help"], metadata["metavar"]
+    if metadata["argument"]:
+        argument = typer.Argument(help=help, metavar=metavar, show_default=False)
+        return _keyword(declaration.name, None, Annotated[kind | None, argument])
     if metavar is None and metadata["choices"]:
         metavar = "|".join(metadata["choices"])
         if len(metavar) > _WIDEST:
@@ -207,12 +183,12 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
     if isinstance(default, tuple):
         default = list(default) or None
     optional = declaration.optional or default is None
-    return inspect.Parameter(
-        declaration.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default if not isinstance(default, Path) else str(default),
-        annotation=Annotated[kind | None if optional else kind, option],
-    )
+    default = str(default) if isinstance(default, Path) else default
+    return _keyword(declaration.name, default, Annotated[kind | None if optional else kind, option])
+
+
+def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _convert(declaration: Declaration, value: Any) -> Any:

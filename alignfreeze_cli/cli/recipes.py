@@ -44,7 +44,7 @@ def list_(quiet: OnlyNames = False, format: Format = "text", debug: Debug = Fals
         from alignfreeze_cli.runs.recipe_files import shipped
         from alignfreeze_cli.runs.recipes import load
 
-        found = [_entry(name, load(name)) for name in shipped()]
+        found = [_entry(load(name)) for name in shipped()]
         if format == "json":
             print_json({"recipes": found})
         elif quiet:
@@ -76,7 +76,7 @@ def show(
 
         recipe = load(name, set_ or ())
         if format == "json":
-            print_json({**_entry(recipe.name, recipe), "resolved": merged(recipe)})
+            print_json({**_entry(recipe), "resolved": merged(recipe)})
         elif resolved:
             print_result(resolved_text(recipe))
         else:
@@ -182,9 +182,9 @@ def _fine(path: str, recipe: Recipe) -> str:
     return text + (f"\n  published behaviours: {', '.join(published)}" if published else "")
 
 
-def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
+def _entry(recipe: Recipe) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": recipe.name,
         "about": recipe.about,
         "model": recipe.model,
         "strategies": list(recipe.strategies) if recipe.model else [],
@@ -195,11 +195,9 @@ def _entry(name: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _short(names: list[str]) -> str:
-    return (
-        ",".join(names)
-        if len(names) <= MOST_STRATEGIES
-        else f"{','.join(names[: MOST_STRATEGIES // 2])}, … {len(names)} in all"
-    )
+    if len(names) <= MOST_STRATEGIES:
+        return ",".join(names)
+    return f"{','.join(names[: MOST_STRATEGIES // 2])}, … {len(names)} in all"
 
 
 def _columns(rows: list[list[str]]) -> str:

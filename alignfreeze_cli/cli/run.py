@@ -114,22 +114,13 @@ def command(
         )
         announce(graph, console)
         if snakefile is not None:
-            text = _snakefile(snakefile, graph, runner.threads_of(graph, jobs, threads), overwrite)
-            if dry_run:
-                print_result(text.rstrip("\n"))
-            else:
-                _write_snakefile(snakefile, text, graph, format)
+            _export(graph, snakefile, runner.threads_of(graph, jobs, threads), overwrite, dry_run, format)
             return
         if dry_run:
             outcomes = runner.plan(graph, console)
         else:
             outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
-        finished = Finished(output, graph, outcomes, scores(graph), planned=dry_run)
-        finished.save_table()
-        finished.show(format, quiet)
-        code = finished.report_failures(console, debug)
-    if code:
-        raise typer.Exit(code)
+        conclude(Finished(output, graph, outcomes, scores(graph), planned=dry_run), console, quiet, format, debug)
 
 
 def names(option: str, text: str | None) -> tuple[str, ...]:
@@ -178,26 +169,8 @@ class Finished:
     def failed(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.status == "failed"]
 
-    def save_table(self) -> None:
-        from alignfreeze_cli.report.markdown import score_text
-
-        if self.tables and not self.planned:
-            text = "\n".join(f"{score_text(table, for_file=True)}\n" for table in self.tables)
-            self.table_file.write_text(text, encoding="utf-8")
-
-    def show(self, format: str, quiet: bool) -> None:
-        """Print the result on stdout."""
-        if format == "json":
-            print_json(self.to_dict())
-        elif not quiet:
-            print_result(self._plan_text() if self.planned else self._text())
-        elif not self.failed:
-            print_result(str(self.output))
-
-    def report_failures(self, console: Console, debug: bool) -> int:
-        """List what failed and why on stderr, also with --quiet. Returns the exit code: that of the first failure."""
-        if not self.failed:
-            return 0
+    def failures(self, debug: bool) -> str:
+        """What failed and why."""
         lines = [f"{len(self.failed)} of {len(self.outcomes)} steps failed:"]
         for outcome in self.failed:
             lines.append(f"  {outcome.node.name} ({outcome.node.step}): {_reason(outcome)[0]}")
@@ -207,8 +180,7 @@ class Finished:
             lines.append(f"Not run, because they need those: {', '.join(not_run)}.")
         if any(outcome.status == "made" for outcome in self.outcomes):
             lines.append("Finished steps are kept; run the same command again once the cause is removed.")
-        console.warn("\n".join(lines))
-        return _reason(self.failed[0])[1]
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         steps = [
@@ -233,7 +205,7 @@ class Finished:
             **({"report": str(self.report)} if self.report else {}),
         }
 
-    def _text(self) -> str:
+    def text(self) -> str:
         from alignfreeze_cli.report.markdown import score_text
 
         lines = []
@@ -245,7 +217,7 @@ class Finished:
         lines += [f"Report: {self.report / 'report.md'}"] if self.report else []
         return "\n".join(lines)
 
-    def _plan_text(self) -> str:
+    def plan_text(self) -> str:
         lines = [f"Would do (dry run), {self._summary()}"]
         for outcome in self.outcomes:
             needs = f"  from {', '.join(outcome.node.needs)}" if outcome.node.needs else ""
@@ -254,9 +226,8 @@ class Finished:
 
     def _summary(self) -> str:
         counts = Counter(outcome.status for outcome in self.outcomes)
-        return (
-            f"{len(self.outcomes)} steps: " + ", ".join(f"{count} {status}" for status, count in counts.items()) + "."
-        )
+        what = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{len(self.outcomes)} steps: {what}."
 
 
 def _reason(outcome: Outcome) -> tuple[str, int]:
@@ -265,16 +236,37 @@ def _reason(outcome: Outcome) -> tuple[str, int]:
     return explain(outcome.error)
 
 
-def _snakefile(path: Path, graph: Graph, threads: int, overwrite: bool) -> str:
+def conclude(finished: Finished, console: Console, quiet: bool, format: str, debug: bool) -> None:
+    """Write the table, print the result on stdout, and on stderr, also with --quiet, what failed.
+
+    Ends the command with the exit code of the first failure.
+    """
+    from alignfreeze_cli.report.markdown import score_text
+
+    if finished.tables and not finished.planned:
+        text = "\n".join(f"{score_text(table, for_file=True)}\n" for table in finished.tables)
+        finished.table_file.write_text(text, encoding="utf-8")
+    if format == "json":
+        print_json(finished.to_dict())
+    elif not quiet:
+        print_result(finished.plan_text() if finished.planned else finished.text())
+    elif not finished.failed:
+        print_result(str(finished.output))
+    if finished.failed:
+        console.warn(finished.failures(debug))
+        raise typer.Exit(_reason(finished.failed[0])[1])
+
+
+def _export(graph: Graph, path: Path, threads: int, overwrite: bool, dry_run: bool, format: str) -> None:
+    """Write a Snakefile, and the run folders, which no step makes; a dry run prints it."""
     from alignfreeze_cli.runs.snakefile import snakefile
 
     if path.is_dir():
         raise SettingsError(f"--snakefile {path}: is a folder; name a file.")
-    return snakefile(graph, threads, overwrite)
-
-
-def _write_snakefile(path: Path, text: str, graph: Graph, format: str) -> None:
-    """Write the Snakefile, and the run folders, which no step makes."""
+    text = snakefile(graph, threads, overwrite)
+    if dry_run:
+        print_result(text.rstrip("\n"))
+        return
     for run in graph.runs:
         run.write()
     path.parent.mkdir(parents=True, exist_ok=True)

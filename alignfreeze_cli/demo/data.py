@@ -77,11 +77,6 @@ def dictionary_lines(source: Language, target: Language, rng: random.Random, kno
     return list(dict.fromkeys(entries))
 
 
-def reversed_dictionary_lines(entries: list[str]) -> list[str]:
-    """The dictionary of the other direction."""
-    return sorted(" ".join(reversed(entry.split(" "))) for entry in entries)
-
-
 _MARKED = {"NOUN": ("plural", "definite", "object"), "VERB": ("past",), "ADJ": ("agreement",)}
 
 

@@ -38,9 +38,7 @@ class Language:
     verb: str  # X auxiliary, n negation, V verb
     adposition: str  # "before" or "after" its phrase
     article: str  # "word", "ending" (definite only) or "none"
-    marks: tuple[
-        str, ...
-    ]  # what endings mark, in their order: plural, past, definite, object, agreement (of adjectives)
+    marks: tuple[str, ...]  # what endings mark, in their order: plural, past, definite, object, adjectives' agreement
     contracts: bool = False  # adposition and "the" are written as one word, as in German "im"
     asks_first: bool = True  # the question word begins the sentence
     words: dict[str, str] = field(default_factory=dict)  # concept -> stem
@@ -71,9 +69,8 @@ GRAMMARS: tuple[Language, ...] = (
         "qis", "Ismuri", 0.06, "PASOV", "QNAD", "VnX", "after", "none", ("object", "plural", "past"), asks_first=False
     ),
 )
-SOURCE = GRAMMARS[0].code
-CODES = tuple(row.code for row in GRAMMARS)
-"""All codes in the order of distance, the source first."""
+ROLES = {"S": "subject", "V": "verb", "O": "object", "A": "adverb", "P": "place"}
+"""What the letters of `Language.clause` stand for."""
 
 _PLAIN = {"C": "bdfghjklmnprstvz", "V": "aeiou"}
 _FOREIGN = {"C": "čđłñšž", "V": "äéöüå"}
@@ -183,15 +180,14 @@ def true_links(source: Sequence[Word], target: Sequence[Word]) -> list[tuple[int
 def _clause_words(language: Language, clause: Clause, path: tuple[str, ...]) -> Iterator[Word]:
     order = language.clause
     if clause.asks and language.asks_first:
-        asked = {"subject": "S", "object": "O", "place": "P"}[clause.asks]
+        asked = next(letter for letter, role in ROLES.items() if role == clause.asks)
         order = asked + order.replace(asked, "")
     for part in order:
         yield from _part_words(language, clause, part, path)
 
 
 def _part_words(language: Language, clause: Clause, part: str, path: tuple[str, ...]) -> Iterator[Word]:
-    roles = {"S": "subject", "O": "object", "P": "place"}
-    if part in roles and clause.asks == roles[part]:
+    if clause.asks == ROLES[part]:
         yield _word(language, QUESTION_WORDS[clause.asks], (*path, clause.asks, "N"))
     elif part == "S":
         yield from _phrase_words(language, clause.subject, (*path, "subject"))

@@ -21,14 +21,11 @@ class Topic:
     things: tuple[str, ...]
     places: tuple[str, ...]
     actions: tuple[str, ...]
-    opposites: tuple[str, str]
+    opposites: tuple[str, ...]
 
 
-def _topic(people: str, things: str, places: str, actions: str, opposites: str) -> Topic:
-    first, second = opposites.split()
-    return Topic(
-        tuple(people.split()), tuple(things.split()), tuple(places.split()), tuple(actions.split()), (first, second)
-    )
+def _topic(*words: str) -> Topic:
+    return Topic(*(tuple(text.split()) for text in words))
 
 
 TOPICS: dict[str, Topic] = {

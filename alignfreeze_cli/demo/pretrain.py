@@ -6,16 +6,13 @@ unknown.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alignfreeze_cli.demo.languages import Language
 from alignfreeze_cli.demo.meanings import UPOS
 from alignfreeze_cli.demo.settings import DemoWorldSettings
-from alignfreeze_cli.encoder.models import without_progress_bars
 from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
@@ -52,7 +49,7 @@ def make_tokenizer(languages: Sequence[Language]) -> BertTokenizer:
 def pretrain(
     tokenizer: BertTokenizer, texts: Sequence[str], settings: DemoWorldSettings, console: Console
 ) -> tuple[BertModel, list[float]]:
-    """Train a BERT of 4 blocks of width 64 on `texts`; gives the encoder and the loss of every step.
+    """Train a BERT of 4 blocks of width 64 on `texts`; gives the encoder, without its head, and the loss of every step.
 
     The learning rate rises for the first tenth of the steps, then falls to 0. The number of threads is a setting and
     not left to the machine, because another number of threads rounds sums differently.
@@ -103,15 +100,6 @@ def pretrain(
             losses.append(loss.item())
             progress.advance(1, f"loss {losses[-1]:.2f}")
     return encoder.eval(), losses
-
-
-def save_encoder(encoder: BertModel, tokenizer: BertTokenizer, folder: Path) -> None:
-    """A plain Hugging Face folder, without the head that predicted the masked pieces."""
-    with without_progress_bars():
-        encoder.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    # safetensors makes files that only their owner may read.
-    shutil.copymode(folder / "config.json", folder / "model.safetensors")
 
 
 def _batches(tokenizer: BertTokenizer, texts: Sequence[str], steps: int, batch: int) -> Iterator[torch.Tensor]:

@@ -1,27 +1,20 @@
 """The demo world: a folder with everything the pipeline needs, made from a seed without a network.
 
-    encoder/                             a tiny BERT pre-trained on text of all languages, and its tokenizer
-    text/{language}.txt                  the text it was pre-trained on
-    parallel/{source}-{target}.tsv       sentence pairs, and in links/{source}-{target}.pharaoh their true word links
-    dictionaries/{source}-{target}.txt   MUSE format, and the reverse direction
-    pos/  ner/  nli/  qa/                {source}-train and {language}-test of each task
-    distances.json                       how far each language is from the source, for `report`
-
-Its README.md says what the languages are like. It is for seeing the whole thing work and for tests, and claims nothing
-about real languages.
+Its README.md (`_PAGE`) lists the files and says what the languages are like.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts import OutputFolder, Result
+from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.demo import data
-from alignfreeze_cli.demo.languages import Language, make_languages, shared_words, text_in
+from alignfreeze_cli.demo.languages import ROLES, Language, make_languages, shared_words, text_in
 from alignfreeze_cli.demo.meanings import (
     TOPICS,
     UPOS,
@@ -57,7 +50,7 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
         _write_tasks(settings, languages, work.path)
         loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
         _write(work.path / "README.md", _readme(languages, settings))
-        _write(work.path / DISTANCES, _distances(languages))
+        write_json(work.path / DISTANCES, _distances(languages))
         work.details = {
             "source": languages[0].code,
             "languages": {language.code: language.name for language in languages},
@@ -75,10 +68,11 @@ def _write_texts(settings: DemoWorldSettings, source: Language, language: Langua
         pair, reverse = f"{source.code}-{code}", f"{code}-{source.code}"
         lines, links = data.parallel_lines(source, language, _rng(settings, "parallel", code), settings.pairs)
         entries = data.dictionary_lines(source, language, _rng(settings, "dictionary", code), settings.known)
+        reversed_entries = sorted(" ".join(reversed(entry.split(" "))) for entry in entries)
         _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
         _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
         _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
-        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(data.reversed_dictionary_lines(entries)))
+        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(reversed_entries))
     return text
 
 
@@ -103,11 +97,13 @@ def _make_encoder(
     settings: DemoWorldSettings, languages: Sequence[Language], text: Sequence[str], folder: Path, console: Console
 ) -> float:
     """Pre-train the encoder; gives the mean loss of the last tenth of the steps."""
-    from alignfreeze_cli.demo.pretrain import make_tokenizer, pretrain, save_encoder
+    from alignfreeze_cli.demo.pretrain import make_tokenizer, pretrain
+    from alignfreeze_cli.encoder.models import save_weights
 
     tokenizer = make_tokenizer(languages)
     encoder, losses = pretrain(tokenizer, text, settings, console)
-    save_encoder(encoder, tokenizer, folder)
+    save_weights(encoder, folder)
+    tokenizer.save_pretrained(folder)
     last = losses[-max(1, len(losses) // 10) :]
     return sum(last) / len(last)
 
@@ -126,14 +122,13 @@ def _lines(lines: Sequence[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _distances(languages: Sequence[Language]) -> str:
+def _distances(languages: Sequence[Language]) -> dict[str, Any]:
     """How far each language is from the source, measured by the words they do not share."""
-    content = {
+    return {
         "source": languages[0].code,
         "title": "share of words that the demo world's language does not have in common with the source",
         "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
     }
-    return json.dumps(content, indent=2) + "\n"
 
 
 _EXAMPLE = Clause(
@@ -145,8 +140,6 @@ _EXAMPLE = Clause(
     place=Phrase("barn", determiner="the"),
     past=True,
 )
-
-_ORDERS = {"S": "subject", "V": "verb", "O": "object", "A": "adverb", "P": "place"}
 
 _PAGE = """\
 # A small world
@@ -190,23 +183,17 @@ def _readme(languages: Sequence[Language], settings: DemoWorldSettings) -> str:
     """README.md: what is in the folder, what the languages are like, and one sentence in each."""
     source = languages[0]
     table = "\n".join(
-        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(_ORDERS[part] for part in x.clause)} "
+        f"| {x.code} | {x.name} | {shared_words(source, x):.0%} | {' '.join(ROLES[part] for part in x.clause)} "
         f"| {x.adposition} | {x.article} | {', '.join(x.marks)} |"
         for x in languages
     )
     examples = "\n".join(f"| {x.code} | {text_in(x, _EXAMPLE)} |" for x in languages)
     return _PAGE.format(
-        seed=settings.seed,
-        concepts=len(UPOS),
-        topics=len(TOPICS),
         source=source.name,
         source_code=source.code,
+        concepts=len(UPOS),
+        topics=len(TOPICS),
         table=table,
         examples=examples,
-        steps=settings.steps,
-        sentences=settings.sentences,
-        pairs=settings.pairs,
-        known=settings.known,
-        train=settings.train,
-        test=settings.test,
+        **asdict(settings),
     )

@@ -6,17 +6,17 @@ In the order of the data's way: drawn pairs → `make_batch` (sentences of both 
 Parallel sentences differ much in length, so a batch padded to its longest one computes twice what it needs. Here
 several sentences share a row. Positions start again with each, and the attention mask is block-diagonal, so every word
 gets the vector that it would get alone. Where a model cannot do that, sentences of similar length are padded together.
+
+All of it is tensors in tuples, which `accelerate.utils.send_to_device` moves.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+Ints = NDArray[np.integer[Any]]
+
+
 class Drawn(NamedTuple):
     """One pair of a batch: numbers of its sentences. Under `--links shuffled` the target's is that of another pair."""
 
@@ -37,8 +40,7 @@ class Drawn(NamedTuple):
     target: int
 
 
-@dataclass(frozen=True)
-class WordBatch:
+class WordBatch(NamedTuple):
     """Sentences laid out for one forward pass, source side first, and where their words are."""
 
     layout: PackedBatch
@@ -47,17 +49,12 @@ class WordBatch:
     n_source: int  # words of the source side
     links: Tensor  # (links, 2) numbers of a source word and a target word, each within its side
 
-    def to(self, device: torch.device | str) -> WordBatch:
-        """The same on another device."""
-        starts, ends, links = (t.to(device, non_blocking=True) for t in (self.starts, self.ends, self.links))
-        return replace(self, layout=self.layout.to(device), starts=starts, ends=ends, links=links)
-
 
 def make_batch(
     drawn: Sequence[Drawn],
     arch: Architecture,
     pad_id: int,
-    renumber: Callable[[NDArray[np.integer]], NDArray[np.integer]] | None = None,
+    renumber: Callable[[Ints], Ints] | None = None,
 ) -> WordBatch:
     """Lay out some pairs. `renumber` turns token ids, also `pad_id`, into rows of a reduced embedding table."""
     sentences, words = [], []
@@ -68,7 +65,7 @@ def make_batch(
     links = [_links(pair) for pair in drawn]
 
     lengths = np.array([len(sentence) for sentence in sentences])
-    ids: NDArray[np.integer] = np.concatenate(sentences)
+    ids: Ints = np.concatenate(sentences)
     if renumber is not None:
         ids, pad_id = renumber(ids), int(renumber(np.array([pad_id]))[0])
     layout = pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
@@ -99,15 +96,12 @@ def _links(drawn: Drawn) -> NDArray[np.int32]:
     return np.stack([own[:count, 0], other[:count, 1]], 1)
 
 
-Ints = npt.NDArray[np.integer[Any]]
-
 # What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden unit
 # (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
 PAIR_COST = 8
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Rows of equal length; all tensors are (rows, positions), long."""
 
     input_ids: Tensor
@@ -115,15 +109,8 @@ class Rows:
     sentences: Tensor  # number of the sentence within the batch, -1 at padding
     shared: bool  # whether some row holds more than one sentence
 
-    def to(self, device: torch.device | str) -> Rows:
-        """The same on another device."""
-        tensors = (self.input_ids, self.position_ids, self.sentences)
-        ids, positions, sentences = (tensor.to(device, non_blocking=True) for tensor in tensors)
-        return replace(self, input_ids=ids, position_ids=positions, sentences=sentences)
 
-
-@dataclass(frozen=True)
-class PackedBatch:
+class PackedBatch(NamedTuple):
     """A batch of sentences in rows, usually one group of them.
 
     `starts[s]` is where sentence s begins when all groups are laid out position by position, as `encode` returns them:
@@ -139,15 +126,6 @@ class PackedBatch:
         """Positions that are computed, padding included."""
         return sum(rows.input_ids.numel() for rows in self.groups)
 
-    @property
-    def padding(self) -> float:
-        """Share of the computed positions that is padding."""
-        return 1 - self.tokens / max(self.positions, 1)
-
-    def to(self, device: torch.device | str) -> PackedBatch:
-        """The same on another device."""
-        return replace(self, groups=tuple(rows.to(device) for rows in self.groups))
-
 
 def pack(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0) -> PackedBatch:
     """Lay the sentences `ids[starts[s] : starts[s] + lengths[s]]` out for the model, with little padding.
@@ -158,20 +136,14 @@ def pack(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int
     lengths = np.asarray(lengths)
     if not arch.can_pack:
         return _in_groups(ids, starts, lengths, arch, pad_id, _groups_by_length(lengths))
-    row, column, n_rows, width = _assign_rows(lengths, arch.hidden_size)
-    rows, first = _lay_out(ids, starts, lengths, row, column, (n_rows, width), arch, pad_id)
+    row, column = _assign_rows(lengths, arch.hidden_size)
+    rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id)
     return PackedBatch((rows,), first, int(lengths.sum()))
 
 
-def pad(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0) -> PackedBatch:
-    """The plain layout, one row per sentence, filled up to the longest; arguments as in `pack`."""
-    lengths = np.asarray(lengths)
-    return _in_groups(ids, starts, lengths, arch, pad_id, [np.arange(len(lengths))])
-
-
-def encode(model: PreTrainedModel, batch: PackedBatch, block: int, skip_above: bool = True) -> Tensor:
+def encode(model: PreTrainedModel, batch: PackedBatch, block: int) -> Tensor:
     """Output of block number `block` for every position of the batch, (positions, hidden); see `PackedBatch.starts`."""
-    outputs = [hidden_states_at(model, model_inputs(model, rows), block, skip_above) for rows in batch.groups]
+    outputs = [hidden_states_at(model, model_inputs(model, rows), block) for rows in batch.groups]
     return torch.cat([hidden.flatten(0, 1) for hidden in outputs]) if len(outputs) > 1 else outputs[0].flatten(0, 1)
 
 
@@ -196,8 +168,8 @@ def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
-def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]:
-    """Row and column of each sentence (both (sentences,)), the number of rows and their width.
+def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints]:
+    """Row and column of each sentence, both (sentences,).
 
     Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least. Fewer rows
     are tried as long as they could still win, that is without padding but with their longer attention.
@@ -205,7 +177,7 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]
     longest, total = int(lengths.max()), int(lengths.sum())
     order = np.argsort(-lengths, kind="stable").tolist()
     sizes = lengths.tolist()
-    best: tuple[float, int, int, list[int], list[int]] | None = None
+    best: tuple[float, list[int], list[int]] | None = None
     # More rows than this only add padding, since none can be narrower than the longest sentence.
     n_rows = min(len(sizes), -(-total // longest) + 1)
     while n_rows and (best is None or total * (12.0 * hidden_size + PAIR_COST * total / n_rows) < best[0]):
@@ -218,11 +190,11 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints, int, int]
         width = max(used for used, _ in fill)
         cost = n_rows * width * (12.0 * hidden_size + PAIR_COST * width)
         if best is None or cost < best[0]:
-            best = (cost, n_rows, width, row_of, column_of)
+            best = (cost, row_of, column_of)
         n_rows -= max(1, n_rows // 16)
     assert best is not None
-    _, n_rows, width, row_of, column_of = best
-    return np.array(row_of), np.array(column_of), n_rows, width
+    _, row_of, column_of = best
+    return np.array(row_of), np.array(column_of)
 
 
 def _lay_out(
@@ -231,22 +203,21 @@ def _lay_out(
     lengths: Ints,
     row: Ints,
     column: Ints,
-    shape: tuple[int, int],
     arch: Architecture,
     pad_id: int,
     numbers: Ints | None = None,
 ) -> tuple[Rows, Ints]:
     """Copy every sentence to its row and column at once; also returns where each begins, counted row after row."""
-    first = row * shape[1] + column  # (sentences,)
+    n_rows, width = int(row.max()) + 1, int((column + lengths).max())
+    first = row * width + column  # (sentences,)
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # (tokens,)
     to = np.repeat(first, lengths) + within
-    flat_ids, positions, sentences = (np.full(shape[0] * shape[1], fill) for fill in (pad_id, arch.first_position, -1))
+    flat_ids, positions, sentences = (np.full(n_rows * width, fill) for fill in (pad_id, arch.first_position, -1))
     flat_ids[to] = ids[np.repeat(starts, lengths) + within]
     positions[to] += within
     sentences[to] = np.repeat(np.arange(len(lengths)) if numbers is None else numbers, lengths)
-    rows, columns = shape
-    laid_out = [torch.from_numpy(flat.reshape(rows, columns)) for flat in (flat_ids, positions, sentences)]
-    return Rows(laid_out[0], laid_out[1], laid_out[2], shared=len(lengths) > rows), first
+    laid_out = [torch.from_numpy(flat.reshape(n_rows, width)) for flat in (flat_ids, positions, sentences)]
+    return Rows(laid_out[0], laid_out[1], laid_out[2], shared=len(lengths) > n_rows), first
 
 
 def _in_groups(
@@ -256,12 +227,11 @@ def _in_groups(
     all_rows, first, before = [], np.zeros(len(lengths), dtype=np.int64), 0
     starts = np.asarray(starts)
     for members in groups:
-        shape = (len(members), int(lengths[members].max()))
         row, column = np.arange(len(members)), np.zeros(len(members), dtype=np.int64)
-        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, shape, arch, pad_id, numbers=members)
+        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, arch, pad_id, members)
         all_rows.append(rows)
         first[members] = before + at
-        before += shape[0] * shape[1]
+        before += rows.input_ids.numel()
     return PackedBatch(tuple(all_rows), first, int(lengths.sum()))
 
 

@@ -70,13 +70,9 @@ class Architecture:
             )
         return min(usual, self.max_length) if wanted is None else wanted
 
-    def encoder(self, model: PreTrainedModel) -> PreTrainedModel:
-        """The bare encoder inside `model`, or `model` itself."""
-        return model.base_model
-
     def blocks(self, model: PreTrainedModel) -> nn.ModuleList:
         """The list of blocks, lowest first."""
-        blocks: nn.ModuleList = self.encoder(model).get_submodule(FAMILIES[self.family].blocks)
+        blocks: nn.ModuleList = model.base_model.get_submodule(FAMILIES[self.family].blocks)
         return blocks
 
     def embedding_parameters(self, model: PreTrainedModel) -> list[tuple[str, nn.Parameter]]:
@@ -87,25 +83,22 @@ class Architecture:
         """
         family = FAMILIES[self.family]
         outside = tuple(f"{path}." for path in (family.blocks, *family.after))
-        return [item for item in self.encoder(model).named_parameters() if not item[0].startswith(outside)]
+        return [item for item in model.base_model.named_parameters() if not item[0].startswith(outside)]
 
-    def word_embeddings(self, model: PreTrainedModel) -> nn.Embedding:
-        """The table of word embeddings, (vocabulary, size)."""
-        table: nn.Embedding = self.encoder(model).get_input_embeddings()
-        return table
 
-    def set_word_embeddings(self, model: PreTrainedModel, table: nn.Embedding) -> None:
-        """Put another table in its place."""
-        self.encoder(model).set_input_embeddings(table)
+def find_family(model_type: str) -> Family:
+    """The family of models whose configuration has this `model_type`. SettingsError if it is not supported."""
+    if model_type not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise SettingsError(f"models of type {model_type!r} are not supported: the supported ones are {known}.")
+    return FAMILIES[model_type]
 
 
 def architecture(model: PreTrainedModel) -> Architecture:
     """Recognise a transformers model, bare or with a head. SettingsError if its family is not supported."""
     config: Any = getattr(model, "config", None)
     name = getattr(config, "model_type", type(model).__name__)
-    if name not in FAMILIES:
-        raise SettingsError(f"models of type {name!r} are not supported: the supported ones are {', '.join(FAMILIES)}.")
-    family = FAMILIES[name]
+    family = find_family(name)
     encoder: Any = model.base_model
     attention = getattr(config, "_attn_implementation", "eager")
     first_position = config.pad_token_id + 1 if family.positions_after_padding else 0
@@ -126,18 +119,16 @@ def architecture(model: PreTrainedModel) -> Architecture:
     )
 
 
-def hidden_states_at(model: PreTrainedModel, inputs: Mapping[str, Any], block: int, skip_above: bool = True) -> Tensor:
+def hidden_states_at(model: PreTrainedModel, inputs: Mapping[str, Any], block: int) -> Tensor:
     """The output of block number `block`, (batch, positions, hidden), before any final norm.
 
     `inputs` is what the bare encoder's forward takes; `attention_mask` may also be (batch, 1, positions, positions),
-    as `batches.model_inputs` makes it. The blocks above are not computed, so they also get no gradient, unless
-    `skip_above` is False. SettingsError if there is no such block.
+    as `batches.model_inputs` makes it. The blocks above are not computed, so they also get no gradient.
+    SettingsError if there is no such block.
     """
     n_blocks = architecture(model).n_blocks
     if not 0 <= block < n_blocks:
         raise SettingsError(f"there is no block {block}: the encoder has {n_blocks} blocks, counted from 0.")
-    if not skip_above:
-        return all_hidden_states(model, inputs)[block + 1]
     with cut_above(model, block):
         return _forward(model, inputs)
 
@@ -163,7 +154,7 @@ def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list
 def cut_above(model: PreTrainedModel, block: int) -> Iterator[None]:
     """While inside, the encoder ends with the output of block number `block`: no block above it, no norm, no pooler."""
     arch = architecture(model)
-    encoder = arch.encoder(model)
+    encoder = model.base_model
     path, _, name = FAMILIES[arch.family].blocks.rpartition(".")
     holder, blocks = encoder.get_submodule(path), arch.blocks(model)
     after = {part: getattr(encoder, part, None) for part in FAMILIES[arch.family].after}

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignfreeze_cli.artifacts.files import cache_folder
+from alignfreeze_cli.artifacts.files import cache_folder, sync
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
@@ -123,7 +123,9 @@ def encode_pairs(
                 done += len(chunk)
                 task.advance(len(chunk))
         _store(path, _joined(parts))
-    return _opened(path, file.target, file.rows, count)
+    # Views of the maps: a slice of np.memmap itself costs ten times as much as one of an array.
+    arrays = {part.stem: np.asarray(np.load(part, mmap_mode="r")) for part in sorted(path.glob("*.npy"))}
+    return _from_arrays(arrays, file.target, file.rows, count)
 
 
 def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
@@ -140,16 +142,14 @@ def _encode(
     pairs: Sequence[Pair], rows: NDArray[np.int64], tokenizer: Any, max_length: int, lone_pieces: str
 ) -> dict[str, NDArray[Any]]:
     """The arrays of some pairs and their rows, unusable ones left out; names as `_arrays` gives them."""
-    sides, numbers = {}, {}
-    for name in ("source", "target"):
-        texts = [getattr(pair, name) for pair in pairs]
-        sides[name], numbers[name] = _encode_side(texts, tokenizer, max_length, lone_pieces)
     pair_of = np.repeat(np.arange(len(pairs)), [len(pair.links) for pair in pairs])
     links = np.array([link for pair in pairs for link in pair.links], dtype=np.int64).reshape(-1, 2)
-    first = {name: np.cumsum([0, *(len(getattr(pair, name)) for pair in pairs[:-1])]) for name in ("source", "target")}
-    renumbered = np.stack(
-        [numbers[name][first[name][pair_of] + links[:, side]] for side, name in enumerate(("source", "target"))], 1
-    )
+    renumbered, sides = np.empty_like(links), {}
+    for column, name in enumerate(("source", "target")):
+        texts = [getattr(pair, name) for pair in pairs]
+        sides[name], numbers = _encode_side(texts, tokenizer, max_length, lone_pieces)
+        first = _offsets([len(text) for text in texts])
+        renumbered[:, column] = numbers[first[pair_of] + links[:, column]]
     whole = (renumbered >= 0).all(1)
     links, pair_of = renumbered[whole], pair_of[whole]
     counts = np.bincount(pair_of, minlength=len(pairs))
@@ -196,7 +196,7 @@ def _encode_side(
     return Side(ids, ids_at, words.astype(np.int32), words_at), numbers
 
 
-def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
+def _offsets(counts: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
@@ -240,10 +240,8 @@ def _store(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         ) from error
     try:
         for name, array in arrays.items():
-            with (draft / f"{name}.npy").open("wb") as stream:
-                np.save(stream, array)
-                stream.flush()
-                os.fsync(stream.fileno())
+            np.save(draft / f"{name}.npy", array)
+            sync(draft / f"{name}.npy")
         try:
             os.rename(draft, path)
         except OSError:
@@ -251,9 +249,3 @@ def _store(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _opened(path: Path, language: str, rows: int, read: int) -> EncodedPairs:
-    # Views of the maps: a slice of np.memmap itself costs ten times as much as one of an array.
-    arrays = {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in sorted(path.glob("*.npy"))}
-    return _from_arrays(arrays, language, rows, read)

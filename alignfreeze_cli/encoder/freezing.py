@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.phrases import number_ranges
 from alignfreeze_cli.settings import nearest
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class FreezePlan:
         SettingsError when the plan names a block that does not exist, or leaves nothing to train among the
         embeddings and the blocks up to `read_block`, unless a head on top learns (`with_head`).
         """
-        read_block = check_read_block(default_read_block(n_blocks) if read_block is None else read_block, n_blocks)
+        read_block = default_read_block(n_blocks) if read_block is None else read_block
+        if not 0 <= read_block < n_blocks:
+            raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
         highest = max((last for _, last in (*self.ranges, *(self.spared or ()))), default=0)
         if highest >= n_blocks:
             raise SettingsError(
@@ -133,7 +136,7 @@ class ResolvedPlan:
         notes = []
         above = list(range(self.read_block + 1, self.n_blocks))
         if above:
-            which = f"block {above[0]}" if len(above) == 1 else f"blocks {above[0]}-{above[-1]}"
+            which = f"block{'s' if len(above) > 1 else ''} {number_ranges(above)}"
             notes.append(f"the loss reads block {self.read_block}: {which} above it is neither computed nor trained")
         half = self.n_blocks // 2
         if self.n_blocks % 2 and half and ({"front", "back"} & set(self.text.split(","))):
@@ -187,7 +190,7 @@ def apply_plan(model: torch.nn.Module, plan: ResolvedPlan, train_top: bool = Fal
     arch = architecture(model)
     if arch.n_blocks != plan.n_blocks:
         raise SettingsError(f"the freeze plan is for {plan.n_blocks} blocks, the encoder has {arch.n_blocks}.")
-    arch.encoder(model).requires_grad_(train_top)
+    model.base_model.requires_grad_(train_top)
     for _, parameter in arch.embedding_parameters(model):
         parameter.requires_grad_(not plan.embeddings_frozen)
     for number, block in enumerate(arch.blocks(model)):
@@ -215,13 +218,6 @@ def gradients_only_where_trained(model: torch.nn.Module, plan: ResolvedPlan) -> 
 def default_read_block(n_blocks: int) -> int:
     """The block whose output the loss reads: the last but one, as published (the only one if there is one)."""
     return max(n_blocks - 2, 0)
-
-
-def check_read_block(read_block: int, n_blocks: int) -> int:
-    """`read_block` itself, or a SettingsError if there is no such block."""
-    if not 0 <= read_block < n_blocks:
-        raise SettingsError(f"there is no block {read_block} to read: the encoder has {_blocks_0_to(n_blocks)}.")
-    return read_block
 
 
 def _range(part: str, text: str) -> tuple[int, int]:

@@ -31,12 +31,12 @@ _NAME = "default"  # peft's, for a model with one set of adapters
 
 @dataclass
 class Adapters:
-    """The adapters of one model. `layers` go by name, `prefix` is where in the model those names begin."""
+    """The adapters of one model. `layers` go by name within `holder`, the model's list of blocks."""
 
     model: PreTrainedModel
     rank: int
     blocks: tuple[int, ...]
-    prefix: str
+    holder: nn.ModuleList
     layers: dict[str, Any]  # peft's modules, each around the linear layer in whose place it stands
 
     @classmethod
@@ -51,11 +51,16 @@ class Adapters:
         for _, parameter in arch.embedding_parameters(model):
             parameter.requires_grad_(False)
         holder = arch.blocks(model)
-        names = _linear_layers(holder, blocks)
+        names = [
+            f"{block}.{name}"
+            for block in blocks
+            for name, module in holder[block].named_modules()
+            if isinstance(module, nn.Linear)
+        ]
         # Into the list of blocks rather than the model: peft freezes what has no adapter in what it is given.
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), holder, _NAME)
         layers = {name: holder.get_submodule(name) for name in names}
-        return cls(model, rank, tuple(blocks), _path_of(holder, model), layers)
+        return cls(model, rank, tuple(blocks), holder, layers)
 
     @contextmanager
     def merged(self) -> Iterator[None]:
@@ -67,7 +72,7 @@ class Adapters:
         finally:
             for name, layer in self.layers.items():
                 layer.get_base_layer().weight = before[name]
-                self._blocks.set_submodule(name, layer)
+                self.holder.set_submodule(name, layer)
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -75,7 +80,7 @@ class Adapters:
         for name, layer in self.layers.items():
             plain = layer.get_base_layer()
             plain.weight = nn.Parameter(plain.weight + layer.get_delta_weight(_NAME), requires_grad=False)
-            self._blocks.set_submodule(name, plain)
+            self.holder.set_submodule(name, plain)
 
     def save(self, folder: Path, base: Input, heads: Sequence[str] = ()) -> None:
         """Write the adapters as `peft.PeftModel.from_pretrained(base model, folder)` reads them.
@@ -112,7 +117,8 @@ class Adapters:
     @property
     def targets(self) -> list[str]:
         """The full names of the layers with adapters."""
-        return [f"{self.prefix}.{name}" for name in self.layers]
+        prefix = _path_of(self.holder, self.model)
+        return [f"{prefix}.{name}" for name in self.layers]
 
     def to_dict(self, kept: bool) -> dict[str, Any]:
         """As it stands in the record; the targets without the block's number, each once."""
@@ -126,14 +132,10 @@ class Adapters:
         blocks = ", ".join(map(str, self.blocks))
         return f"LoRA of rank {self.rank}: {trained:,} parameters train in adapters, in blocks {blocks}."
 
-    @property
-    def _blocks(self) -> nn.ModuleList:
-        return architecture(self.model).blocks(self.model)
-
 
 def heads_of(model: PreTrainedModel, arch: Architecture) -> list[str]:
     """Names of the modules of a task model that stand above its blocks and have parameters: head, pooler, last norm."""
-    encoder = arch.encoder(model)
+    encoder = model.base_model
     blocks = f"{_path_of(arch.blocks(model), model)}."
     below = {id(parameter) for _, parameter in arch.embedding_parameters(model)}
     found: list[str] = []
@@ -144,16 +146,6 @@ def heads_of(model: PreTrainedModel, arch: Architecture) -> list[str]:
         if parameters and not inside and not around and id(parameters[0]) not in below:
             found.append(name)
     return found
-
-
-def _linear_layers(holder: nn.ModuleList, blocks: Sequence[int]) -> list[str]:
-    """Names, within the list of blocks, of all linear layers in some of them."""
-    return [
-        f"{block}.{name}"
-        for block in blocks
-        for name, module in holder[block].named_modules()
-        if isinstance(module, nn.Linear)
-    ]
 
 
 def _path_of(module: nn.Module, model: nn.Module) -> str:

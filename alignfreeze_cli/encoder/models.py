@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
-from alignfreeze_cli.encoder.blocks import FAMILIES
-from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
+from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.training.checkpoints import disk_errors
 
 _WORD_EMBEDDINGS = re.compile(r"(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)\.weight$")
@@ -31,13 +31,9 @@ def skeleton(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
         raise ArtifactError(f"cannot be read ({_first_line(error)})", path) from error
-    if config.model_type not in FAMILIES:
-        raise SettingsError(
-            f"models of type {config.model_type!r} are not supported: the supported ones are {', '.join(FAMILIES)}."
-        )
+    family = find_family(config.model_type)
     if getattr(config, "is_decoder", False):
         raise ArtifactError("sets is_decoder, so its attention sees no later word; an encoder is needed", path)
-    family = FAMILIES[config.model_type]
     if family.positions_after_padding and config.pad_token_id is None:
         raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
     _demand_usable_numbers(config, path)
@@ -131,19 +127,26 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
 
 
 def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:
-    """Write `config.json` and `model.safetensors`, and copy the tokenizer's files from `source` byte for byte.
+    """Write the weights (`save_weights`), and copy the tokenizer's files from `source` byte for byte.
 
-    (Writing the tokenizer anew would store the changes that tasks on words make to it.) `without`: names of parameters
-    to leave out. The same weights give the same bytes. Raises OSError (disk full).
+    Writing the tokenizer anew would store the changes that tasks on words make to it. Raises OSError (disk full).
+    """
+    save_weights(model, folder, without)
+    for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+
+
+def save_weights(model: Any, folder: Path, without: Sequence[str] = ()) -> None:
+    """Write `config.json` and `model.safetensors`; the same weights give the same bytes. Raises OSError (disk full).
+
+    `without`: names of parameters to leave out.
     """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items() if name not in without}
     with disk_errors(folder / "model.safetensors"), without_progress_bars():
         model.save_pretrained(folder, state_dict=state, max_shard_size="50GB")
     # safetensors makes files that only their owner may read.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
-    for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
-        if path.is_file():
-            shutil.copyfile(path, folder / path.name)
 
 
 def _load(folder: Path, auto_class: str, without_head: bool = False, **config: Any) -> tuple[Any, list[str]]:

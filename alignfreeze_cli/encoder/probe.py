@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from alignfreeze_cli.encoder.batches import Drawn, make_batch, model_inputs, pool_words
@@ -24,42 +23,27 @@ if TYPE_CHECKING:
 _PAIRS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
-class Retrieval:
-    """Accuracy of one language: `accuracy[0]` for the input of block 0, `accuracy[b + 1]` for the output of block b."""
-
-    language: str
-    words: int  # linked words per side, which are also the candidates
-    accuracy: tuple[float, ...]
-
-    @property
-    def chance(self) -> float:
-        """What picking at random would reach."""
-        return 1 / self.words if self.words else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in `metrics.jsonl`."""
-        blocks = {"embeddings" if n == 0 else str(n - 1): round(value, 6) for n, value in enumerate(self.accuracy)}
-        return {"language": self.language, "words": self.words, "chance": round(self.chance, 6), "accuracy": blocks}
-
-
 @torch.no_grad()
 def retrieval(
     model: PreTrainedModel, pairs: EncodedPairs, held_out: Sequence[int], pad_id: int, pooling: str = "first"
-) -> Retrieval:
-    """Word retrieval over some pairs of one language, without dropout, at every block.
+) -> dict[str, Any]:
+    """Word retrieval over some pairs of one language, without dropout, at every block, as `metrics.jsonl` holds it.
 
     For every link the source word's nearest neighbour by cosine among the linked target words of all these pairs must
     be its own partner, in its own sentence, and the other way round; the accuracy is the mean of both directions. A
     word that occurs often has as many rivals, so values stay well below 1 even for perfect translations.
+
+    `words`: linked words per side, which are also the candidates; `chance`: what picking at random would reach;
+    `accuracy`: by the number of the block whose output is read, `embeddings` for the input of block 0.
     """
     arch, device = architecture(model), next(model.parameters()).device
     was_training = model.training
     model.eval()
     sources: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
     targets: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
-    for some in _chunks(held_out):
-        batch = make_batch([Drawn(pairs, i, i) for i in some], arch, pad_id).to(device)
+    for at in range(0, len(held_out), _PAIRS_AT_ONCE):
+        drawn = [Drawn(pairs, number, number) for number in held_out[at : at + _PAIRS_AT_ONCE]]
+        batch = send_to_device(make_batch(drawn, arch, pad_id), device)
         layers = [all_hidden_states(model, model_inputs(model, rows)) for rows in batch.layout.groups]
         for number in range(arch.n_blocks + 1):
             hidden = torch.cat([group[number].flatten(0, 1) for group in layers])  # (positions, hidden)
@@ -67,8 +51,14 @@ def retrieval(
             sources[number].append(words[batch.links[:, 0]])
             targets[number].append(words[batch.links[:, 1] + batch.n_source])
     model.train(was_training)
-    accuracy = tuple(_accuracy(torch.cat(s), torch.cat(t)) for s, t in zip(sources, targets, strict=True))
-    return Retrieval(pairs.language, sum(len(s) for s in sources[0]), accuracy)
+    blocks = ["embeddings", *map(str, range(arch.n_blocks))]
+    accuracy = {
+        block: round(_accuracy(torch.cat(source), torch.cat(target)), 6)
+        for block, source, target in zip(blocks, sources, targets, strict=True)
+    }
+    count = sum(len(source) for source in sources[0])
+    chance = round(1 / count, 6) if count else 0.0
+    return {"language": pairs.language, "words": count, "chance": chance, "accuracy": accuracy}
 
 
 def log_retrieval(
@@ -87,7 +77,7 @@ def log_retrieval(
         for pairs, held in zip(dataset.pairs, dataset.held_out, strict=True):
             if len(held) and pairs.language not in done:
                 found = retrieval(model, pairs, held.tolist(), dataset.pad_id, pooling)
-                metrics.log(step, probe=when, **found.to_dict())
+                metrics.log(step, probe=when, **found)
             bar.advance(len(held))
 
 
@@ -97,8 +87,3 @@ def _accuracy(source: Tensor, target: Tensor) -> float:
     own = torch.arange(len(similarity), device=similarity.device)
     hits = (similarity.argmax(1) == own).float().mean() + (similarity.argmax(0) == own).float().mean()
     return float(hits / 2)
-
-
-def _chunks(held_out: Sequence[int]) -> Iterable[list[int]]:
-    numbers = np.asarray(held_out).tolist()
-    return (numbers[at : at + _PAIRS_AT_ONCE] for at in range(0, len(numbers), _PAIRS_AT_ONCE))

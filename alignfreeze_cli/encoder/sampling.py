@@ -98,9 +98,8 @@ def pass_length(sampling: str, sizes: Sequence[int]) -> int:
 
 def steps_for(sampling: str, sizes: Sequence[int], batch_size: int, epochs: float) -> int:
     """Optimizer steps for so many passes, the last one rounded up; as published each pass ends its last batch."""
-    per_pass = pass_length(sampling, sizes) / batch_size
-    if sampling == "published":
-        per_pass = -(-pass_length(sampling, sizes) // batch_size)
+    length = pass_length(sampling, sizes)
+    per_pass = -(-length // batch_size) if sampling == "published" else length / batch_size
     return max(1, int(np.ceil(round(per_pass * epochs, 9))))
 
 

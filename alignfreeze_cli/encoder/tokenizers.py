@@ -55,8 +55,7 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
             "end-of-text token",
             folder,
         )
-    largest = max(tokenizer.get_vocab().values()) if rows is not None else 0
-    if rows is not None and largest >= rows:
+    if rows is not None and (largest := max(tokenizer.get_vocab().values())) >= rows:
         raise ArtifactError(
             f"has a tokenizer with ids up to {largest:,}, but an embedding matrix of {rows:,} rows; resize the "
             "embeddings, or use the tokenizer that the model was trained with",

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.errors import SettingsError
@@ -26,66 +26,55 @@ from alignfreeze_cli.errors import SettingsError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-IdArray = TypeVar("IdArray", Tensor, npt.NDArray[np.integer])
-
 
 class ActiveVocabulary:
-    """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed) until `restore()`.
+    """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed), except inside `whole()`.
 
     The full table rests in main memory, without gradient or optimizer state, and is not part of the model meanwhile.
     Whatever is fed to the model must go through `remap`, also the padding id. SettingsError if the output layer shares
     the table (masked-word models), since that layer needs every row.
     """
 
-    def __init__(self, model: PreTrainedModel, ids: Tensor | npt.NDArray[np.integer]) -> None:
-        arch = architecture(model)
+    def __init__(self, model: PreTrainedModel, ids: NDArray[np.integer[Any]]) -> None:
         self.model = model
-        self.full = arch.word_embeddings(model)
-        output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+        self.full: nn.Embedding = model.get_input_embeddings()
+        output = model.get_output_embeddings()
         if output is not None and output.weight is self.full.weight:
             raise SettingsError("the output layer shares the word embeddings, so all of their rows must stay.")
         padding = self.full.padding_idx
         # RoBERTa finds positions by comparing ids with the padding id, so the ids up to it must keep their numbers.
-        always = [*range(arch.first_position), *([] if padding is None else [padding])]
-        needed = torch.cat([torch.as_tensor(ids).flatten().long().cpu(), torch.tensor(always, dtype=torch.long)])
-        self.ids = torch.unique(needed)  # (active,), sorted
-        self._numbers = torch.full((self.full.num_embeddings,), -1)
-        self._numbers[self.ids] = torch.arange(len(self.ids))
+        always = [*range(architecture(model).first_position), *([] if padding is None else [padding])]
+        active = np.union1d(ids, np.array(always, dtype=np.int64))  # (active,), sorted
+        self.ids = torch.from_numpy(active)
+        self._numbers = np.full(self.full.num_embeddings, -1)
+        self._numbers[active] = np.arange(len(active))
         rows = self.full.weight.detach()[self.ids.to(self.full.weight.device)]  # (active, size), a copy
         small = nn.Embedding.from_pretrained(
             rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
         )
         small.weight.requires_grad_(self.full.weight.requires_grad)
         small.train(self.full.training)
-        arch.set_word_embeddings(model, small)
+        model.set_input_embeddings(small)
         self.full.to("cpu")
 
-    def remap(self, ids: IdArray) -> IdArray:
-        """The numbers of these token ids in the small table, same shape and kind. ValueError if one has no row."""
-        numbers = self._numbers.to(ids.device)[ids] if isinstance(ids, Tensor) else self._numbers.numpy()[ids]
+    def remap(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        """The numbers of these token ids in the small table, same shape. ValueError if one has no row."""
+        numbers = self._numbers[ids]
         if (numbers < 0).any():
             raise ValueError("a token id is not among those that the active vocabulary was made of")
         return numbers
 
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Write the trained rows into the full table and put it back, on the device where the model now is."""
-        arch = architecture(self.model)
-        small = arch.word_embeddings(self.model)
-        weight = self.full.weight
-        weight[self.ids.to(weight.device)] = small.weight.detach().to(weight.device, weight.dtype)
-        weight.requires_grad_(small.weight.requires_grad)
-        self.full.train(small.training)
-        arch.set_word_embeddings(self.model, self.full.to(small.weight.device))
-
     @contextmanager
     def whole(self) -> Iterator[None]:
         """Inside, the model has its full table, with the rows as trained so far; then training can go on."""
-        arch = architecture(self.model)
-        small = arch.word_embeddings(self.model)
-        self.restore()
+        small, weight = self.model.get_input_embeddings(), self.full.weight
+        with torch.no_grad():
+            weight[self.ids] = small.weight.to(weight.device, weight.dtype)
+        weight.requires_grad_(small.weight.requires_grad)
+        self.full.train(small.training)
+        self.model.set_input_embeddings(self.full.to(small.weight.device))
         try:
             yield
         finally:
-            arch.set_word_embeddings(self.model, small)
+            self.model.set_input_embeddings(small)
             self.full.to("cpu")

@@ -2,12 +2,8 @@
 
     <output>/pairs                              shared by all runs with the same settings of align-pairs
     <output>/pairs-<strategy>                   of a strategy with pairs of its own
-    <output>/<model>-<strategy>-s<seed>/        one run
-        run.json                                what this run is
-        pairs -> ../pairs
-        encoder                                 absent in a baseline and where fine-tuning realigns
-        encoder/steps-N                         the same after N steps, for a task that is realigned for fewer
-        pos, pos-scores                         one task model and its scores per task
+    <output>/<model>-<strategy>-s<seed>/        one run (artifacts/run_folder.py)
+        encoder/steps-N                         its encoder after N steps, for a task that is realigned for fewer
 
 Names follow from the whole recipe, not from the part of it that is run, so that running the rest later finds the
 folders.
@@ -87,11 +83,11 @@ def expand(
         for seed in recipe.seeds:
             for strategy in recipe.strategies:
                 if not strategies or strategy in strategies:
-                    builder.add_run(recipe, names, strategy, seed, tasks)
+                    builder.add_run(names, strategy, seed, tasks)
     threads = {recipe.threads for recipe in recipes if recipe.threads is not None}
     if len(threads) > 1:
         raise SettingsError("The recipes set different numbers of threads; give --threads.")
-    return Graph(root, builder.nodes, tuple(builder.runs), next(iter(threads), None), builder.notes())
+    return Graph(root, builder.nodes, tuple(builder.runs.values()), next(iter(threads), None), builder.notes())
 
 
 class _Builder:
@@ -100,70 +96,52 @@ class _Builder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.nodes: dict[str, Node] = {}
-        self.runs: list[RunFolder] = []
+        self.runs: dict[Path, RunFolder] = {}
         self.read: dict[str, set[str]] = {}  # the parts of each encoder that tasks read
 
-    def add_run(self, recipe: Recipe, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
+    def add_run(self, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
+        recipe = names.recipe
         folder = f"{recipe.model_name}-{strategy}-s{seed}"
         links: dict[str, str] = {}
         for task in recipe.tasks:
             if tasks and task not in tasks:
                 continue
             variant = recipe.variant(strategy, task)
-            filled: dict[str, Any] = {"model": variant.model}
+            filled: dict[str, Any] = {"model": variant.model, "task": task, "seed": seed}
             needs: tuple[str, ...] = ()
             if variant.during:
-                pairs, needs = self._pairs(recipe, names, variant, links)
+                pairs, needs = self._pairs(names, variant, links)
                 filled["realign-with"] = list(pairs)
             elif variant.realigned:
-                encoder, part = self._encoder(recipe, names, variant, folder, seed, links)
+                encoder, part = self._encoder(names, variant, folder, seed, links)
                 filled["model"], needs = str(encoder.output / part), (encoder.name,)
-            tagger = self._add(recipe, variant, "finetune", f"{folder}/{task}", needs, task=task, seed=seed, **filled)
-            self._add(
-                recipe,
-                variant,
-                "evaluate",
-                f"{folder}/{task}-scores",
-                (tagger.name,),
-                model=str(tagger.output),
-                task=task,
-            )
+            tagger = self._add(recipe, variant, "finetune", f"{folder}/{task}", needs, filled)
+            filled = {"model": str(tagger.output), "task": task}
+            self._add(recipe, variant, "evaluate", f"{folder}/{task}-scores", (tagger.name,), filled)
         scores = {task: f"{task}-scores" for task in recipe.tasks}
         control = strategy in recipe.controls
         run = RunFolder(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
-        for number, other in enumerate(self.runs):
-            if other.folder == run.folder:  # two recipes with a strategy in common and tasks of their own: one run
-                self.runs[number] = replace(run, tasks=other.tasks | scores, links=other.links | links)
-                return
-        self.runs.append(run)
+        if other := self.runs.get(run.folder):  # two recipes with a strategy in common and tasks of their own: one run
+            run = replace(run, tasks=other.tasks | scores, links=other.links | links)
+        self.runs[run.folder] = run
 
-    def _pairs(
-        self, recipe: Recipe, names: _Names, variant: Variant, links: dict[str, str]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _pairs(self, names: _Names, variant: Variant, links: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pairs folders that a variant is realigned on, and the nodes that make them."""
         if variant.pairs:
             return variant.pairs, ()
-        node = self._add(recipe, variant, "align-pairs", names.pairs(variant), ())
+        node = self._add(names.recipe, variant, "align-pairs", names.pairs(variant), (), {})
         links[names.link(variant)] = f"../{node.name}"
         return (str(node.output),), (node.name,)
 
     def _encoder(
-        self, recipe: Recipe, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+        self, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
     ) -> tuple[Node, str]:
         """The node that realigns for this variant, and the part of its output that it uses ("" for the whole)."""
-        pairs, needs = self._pairs(recipe, names, variant, links)
-        shared = names.realignment(variant)
-        node = self._add(
-            recipe,
-            shared.applied(variant),
-            "realign",
-            f"{folder}/{shared.name}",
-            needs,
-            model=variant.model,
-            pairs=list(pairs),
-            seed=seed,
-        )
-        part = shared.part(variant)
+        pairs, needs = self._pairs(names, variant, links)
+        name, shared = names.realignment(variant)
+        filled = {"model": variant.model, "pairs": list(pairs), "seed": seed}
+        node = self._add(names.recipe, shared, "realign", f"{folder}/{name}", needs, filled)
+        part = "" if _length(variant) == _length(shared) else f"steps-{_length(variant)}"
         self.read.setdefault(node.name, set()).add(part)
         return node, part
 
@@ -182,8 +160,15 @@ class _Builder:
         )
 
     def _add(
-        self, recipe: Recipe, variant: Variant, step: str, name: str, needs: tuple[str, ...], **filled: Any
+        self,
+        recipe: Recipe,
+        variant: Variant,
+        step: str,
+        name: str,
+        needs: tuple[str, ...],
+        filled: dict[str, Any],
     ) -> Node:
+        """The node of that name; `filled` are the settings that follow from the graph."""
         where = f"{recipe.name}, strategy {variant.strategy}, task {variant.task}"
         settings = variant.settings(step, where, output=str(self.root / name), **filled)
         node = Node(name, step, settings, needs, recipe.name)
@@ -224,16 +209,23 @@ class _Names:
         first = self.recipe.variant(variant.strategy, self.recipe.tasks[0])
         return "pairs" if self.pairs(first) == self.pairs(variant) else f"pairs-{variant.task}"
 
-    def realignment(self, variant: Variant) -> _Realignment:
-        """The realign step that makes the variant's encoder."""
+    def realignment(self, variant: Variant) -> tuple[str, Variant]:
+        """The folder in a run of the step that makes the variant's encoder, and the variant with that step's settings.
+
+        One step serves all tasks of a run whose settings differ in nothing but its length: the rate is constant, so a
+        shorter run is the beginning of a longer one, and kept in the midst of it. A length in passes over the pairs is
+        never shared with another one.
+        """
         all_tasks = (self.recipe.variant(variant.strategy, task) for task in self.recipe.tasks)
         group = [each for each in all_tasks if "realign" in each.steps and _but_length(each) == _but_length(variant)]
         name = "encoder" if group[0].task == self.recipe.tasks[0] else f"encoder-{group[0].task}"
-        lengths = {length for each in group if (length := _length(each)) is not None}
-        if not lengths:
-            return _Realignment(name)
-        own = {int(step) for step in as_list(variant.sections["realign"].get("save-at") or ())}
-        return _Realignment(name, max(lengths), tuple(sorted(lengths - {max(lengths)} | own)))
+        lengths = sorted({length for each in group if (length := _length(each)) is not None})
+        section = variant.sections["realign"]
+        save_at = {*lengths[:-1], *(int(step) for step in as_list(section.get("save-at") or ()))}
+        if not lengths or not save_at:
+            return name, variant
+        section = {**section, "steps": lengths[-1], "save-at": sorted(save_at)}
+        return name, replace(variant, sections={**variant.sections, "realign": section})
 
 
 def _length(variant: Variant) -> int | None:
@@ -248,35 +240,8 @@ def _but_length(variant: Variant) -> tuple[Any, ...]:
     return variant.pairs, variant.sections["align-pairs"], section
 
 
-@dataclass(frozen=True)
-class _Realignment:
-    """One realign step for all tasks of a run whose settings differ in nothing but its length.
-
-    The rate is constant, so a shorter run is the beginning of a longer one, and one run of `steps` serves all:
-    `save_at` are the lengths of the others. A length in passes over the pairs (`steps` is None) is never shared with
-    another one.
-    """
-
-    name: str
-    steps: int | None = None
-    save_at: tuple[int, ...] = ()
-
-    def applied(self, variant: Variant) -> Variant:
-        """The variant with the length of this step instead of its own."""
-        if not self.save_at:
-            return variant
-        own = {**variant.sections["realign"], "steps": self.steps, "save-at": list(self.save_at)}
-        return replace(variant, sections={**variant.sections, "realign": own})
-
-    def part(self, variant: Variant) -> str:
-        """The folder of the variant's encoder within the output of the step; "" for the output itself."""
-        wanted = _length(variant)
-        return "" if wanted == self.steps else f"steps-{wanted}"
-
-
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
             listed = ", ".join(dict.fromkeys(known))
-            hint = nearest(name, known)
-            raise SettingsError(f"{option}: there is no {name!r}, only {listed}{hint or '.'}")
+            raise SettingsError(f"{option}: there is no {name!r}, only {listed}{nearest(name, known) or '.'}")

@@ -37,16 +37,16 @@ def recipe_card(recipe: Recipe) -> str:
     realigned = any(recipe.variant(strategy, recipe.tasks[0]).realigned for strategy in recipe.strategies)
     targets = list(recipe.variant(None, recipe.tasks[0]).sections["align-pairs"].get("target") or [])
     base = recipe.model if recipe.model in BASE_LICENCES else None
-    metadata: dict[str, Any] = {
-        "language": metadata_codes([recipe.source, *targets]),
-        "library_name": "transformers",
-        "base_model": base,
-        "base_model_relation": "finetune" if base else None,
-        "license": BASE_LICENCES.get(base or ""),
-        "tags": ["alignfreeze", "cross-lingual", f"arxiv:{ARXIV}", *recipe.strategies, *recipe.tasks],
-    }
+    metadata = ModelCardData(
+        language=metadata_codes([recipe.source, *targets]) or None,
+        library_name="transformers",
+        base_model=base,
+        base_model_relation="finetune" if base else None,
+        license=BASE_LICENCES.get(base or ""),
+        tags=["alignfreeze", "cross-lingual", f"arxiv:{ARXIV}", *recipe.strategies, *recipe.tasks],
+    )
     known = {
-        "card_data": ModelCardData(**{key: value for key, value in metadata.items() if value}).to_yaml(),
+        "card_data": metadata.to_yaml(),
         "recipe": recipe,
         "realigned": realigned,
         "targets": targets,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def read_yaml(path: Path) -> Document:
         raise SettingsError(f"{path}: is no YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: must hold `key: value` lines, not a {type(values).__name__}.")
-    return Document(path, values, _header(text), content.lines, tuple(content.problems))
+    comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    header = "\n".join(line.lstrip("#").strip() for line in comments)
+    return Document(path, values, header, content.lines, tuple(content.problems))
 
 
 class _Content:
@@ -153,15 +156,6 @@ def _too_large(path: Path, line: int | None = None) -> SettingsError:
         f"{where}: is too large for a recipe, which holds at most {MAX_VALUES:,} values, counted through aliases, "
         f"{MAX_DEPTH} levels deep, in {MAX_BYTES:,} bytes."
     )
-
-
-def _header(text: str) -> str:
-    kept = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        kept.append(line.lstrip("#").strip())
-    return "\n".join(kept)
 
 
 def parse_overrides(overrides: Sequence[str]) -> Document:

@@ -21,7 +21,7 @@ from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
-from alignfreeze_cli.runs.sections import SECTIONS
+from alignfreeze_cli.runs.sections import SECTIONS, fill_data
 from alignfreeze_cli.runs.validation import problems_in
 from alignfreeze_cli.settings import StepSettings, as_list, declarations, from_mapping, nearest
 from alignfreeze_cli.tasks.registry import TASKS
@@ -91,7 +91,7 @@ class Recipe:
     @property
     def model(self) -> str | None:
         model = self.top("model")
-        return None if model is None else _fill_data(str(model), self.data)
+        return None if model is None else fill_data(str(model), self.data)
 
     @property
     def data(self) -> str | None:
@@ -124,11 +124,10 @@ class Recipe:
     @property
     def strategies(self) -> tuple[str, ...]:
         """The strategies of `strategies:`, or the single one, named by `strategy:` or after its freeze plan."""
-        named: dict[str, bool] = {}
+        named: dict[str, Any] = {}
         for document in self.files:
-            for name, overlay in (document.values.get("strategies") or {}).items():
-                named[name] = overlay is not None
-        kept = tuple(name for name, wanted in named.items() if wanted)
+            named |= document.values.get("strategies") or {}
+        kept = tuple(name for name, overlay in named.items() if overlay is not None)
         if kept:
             return kept
         variant = self.variant(None, self.tasks[0])
@@ -169,11 +168,9 @@ class Recipe:
             if name not in self.strategies
         ]
         for variant in self.variants():
-            with_pairs = "pairs" if variant.during else ()
-            filled = {"model": "model", "task": variant.task, "pairs": "pairs", "seed": 0, "realign-with": with_pairs}
             for name in variant.steps:
                 try:
-                    variant.settings(name, "", **{key: filled[key] for key in SECTIONS[name].filled_in})
+                    variant.preview(name)
                 except SettingsError as error:
                     complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
                     found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
@@ -209,6 +206,13 @@ class Variant:
         """The settings of a step; `filled` is what follows from the graph. SettingsError lists what does not fit."""
         values = {key: value for key, value in self.sections[step].items() if key not in SECTIONS[step].filled_in}
         return from_mapping(SECTIONS[step].settings, {**values, **filled}, f"{where}: {step}")
+
+    def preview(self, step: str, seed: int = 0) -> StepSettings:
+        """The same before there is a graph: what follows from it is `?` where the recipe does not say it."""
+        pairs = list(self.pairs) or "?"
+        known = {"model": self.model or "?", "task": self.task, "pairs": pairs, "seed": seed}
+        known["realign-with"] = pairs if self.during else []
+        return self.settings(step, "", **{key: known[key] for key in SECTIONS[step].filled_in})
 
 
 class _Merged:
@@ -260,8 +264,8 @@ class _Merged:
         during = self.realigned and self.shortcuts.get("schedule") == "during"
         if during:
             sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
-        filled = {name: {k: _fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
-        return Variant(strategy, task, model, self.realigned, during, tuple(_fill_data(pairs, data)), filled)
+        filled = {name: {k: fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
+        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled)
 
 
 def _on_the_hub(task: str, language: str) -> bool:
@@ -283,13 +287,6 @@ def _with_realignment(finetune: Mapping[str, Any], realign: Mapping[str, Any]) -
     own_plan = finetune.get("freeze") not in (None, "none")
     plan = finetune["freeze"] if own_plan else realign.get("freeze", DEFAULT_PLAN)
     return {**shared, **finetune, "freeze": plan}
-
-
-def _fill_data(value: Any, data: str | None) -> Any:
-    """Put the folder that `data:` names for `{data}` in texts and lists of texts."""
-    if isinstance(value, str) and data is not None:
-        return value.replace("{data}", data)
-    return [_fill_data(item, data) for item in value] if isinstance(value, list) else value
 
 
 def _slug(text: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -18,6 +19,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import JOINT_OPTIONS
 
 _WIDTH = 110
+_TAG = "tag:yaml.org,2002:"
 Sections = dict[str, dict[str, Any]]
 
 
@@ -66,20 +68,23 @@ def resolved_text(recipe: Recipe) -> str:
 
 def reference(step: str | None = None) -> dict[str, Any]:
     """The keys of a recipe's top and every setting of every step (or of one). SettingsError for an unknown step."""
+    if step is not None and step not in SECTIONS:
+        raise SettingsError(f"There is no step {step!r}, only {', '.join(SECTIONS)}{nearest(step, SECTIONS) or '.'}")
     steps = {
-        name: [_to_dict(each, declaration) for declaration in _declared(each)] for name, each in _chosen(step).items()
+        name: [_to_dict(section, each) for each in declarations(section.settings) if each.key not in COMMON_KEYS]
+        for name, section in SECTIONS.items()
+        if step in (None, name)
     }
     return {"steps": steps} if step else {"top": {**TOP, **SHORTCUTS}, "steps": steps}
 
 
 def reference_text(step: str | None = None) -> str:
     """The reference to read: key, type and default, and below them what the setting does."""
-    parts = []
-    if step is None:
-        parts.append("At the top of a recipe:\n\n" + _entries({**TOP, **SHORTCUTS}.items()))
-    for name, each in _chosen(step).items():
+    known = reference(step)
+    parts = ["At the top of a recipe:\n\n" + _entries(known["top"].items())] if "top" in known else []
+    for name, settings in known["steps"].items():
         entries = []
-        for setting in (_to_dict(each, declaration) for declaration in _declared(each)):
+        for setting in settings:
             default = setting["default"]
             default = ", ".join(map(str, default)) if isinstance(default, list) else default
             default = str(default).lower() if isinstance(default, bool) else default
@@ -91,14 +96,7 @@ def reference_text(step: str | None = None) -> str:
 
 
 def _sections(variant: Variant, seed: int) -> Sections:
-    pairs = list(variant.pairs) or "?"
-    filled = {"model": variant.model or "?", "pairs": pairs, "task": variant.task, "seed": seed}
-    filled["realign-with"] = pairs if variant.during else []
-    sections: Sections = {}
-    for name in variant.steps:
-        known = {key: filled[key] for key in SECTIONS[name].filled_in}
-        settings = variant.settings(name, variant.strategy, **known)
-        sections[name] = settings.recorded()
+    sections = {name: variant.preview(name, seed).recorded() for name in variant.steps}
     # An option that is not set may be missing in a record; here it is listed, unless it is one of other tasks.
     foreign = {name for task in TASKS.values() for name in task.option_names()}
     foreign -= set(TASKS[variant.task].option_names())
@@ -108,16 +106,6 @@ def _sections(variant: Variant, seed: int) -> Sections:
         name: {key: values.get(key) for key in SECTIONS[name].keys if key not in unused or name == "realign"}
         for name, values in sections.items()
     }
-
-
-def _chosen(step: str | None) -> Mapping[str, Section]:
-    if step is not None and step not in SECTIONS:
-        raise SettingsError(f"There is no step {step!r}, only {', '.join(SECTIONS)}{nearest(step, SECTIONS) or '.'}")
-    return {name: each for name, each in SECTIONS.items() if step in (None, name)}
-
-
-def _declared(section: Section) -> list[Declaration]:
-    return [declaration for declaration in declarations(section.settings) if declaration.key not in COMMON_KEYS]
 
 
 def _to_dict(section: Section, declaration: Declaration) -> dict[str, Any]:
@@ -130,10 +118,9 @@ def _to_dict(section: Section, declaration: Declaration) -> dict[str, Any]:
 def _type(declaration: Declaration) -> str:
     if declaration.metadata["choices"]:
         return "|".join(declaration.metadata["choices"])
-    kind = "list" if declaration.is_list else declaration.type.__name__
-    return {"str": "text", "int": "whole number", "float": "number", "bool": "true|false", "Path": "path"}.get(
-        kind, kind
-    )
+    if declaration.is_list:
+        return "list"
+    return {str: "text", int: "whole number", float: "number", bool: "true|false", Path: "path"}[declaration.type]
 
 
 def _entries(entries: Iterable[tuple[str, str]]) -> str:
@@ -147,15 +134,9 @@ def _entries(entries: Iterable[tuple[str, str]]) -> str:
 class _Representer(RoundTripRepresenter):
     """A line for every key, lists within the line, `null` written out."""
 
-    def represent_list(self, data: Sequence[Any]) -> Any:
-        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
-    def represent_null(self, data: None) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(list, _Representer.represent_list)
-_Representer.add_representer(type(None), _Representer.represent_null)
+_Representer.add_representer(list, lambda self, data: self.represent_sequence(_TAG + "seq", data, flow_style=True))
+_Representer.add_representer(type(None), lambda self, data: self.represent_scalar(_TAG + "null", "null"))
 
 
 def _yaml(values: Mapping[str, Any]) -> str:

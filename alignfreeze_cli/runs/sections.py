@@ -83,6 +83,14 @@ FILES_ONLY = ("extends", "strategy", "strategies", "controls", "per-task")
 
 SCHEDULES = ("before", "during")
 
+
+def fill_data(value: Any, data: str | None) -> Any:
+    """Put the folder that `data:` names for `{data}` in texts and lists of texts."""
+    if isinstance(value, str) and data is not None:
+        return value.replace("{data}", data)
+    return [fill_data(item, data) for item in value] if isinstance(value, list) else value
+
+
 _PUBLISHED = {"normalise": "none", "lone-pieces": "delete", "answer-borders": "words", "max-answer-length": "15"}
 """Published behaviours whose value has a name of its own; all others are called `published`."""
 

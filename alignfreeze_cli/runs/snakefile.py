@@ -32,7 +32,10 @@ def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
     """
     if set("{}") & set(str(graph.root)):
         raise SettingsError(f"{graph.root}: Snakemake takes braces for wildcards; give an --output without them.")
-    rules = {name: _rule_name(name, number) for number, name in enumerate(graph.nodes, 1)}
+    # The number keeps those nodes apart that differ in signs only.
+    rules = {
+        name: f"step_{number}_" + re.sub(r"\W", "_", name, flags=re.ASCII) for number, name in enumerate(graph.nodes, 1)
+    }
     runs = [str(run.folder) for run in graph.runs]
     report = graph.root / REPORT
     parts = [_head(threads, report)]
@@ -57,11 +60,6 @@ def command_line(node: Node, overwrite: bool = False) -> list[str]:
 
 def _done(folder: Path) -> str:
     return str(folder / DONE)
-
-
-def _rule_name(node: str, number: int) -> str:
-    """An identifier that says which node is meant; the number keeps those apart that differ in signs only."""
-    return f"step_{number}_" + re.sub(r"\W", "_", node, flags=re.ASCII)
 
 
 def _head(threads: int, report: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from alignfreeze_cli.runs.recipe_files import Document, Place
-from alignfreeze_cli.runs.sections import COMMON_KEYS, SCHEDULES, SECTIONS, SHORTCUTS, TOP
+from alignfreeze_cli.runs.sections import COMMON_KEYS, SCHEDULES, SECTIONS, SHORTCUTS, TOP, fill_data
 from alignfreeze_cli.settings import as_list, nearest, problems_of
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -116,7 +116,7 @@ class _Check:
         if isinstance(value, Mapping):
             self.add(place, "must be a value or a list, not further keys")
             return
-        for problem in problems_of(SECTIONS[step].settings, {key: _without_data(value)}):
+        for problem in problems_of(SECTIONS[step].settings, {key: fill_data(value, "data")}):
             self.add(place, problem.removeprefix(f"{key}: "))
 
     def data_known(self, value: Any, place: Place) -> bool:
@@ -140,12 +140,6 @@ class _Check:
             "pairs": ("realign", "pairs"),
         }[key]
         self._setting(step, setting, value, place)
-
-
-def _without_data(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("{data}", "data")
-    return [_without_data(item) for item in value] if isinstance(value, list) else value
 
 
 def _seeds(value: Any) -> str | None:

@@ -26,6 +26,7 @@ from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.runs.graph import Node
 from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, effective, torch_threads
 from alignfreeze_cli.settings import StepSettings
+from alignfreeze_cli.signals import handled
 
 _REPORT_EVERY = 1.0  # seconds between two messages about the progress of a step
 _CONTEXT = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads hold
@@ -42,7 +43,11 @@ def run_in_workers(worklist: Worklist, jobs: int, threads: int, overwrite: bool)
     """
     pool: list[_Worker] = []
     total = len(worklist.graph.nodes)
-    with _Stop() as stop, worklist.console.progress("steps", total=total, unit="steps") as bar:
+    with (
+        contextlib.closing(_Stop()) as stop,
+        handled(stop.handle, signal.SIGINT, signal.SIGTERM),
+        worklist.console.progress("steps", total=total, unit="steps") as bar,
+    ):
         try:
             while len(worklist.outcomes) < total and not stop.asked:
                 before = len(worklist.outcomes)
@@ -103,20 +108,12 @@ class _Stop:
     def __init__(self) -> None:
         self.asked = 0
         self.connection, self._wake = _CONTEXT.Pipe(duplex=False)
-        self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> _Stop:
-        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
-            self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _handle(self, number: int, frame: Any) -> None:
+    def handle(self, number: int, frame: Any) -> None:
         self.asked += 1
         self._wake.send_bytes(b"!")
 
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def close(self) -> None:
         self.connection.close()
         self._wake.close()
 

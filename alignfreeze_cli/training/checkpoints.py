@@ -12,7 +12,6 @@ every moment after the first.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -26,12 +25,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from alignfreeze_cli.artifacts.files import file_digest, read_json, sync
+from alignfreeze_cli.artifacts.files import file_digest, read_json, sync, write_json
 from alignfreeze_cli.errors import ArtifactError
 
 MARKER = "checkpoint.json"
 WEIGHTS, OPTIMIZER = FILES = ("weights.safetensors", "optimizer.safetensors")
-_NAME = re.compile(r"step-(\d{8,})")
+_NAME = re.compile(r"step-\d{8,}")
 
 
 @dataclass(frozen=True)
@@ -70,16 +69,11 @@ def save(
             write_tensors(tensors, path / name)
             files[name] = file_digest(path / name)
         marker = {"step": step, "files": files, "progress": dict(progress)}
-        draft = path / (MARKER + ".tmp")
-        with draft.open("w", encoding="utf-8") as stream:
-            json.dump(marker, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
         # The files' own entries must be on disk before the marker that vouches for them.
         sync(path)
-        os.replace(draft, path / MARKER)
-        for changed in (path, folder, folder.parent):
-            sync(changed)
+        write_json(path / MARKER, marker)
+        sync(folder)
+        sync(folder.parent)
     except OSError:
         shutil.rmtree(path, ignore_errors=True)
         raise
@@ -114,8 +108,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     with disk_errors(path):
         save_file(contiguous, path, metadata={"format": "pt"})
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+    sync(path)
 
 
 @contextmanager
@@ -136,6 +129,4 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _step_of(path: Path) -> int:
-    match = _NAME.fullmatch(path.name)
-    assert match is not None
-    return int(match[1])
+    return int(path.name.removeprefix("step-"))

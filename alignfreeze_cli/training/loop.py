@@ -14,7 +14,6 @@ with a weight of its own. Devices, bf16, `torchrun` and trackers come from `acce
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 import signal
 import threading
@@ -32,15 +31,17 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs, send_to_device
+from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available, is_wandb_available, send_to_device
 from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.signals import handled
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.metrics import Metrics
 
 LOG_EVERY = 10  # steps; also the window of the first and the last loss
+TRACKERS = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class LoopSettings:
 class MicroBatch:
     """What one process computes at once: the objective's input and what the loop must know of it."""
 
-    inputs: Any  # tensors in dicts, lists, tuples, or objects with `.to(device)`
+    inputs: Any  # tensors in dicts, lists or tuples
     weight: float | tuple[float, ...]  # number of loss terms that the objective sums up over it; if parts: of each
     tokens: int  # subwords of text in it
     computed: int  # positions computed for it, padding included
@@ -129,6 +130,9 @@ def open_accelerator(
 
     Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
     """
+    for name in trackers:
+        if not TRACKERS[name]():
+            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
@@ -136,7 +140,7 @@ def open_accelerator(
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
-        log_with=open_trackers(trackers),
+        log_with=list(trackers) or None,
         project_dir=output.parent / "tensorboard",
         # The others wait while the main process encodes pairs or probes, which may take longer than the usual minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
@@ -155,7 +159,7 @@ def train(
     console: Console,
     metrics: Metrics,
     accelerator: Accelerator,
-    at: Mapping[int, Callable[[Training], None]] | None = None,
+    at: Mapping[int, Callable[[Training], None]] = MappingProxyType({}),
 ) -> Training:
     """Train the parameters of `model` that require gradients, in place, for `settings.steps` optimizer steps.
 
@@ -195,7 +199,6 @@ def train(
             checkpoints.save(store, step, trained, _optimizer_tensors(trained, optimizer), asdict(progress))
         accelerator.wait_for_everyone()
 
-    at = at or {}
     model.train()
     coefficients = [coefficient for _, coefficient in settings.parts]
     losses: list[Tensor] = []  # (parts,) of the steps since the last look: reading one makes a GPU wait
@@ -228,8 +231,8 @@ def train(
             for number, micro in enumerate(micro_batches, 1):
                 last = number == len(micro_batches)
                 with nullcontext() if last else accelerator.no_sync(prepared):
-                    sums = prepared(send_to_device(micro.inputs, accelerator.device)).reshape(-1)  # (parts,)
-                    means = [each / weight for each, weight in zip(sums, weights, strict=True)]
+                    sums = prepared(send_to_device(micro.inputs, accelerator.device, non_blocking=True))
+                    means = [each / weight for each, weight in zip(sums.reshape(-1), weights, strict=True)]  # (parts,)
                     whole = torch.stack([each * by for each, by in zip(means, coefficients, strict=True)]).sum()
                     # Gradients are averaged over the processes, where a sum is wanted.
                     (whole * accelerator.num_processes).backward()
@@ -392,24 +395,14 @@ def _are_numbers(count: int, values: Any) -> bool:
 def _stop_signals() -> Iterator[threading.Event]:
     """An event that the first SIGINT or SIGTERM sets; the second SIGINT interrupts at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals; there the caller is in charge
-        return
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(handle, signal.SIGINT, signal.SIGTERM):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-SCHEDULES = ("constant", "linear")
 
 
 def rate_factor(schedule: str, step: int, steps: int, warmup: float) -> float:
@@ -427,36 +420,13 @@ def rate_factor(schedule: str, step: int, steps: int, warmup: float) -> float:
     return max(0.0, (steps - step) / max(1, steps - rising))
 
 
-LORA_RATE = 3e-4
-"""The rate of LoRA where none is given, for every family. The published rates are for training all weights; adapters
-begin at zero and need rates some ten times as large (arXiv 2106.09685, table 9: 2e-4 to 5e-4 for RoBERTa)."""
-
-
 def default_rate(model_type: str, lora: int | None = None) -> float:
-    """The peak rate where none is given: the published one, or that of LoRA."""
-    return LORA_RATE if lora else published_rate(model_type)
+    """The peak rate where none is given, for realigning and fine-tuning alike.
 
-
-def published_rate(model_type: str) -> float:
-    """The published code's peak rate, for realigning and fine-tuning alike: 7.5e-6 for RoBERTa's kin, else 2e-5.
-
-    `model_type` is the configuration's; the published code looked for `roberta` in the model's name.
+    The published code's are for training all weights: 7.5e-6 for RoBERTa's kin, else 2e-5. `model_type` is the
+    configuration's; the published code looked for `roberta` in the model's name. LoRA's adapters begin at zero and need
+    rates some ten times as large (arXiv 2106.09685, table 9: 2e-4 to 5e-4 for RoBERTa).
     """
+    if lora:
+        return 3e-4
     return 7.5e-6 if "roberta" in model_type else 2e-5
-
-
-TRACKERS = ("tensorboard", "wandb")
-
-
-def open_trackers(names: tuple[str, ...]) -> list[str] | None:
-    """The names as accelerate takes them; raises SettingsError for one that is unknown or whose package is missing."""
-    for name in names:
-        if name not in TRACKERS:
-            raise SettingsError(f"--tracker: {name!r} is not known; known are {', '.join(TRACKERS)}.")
-        if importlib.util.find_spec(name) is None and not (name == "tensorboard" and _tensorboardx()):
-            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
-    return list(names) or None
-
-
-def _tensorboardx() -> bool:
-    return importlib.util.find_spec("tensorboardX") is not None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alignfreeze_cli.artifacts.files import atomic_write, parse_json
+from alignfreeze_cli.artifacts.files import atomic_write, parse_json, sync
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -65,5 +64,4 @@ class Metrics:
     def sync(self) -> None:
         """Bring the rows to the disk, before a checkpoint that counts on them."""
         if self._accelerator.is_main_process and self.path.exists():
-            with self.path.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(self.path)

@@ -13,10 +13,9 @@ from tests.support.models import N_BLOCKS, SIZES, tiny
 
 def inputs_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Two sentences of 9 and 5 tokens, padded the plain way."""
-    arch = architecture(model)
     ids = torch.randint(5, SIZES["vocab_size"], (2, 9), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(ids)
-    ids[1, 5:], mask[1, 5:] = arch.word_embeddings(model).padding_idx or 0, 0
+    ids[1, 5:], mask[1, 5:] = model.get_input_embeddings().padding_idx or 0, 0
     return {"input_ids": ids, "attention_mask": mask}
 
 
@@ -26,7 +25,7 @@ def test_the_architecture_of_every_family_is_recognised(family: str) -> None:
     arch = architecture(model)
     assert (arch.family, arch.n_blocks, arch.hidden_size, arch.can_pack) == (family, N_BLOCKS, 24, True)
     assert len(arch.blocks(model)) == N_BLOCKS
-    assert arch.word_embeddings(model).num_embeddings == SIZES["vocab_size"]
+    assert model.get_input_embeddings().num_embeddings == SIZES["vocab_size"]
     assert arch.first_position == (2 if "roberta" in family else 0)
     assert arch.max_length == 64 - arch.first_position
 
@@ -38,8 +37,7 @@ def test_hidden_states_are_those_of_transformers(family: str, block: int) -> Non
     inputs = inputs_of(model)
     expected = model(**inputs, output_hidden_states=True).hidden_states[block + 1]
     real = inputs["attention_mask"].bool()
-    for skip_above in (True, False):
-        hidden = hidden_states_at(model, inputs, block, skip_above)
+    for hidden in (hidden_states_at(model, inputs, block), all_hidden_states(model, inputs)[block + 1]):
         torch.testing.assert_close(hidden[real], expected[real], rtol=0, atol=1e-12)
 
 
@@ -64,10 +62,9 @@ def test_skipping_the_blocks_above_changes_no_gradient(family: str) -> None:
     inputs = inputs_of(model)
     real = inputs["attention_mask"].bool()
     gradients = []
-    for skip_above in (True, False):
+    for states in (hidden_states_at(model, inputs, N_BLOCKS - 2), all_hidden_states(model, inputs)[N_BLOCKS - 1]):
         model.zero_grad(set_to_none=True)
-        hidden = hidden_states_at(model, inputs, N_BLOCKS - 2, skip_above)[real]
-        hidden.pow(3).sum().backward()
+        states[real].pow(3).sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         assert (gradient is None) == (gradients[1][name] is None), name

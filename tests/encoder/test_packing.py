@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.utils import send_to_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignfreeze_cli.encoder.batches import PackedBatch, encode, model_inputs, pack, pad, pool_words
-from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, architecture
+from alignfreeze_cli.encoder.batches import PackedBatch, Rows, encode, model_inputs, pack, pool_words
+from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, all_hidden_states, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
 from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
 
@@ -22,7 +23,6 @@ CONVOLUTION = {"conv_kernel_size": 3, "conv_act": "gelu"}
 
 all_lengths = st.lists(st.integers(1, 40), min_size=1, max_size=40)
 families = st.sampled_from(list(FAMILIES))
-layouts = st.sampled_from([pack, pad])
 
 
 def random_ids(lengths: list[int]) -> tuple[Any, Any, Any]:
@@ -30,6 +30,18 @@ def random_ids(lengths: list[int]) -> tuple[Any, Any, Any]:
     sizes = np.array(lengths)
     starts = np.cumsum(sizes + 3) - sizes
     return np.random.default_rng(0).integers(5, VOCABULARY, int(starts[-1] + sizes[-1])), starts, sizes
+
+
+def pad(ids: Any, starts: Any, lengths: Any, arch: Architecture) -> PackedBatch:
+    """The plain layout: a row for every sentence, filled up to the longest."""
+    shape = (len(lengths), max(lengths))
+    tokens, numbers = torch.zeros(shape, dtype=torch.long), torch.full(shape, -1)
+    for sentence, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        tokens[sentence, :length] = torch.as_tensor(ids[start : start + length])
+        numbers[sentence, :length] = sentence
+    positions = arch.first_position + torch.arange(shape[1]).expand(shape) * (numbers >= 0)
+    first = np.arange(shape[0]) * shape[1]
+    return PackedBatch((Rows(tokens, positions, numbers, shared=False),), first, int(sum(lengths)))
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -41,11 +53,11 @@ def of(family: str) -> Architecture:
     return ARCHITECTURES[family]
 
 
-@given(all_lengths, families, st.sampled_from(["pack", "pad", "groups"]))
-def test_every_token_is_laid_out_exactly_once(lengths: list[int], family: str, layout: str) -> None:
+@given(all_lengths, families, st.booleans())
+def test_every_token_is_laid_out_exactly_once(lengths: list[int], family: str, can_pack: bool) -> None:
     ids, starts, sizes = random_ids(lengths)
-    arch = replace(of(family), can_pack=layout != "groups")
-    batch = (pad if layout == "pad" else pack)(ids, starts, sizes, arch, pad_id=3)
+    arch = replace(of(family), can_pack=can_pack)
+    batch = pack(ids, starts, sizes, arch, pad_id=3)
     flat = {
         name: torch.cat([getattr(rows, name).flatten() for rows in batch.groups]).numpy()
         for name in ("input_ids", "position_ids", "sentences")
@@ -59,7 +71,6 @@ def test_every_token_is_laid_out_exactly_once(lengths: list[int], family: str, l
     padding = flat["sentences"] == -1
     assert batch.tokens == sum(lengths) == batch.positions - padding.sum()
     assert (flat["input_ids"][padding] == 3).all()
-    assert batch.padding == pytest.approx(padding.mean())
     for rows in batch.groups:  # and no sentence runs over the end of its row
         assert all(len({*column.tolist()}) == 1 for column in _rows_of(rows.sentences).values())
 
@@ -109,23 +120,27 @@ def test_under_five_percent_of_what_is_computed_is_padding(pairs: int) -> None:
     assert 1 - tokens / computed < 0.05
 
 
-def word_vectors(model: Any, batch: PackedBatch, lengths: Any, pooling: str, skip_above: bool = True) -> torch.Tensor:
+def word_vectors(model: Any, batch: PackedBatch, lengths: Any, pooling: str, whole: bool = False) -> torch.Tensor:
     """Words of two tokens (the last of an odd sentence has one), in the order of the flat ids."""
     first = np.concatenate([np.arange(0, length, 2) for length in lengths])
     sentence = np.repeat(np.arange(len(lengths)), -(-lengths // 2))
     starts = batch.starts[sentence] + first
     ends = np.minimum(starts + 2, (batch.starts + lengths)[sentence])
-    hidden = encode(model, batch, READ, skip_above)
+    if whole:  # with the blocks above
+        (rows,) = batch.groups
+        hidden = all_hidden_states(model, model_inputs(model, rows))[READ + 1].flatten(0, 1)
+    else:
+        hidden = encode(model, batch, READ)
     return pool_words(hidden, torch.as_tensor(starts), torch.as_tensor(ends), pooling)
 
 
-def step(model: Any, layout: Callable[..., PackedBatch], pooling: str, skip_above: bool = True) -> tuple[Any, Any, Any]:
+def step(model: Any, layout: Callable[..., PackedBatch], pooling: str, whole: bool = False) -> tuple[Any, Any, Any]:
     """Word vectors, loss and gradients of one realignment step; sentences 0-3 are the source, 4-8 the target."""
     torch.manual_seed(3)
     head = Projection(24, 8).to(model.dtype)
     model.zero_grad(set_to_none=True)
     ids, starts, lengths = sentences()
-    words = word_vectors(model, layout(ids, starts, lengths, architecture(model)), lengths, pooling, skip_above)
+    words = word_vectors(model, layout(ids, starts, lengths, architecture(model)), lengths, pooling, whole)
     n_source = int(sum(-(-lengths[:4] // 2)))
     links = torch.tensor([[0, 1], [3, 3], [n_source - 1, 9], [7, 0]])
     projected = head(words)
@@ -141,7 +156,7 @@ def test_the_packed_step_is_the_padded_step(family: str, pooling: str) -> None:
     model = tiny(family)
     assert pack(*sentences(), architecture(model)).groups[0].shared
     packed, padded = step(model, pack, pooling), step(model, pad, pooling)
-    whole = step(model, pad, pooling, skip_above=False)
+    whole = step(model, pad, pooling, whole=True)
     for ours, theirs in ((packed, padded), (padded, whole)):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
@@ -185,7 +200,7 @@ def test_a_model_with_convolutions_over_positions_is_not_packed() -> None:
     batch = pack(*sentences(), replace(arch, hidden_size=384))
     assert not any(rows.shared for rows in batch.groups)
     torch.testing.assert_close(step(model, pack, "mean"), step(model, pad, "mean"), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(step(model, pad, "mean"), step(model, pad, "mean", False), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(step(model, pad, "mean"), step(model, pad, "mean", whole=True), rtol=1e-9, atol=1e-9)
 
 
 def test_sentences_of_very_different_length_go_into_different_groups() -> None:
@@ -193,10 +208,10 @@ def test_sentences_of_very_different_length_go_into_different_groups() -> None:
     lengths = [5] * 30 + [40] * 30
     batch = pack(*random_ids(lengths), arch)
     assert [tuple(rows.input_ids.shape) for rows in batch.groups] == [(30, 5), (30, 40)]
-    assert batch.padding == 0
+    assert batch.positions == batch.tokens
 
 
 def test_a_batch_moves_between_devices() -> None:
-    batch = pack(*sentences(), of("bert")).to("meta")
+    batch = send_to_device(pack(*sentences(), of("bert")), "meta")
     assert {rows.input_ids.device.type for rows in batch.groups} == {"meta"}
     assert batch.groups[0].shared

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignfreeze_cli.training.loop import SCHEDULES, rate_factor
+from alignfreeze_cli.training.loop import rate_factor
 
 
 def test_linear_rises_over_the_warm_up_and_falls_to_zero_after_the_last_step() -> None:
@@ -30,7 +30,7 @@ def test_linear_is_that_of_transformers() -> None:
         theirs.step()
 
 
-@given(st.sampled_from(SCHEDULES), st.integers(1, 500), st.floats(0, 1), st.data())
+@given(st.sampled_from(["constant", "linear"]), st.integers(1, 500), st.floats(0, 1), st.data())
 def test_the_factor_is_between_0_and_1(schedule: str, steps: int, warmup: float, data: st.DataObject) -> None:
     step = data.draw(st.integers(0, steps - 1))
     assert 0 <= rate_factor(schedule, step, steps, warmup) <= 1
