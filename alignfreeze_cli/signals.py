@@ -19,5 +19,5 @@ def handled(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> It
     try:
         yield
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        for number, earlier in before.items():  # None: it was set by other code than Python's
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)

@@ -172,7 +172,9 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
     links = aligner.align(SentencePairs(source, target)).counts(len(source))
     there_by_shift = [int(part.sum()) for part in np.split(links, np.cumsum([len(each) for each in lines])[:-1])]
     for shift, (first, last), there in zip(_SHIFTS, ranges, there_by_shift, strict=True):
-        here = int(before[max(first, last)] - before[first])
+        if last <= first:  # a chunk shorter than the shift
+            continue
+        here = int(before[last] - before[first])
         if there > 1.5 * here and there - here > _SURE * math.sqrt(there + here):
             line = chunk.first + first
             raise DataError(

@@ -22,6 +22,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from alignfreeze_cli.artifacts.record import (
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, OutputExistsError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import StepSettings, declarations
+from alignfreeze_cli.signals import handled
 
 CHECKPOINTS = "checkpoints"
 _IDENTITY = "partial.json"
@@ -115,10 +117,13 @@ class OutputFolder:
         Raises OutputExistsError if it was made otherwise and is not to be replaced.
         """
         output, identity = self.path, self._identity(self.settings)
+        if not self._main and self._is_sealed(identity):  # the main process is about to put it in place
+            return Result(output, "already done")
         if self._main and not self.settings.dry_run:
             if _aside(self._place).exists():
                 with _locked(self._partial):
                     _recover(self._place)
+                self._replaced = _inode(self._place)
             if self._is_sealed(identity) and (self.settings.overwrite or _is_free(self._place)):
                 with _locked(self._partial):
                     self._put_in_place()
@@ -215,12 +220,13 @@ class OutputFolder:
                 f"{self._partial}; move {self.path} away and run the command again to put it in place."
             )
         here = Path.cwd() == self._place
-        if _is_free(self._place):
-            os.rename(self._partial, self._place)
-        else:
-            os.rename(self._place, _aside(self._place))
-            os.rename(self._partial, self._place)
-            _remove(_aside(self._place))
+        with handled(lambda *_: None, signal.SIGINT, signal.SIGTERM):  # not to be left between the two renames
+            if _is_free(self._place):
+                os.rename(self._partial, self._place)
+            else:
+                os.rename(self._place, _aside(self._place))
+                os.rename(self._partial, self._place)
+        _remove(_aside(self._place))
         if here:  # `--output .`: the folder that this process was in is gone
             os.chdir(self._place)
         sync(self._place.parent)

@@ -33,7 +33,7 @@ from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.folder import Pair, PairsFile, PairsFolder
 from alignfreeze_cli.progress import Console
 
-_FORMAT = 2  # raised when the arrays change, so that older ones are not read
+_FORMAT = 3  # raised when the arrays change, so that older ones are not read
 _CHUNK = 1000
 _NAMES = ("ids", "ids_at", "words", "words_at")
 

@@ -9,6 +9,9 @@ from typing import Any
 from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.settings import StepSettings, setting
 
+WORDS_WITH_BLANKS = "words carry the blank before them, which Gemma-like tokenizers need"
+"""A change of all steps that encode words (`StepSettings.changes`)."""
+
 DEFAULT_STEPS = 1965
 """Realignment steps behind the published part-of-speech results of mBERT and DistilMBERT: one pass over their pairs."""
 
@@ -60,7 +63,7 @@ class RealignSettings(StepSettings):
     Where a default differs from the paper's code: docs/differences-from-the-published-code.md.
     """
 
-    changes = ("pairs equal to a held-out one are not trained on",)
+    changes = (WORDS_WITH_BLANKS, "pairs equal to a held-out one are not trained on")
 
     model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
     pairs: tuple[str, ...] = setting(
@@ -160,7 +163,9 @@ class RealignSettings(StepSettings):
         minimum=0,
         help="Pairs per language held out for the retrieval probe, at most a tenth of the usable; 0: none.",
     )
-    checkpoint_every: int = setting(250, minimum=0, result=False, help="Steps between checkpoints; 0: none.")
+    checkpoint_every: int = setting(
+        250, minimum=0, result=False, help="Steps between checkpoints for --resume; 0: only when interrupted."
+    )
     device: str = setting("auto", choices=("auto", "cpu", "cuda"), result=False, help="Where to compute.")
     tracker: tuple[str, ...] = setting(
         (), choices=("tensorboard", "wandb"), result=False, help="Also report to tensorboard or wandb."

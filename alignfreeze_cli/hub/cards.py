@@ -46,6 +46,7 @@ from alignfreeze_cli.published import Published, language_names, published
 from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
+SCORES_SECTION = "<!-- alignfreeze:scores -->"
 PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
@@ -85,22 +86,30 @@ def card_after(result: Result, console: Console, dry_run: bool = False) -> Resul
     Also of what was there already, if it lacks one: the step may have been killed before its card. A card that can't be
     made never spoils the step: it is warned about. Gives the result back.
     """
-    folder = result.path
     if result.record is None or dry_run:
         return result
-    if result.record.kind == "scores":
-        folder = folder.with_name(folder.name.removesuffix("-scores"))
-        model = read_record(folder) if folder != result.path and folder.is_dir() else None
-        if model is None or not scores_next_to(folder, model):
+    folder = result.path.resolve()
+    try:
+        lacking = result.status == "made" or not (folder / CARD).is_file()
+        if result.record.kind == "scores":
+            folder = folder.with_name(folder.name.removesuffix("-scores"))
+            model = read_record(folder) if folder.name != result.path.resolve().name and folder.is_dir() else None
+            if model is None or not scores_next_to(folder, model):
+                return result
+            # What `card` made of more scores than these stays.
+            lacking = result.status == "made" or not _has_scores(folder / CARD)
+        elif result.record.kind not in KINDS_WITH_CARDS:
             return result
-    elif result.record.kind not in KINDS_WITH_CARDS:
-        return result
-    if result.status == "made" or result.record.kind == "scores" or not (folder / CARD).is_file():
-        try:
+        if lacking:
             write_card(folder)
-        except (AlignFreezeError, OSError) as error:
-            console.warn(f"No card for {folder}: {error}")
+    except (AlignFreezeError, OSError) as error:
+        console.warn(f"No card for {folder}: {error}")
     return result
+
+
+def _has_scores(card: Path) -> bool:
+    """Whether a card has the section of scores already."""
+    return card.is_file() and SCORES_SECTION in card.read_text(encoding="utf-8", errors="replace")
 
 
 def make_card(

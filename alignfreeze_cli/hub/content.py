@@ -13,7 +13,7 @@ from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
 from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.artifacts.run_folder import RUN_NAME
-from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository
 from alignfreeze_cli.hub.scores import SCORES, own_scores
 from alignfreeze_cli.hub.settings import RUN, PushSettings
@@ -178,7 +178,10 @@ def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes
     path = folder / CARD
     if not path.is_file() or settings.scores or settings.baseline:
         return make_card(folder, settings.scores, settings.baseline, repo_id)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"is no text in UTF-8 ({error.reason}); mend it, or remove it and run `card`", path) from error
     named = name_repository(text, repo_id)
     return {CARD: named.encode()} if named != text else {}
 

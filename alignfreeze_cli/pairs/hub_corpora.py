@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -89,6 +90,10 @@ def find_hub_corpus(
     return corpus, Input(name, reference, Path(configuration), digest, commit)
 
 
+_LANGUAGE_PAIR = re.compile(r"[a-z]{2,3}(_[A-Za-z]+)?-[a-z]{2,3}(_[A-Za-z]+)?")
+"""A configuration that is named like this holds these two languages, and no others."""
+
+
 def _choose_configuration(repository: str, configurations: tuple[str, ...], source: str, target: str) -> str:
     """OPUS-100 sorts the two codes; other data sets put either first, or hold everything in one configuration."""
     pairs = ["-".join(sorted((source, target))), f"{source}-{target}", f"{target}-{source}"]
@@ -96,12 +101,12 @@ def _choose_configuration(repository: str, configurations: tuple[str, ...], sour
     for name in wanted:
         if name in configurations:
             return name
-    if len(configurations) == 1:
-        return configurations[0]
     # Other codes of the same languages: en-zh_CN, zho_Hans-eng, zh_CN.
     found = [name for name in configurations if _names_pair(name, source, target, repository)]
     if len(found) == 1:
         return found[0]
+    if len(configurations) == 1 and not _LANGUAGE_PAIR.fullmatch(configurations[0]):
+        return configurations[0]
     if found:
         raise DataError(f"has several configurations for {source} and {target}: {', '.join(found)}", repository)
     raise DataError(
@@ -169,7 +174,9 @@ def _parquet_files(repository: str, commit: str, configuration: str, split: str)
 def _ask_hub(what: str, call: Callable[[], T]) -> T:
     """The result of a call to the Hub, tried again after temporary failures; HubError if it fails."""
     with hub_errors(what):
-        return with_retries(what, call, logging.getLogger("alignfreeze").warning)
+        # What could be a mistyped path (`texts/news` beside a folder `texts`) is not worth waiting for the network.
+        reconnect = not Path(what).parent.is_dir() or "/" not in what
+        return with_retries(what, call, logging.getLogger("alignfreeze").warning, reconnect)
 
 
 def _cached_answer(what: str, key: Sequence[str | None], ask: Callable[[], Any], permanent: bool = True) -> Any:

@@ -169,6 +169,8 @@ class TextFile:
         """Which parts of a line are the sides, and whether the first line names them. Raises DataError."""
         separator = "\t" if self.form == "tsv" else "|||"
         rows = [line.decode("utf-8", "replace").rstrip("\r\n").split(separator) for line in head if line.strip()]
+        if not rows:
+            return Layout(), False
         # A tab at the end of a line begins no column.
         widths = Counter(len(row) - (len(row) > 2 and not row[-1].strip()) for row in rows)
         width = widths.most_common(1)[0][0]
@@ -181,7 +183,7 @@ class TextFile:
                     1,
                 )
             return Layout(), False
-        names = [name.strip() for name in rows[0]]
+        names = [name.strip() for name in head[0].decode("utf-8", "replace").rstrip("\r\n").split(separator)]
         if all(column.isdecimal() for column in self.columns):
             source, target = (int(column) - 1 for column in self.columns)
             if max(source, target) >= width:

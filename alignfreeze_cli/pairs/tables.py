@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections import Counter
@@ -160,7 +161,9 @@ class CsvFile:
     def _layout(self, head: Sequence[bytes]) -> tuple[str, tuple[int, int], int, bool]:
         """What separates columns, which two are the sides, how many there are, whether the first line names them."""
         delimiter = max(",;\t", key=lambda each: _fit(head, each))
-        names = next(_lenient_rows(head, delimiter))
+        names = next(iter(_lenient_rows(head, delimiter)), None)
+        if not names:
+            raise DataError("is no CSV: its first line can't be cut into columns", self.place, 1)
         if self.columns and all(column.isdecimal() for column in self.columns):
             source, target = (int(column) - 1 for column in self.columns)
             if max(source, target) >= len(names):
@@ -209,8 +212,12 @@ def _fit(head: Sequence[bytes], delimiter: str) -> tuple[bool, int, int]:
     return width > 1, rows, width
 
 
-def _lenient_rows(head: Sequence[bytes], delimiter: str) -> Iterator[list[str]]:
-    return csv.reader((line.decode("utf-8", "replace") for line in head), delimiter=delimiter)
+def _lenient_rows(head: Sequence[bytes], delimiter: str) -> list[list[str]]:
+    """The rows of the first lines, as far as they can be cut by this separator."""
+    rows: list[list[str]] = []
+    with contextlib.suppress(csv.Error):
+        rows.extend(csv.reader((line.decode("utf-8", "replace") for line in head), delimiter=delimiter))
+    return rows
 
 
 # JSONL

@@ -96,6 +96,8 @@ class TmxFile:
                     parser.Parse(block, end)
                 except expat.ExpatError as error:
                     raise DataError(f"is no XML ({expat.ErrorString(error.code)})", self.place, error.lineno) from None
+                except (LookupError, ValueError) as error:  # of the encoding that the first line names
+                    raise DataError(f"can't be decoded ({error}); give it in UTF-8", self.place, 1) from None
                 yield from units
                 units.clear()
 

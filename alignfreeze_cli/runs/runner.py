@@ -49,7 +49,9 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outc
     for node in graph.nodes.values():
         ready = all(outcomes[name].status == "already done" for name in node.needs)
         record = read_record(node.output) if node.output.is_dir() and ready else None
-        if record is not None and record.identity.get("settings") == node.settings.identity():
+        behaviour = 1 + len(node.settings.changes)
+        same = record is not None and record.identity.get("settings") == node.settings.identity()
+        if same and record is not None and record.identity.get("behaviour", 1) == behaviour:
             outcomes[node.name] = Outcome(node, "already done")
         elif inputs_there and ready:
             outcomes[node.name] = attempt(node, replace(node.settings, dry_run=True), console)

@@ -30,7 +30,7 @@ from alignfreeze_cli.encoder.probe import log_retrieval
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
-from alignfreeze_cli.errors import AlignFreezeError, SettingsError
+from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
@@ -174,7 +174,11 @@ def _default_pairs(settings: RealignSettings, console: Console) -> Result:
         raise SettingsError("--pairs: with several processes, make the pairs first with `alignfreeze align-pairs`.")
     folder = (settings.output or Path("encoder")).parent / "-".join([DEFAULT_PAIRS, *settings.targets])
     wanted = AlignPairsSettings(output=folder, max_lines=DEFAULT_PAIRS_LINES, dry_run=settings.dry_run)
-    return align_pairs(replace(wanted, target=settings.targets) if settings.targets else wanted, console)
+    try:
+        return align_pairs(replace(wanted, target=settings.targets) if settings.targets else wanted, console)
+    except OutputExistsError as error:
+        reason = str(error).partition("; choose another")[0]
+        raise OutputExistsError(f"--pairs: {reason}; rename or remove it, or name the pairs to use.") from error
 
 
 def _dry_run_details(

@@ -119,7 +119,7 @@ class PosTask(TaggingTask):
         A treebank may lie in several files (`cs_pdt-ud-train-c.conllu`). Raises DataError if there is none, or several.
         """
         usual = TREEBANKS.get(language)
-        names = [usual, RENAMED.get(usual, usual)] if usual else [f"{glob.escape(language)}_*"]
+        names = list(dict.fromkeys([usual, RENAMED.get(usual, usual)])) if usual else [f"{glob.escape(language)}_*"]
         for name in names:
             pattern = Path(glob.escape(str(folder)), "**", f"{name}-ud-{split}*.conllu")
             paths = sorted(map(Path, glob.glob(str(pattern), recursive=True)))

@@ -10,6 +10,7 @@ from typing import Any
 from alignfreeze_cli.encoder.freezing import plan_complaint
 from alignfreeze_cli.encoder.settings import (
     LORA_OPTIONS,
+    WORDS_WITH_BLANKS,
     RealignSettings,
     keep_adapter_setting,
     lora_complaints,
@@ -205,7 +206,7 @@ class _Finetune(StepSettings):
 class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     """The settings of finetune, those of single tasks last."""
 
-    changes = ("the head is always new, also where the model's folder holds one", DATA_REFUSED)
+    changes = ("the head is always new, also where the model's folder holds one", WORDS_WITH_BLANKS, DATA_REFUSED)
 
     def left_out_if_unset(self) -> set[str]:
         return super().left_out_if_unset() | set(JOINT_OPTIONS)
@@ -262,7 +263,7 @@ class _Evaluate(StepSettings):
 class EvaluateSettings(TaskOptions, _Evaluate):
     """The settings of evaluate, those of single tasks last."""
 
-    changes = (DATA_REFUSED,)
+    changes = (WORDS_WITH_BLANKS, DATA_REFUSED)
 
     def conflicts(self) -> list[str]:
         twice = sorted({language for language in self.languages if self.languages.count(language) > 1})
