@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
-from alignfreeze_cli.cli.run import DryRun, Finished, Jobs, Output, Overwrite, Seeds, announce, conclude, names, scores
+from alignfreeze_cli.cli.run import (
+    DryRun,
+    Finished,
+    Jobs,
+    Output,
+    Overwrite,
+    Seeds,
+    announce,
+    conclude,
+    names,
+    score_tables_of,
+)
 from alignfreeze_cli.progress import Console
 
 HELP = """The whole pipeline on a small made-up world: pairs, encoders, task models, zero-shot scores, a report.
@@ -79,7 +90,7 @@ def command(
             outcomes = runner.plan(graph, console, inputs_there=world_exists)
         else:
             outcomes = runner.run(graph, console, jobs=jobs, overwrite=overwrite)
-        tables = scores(graph)
+        tables = score_tables_of(graph)
         reported = _report(output, world / DISTANCES, console) if tables and not dry_run else None
         finished = Finished(output, graph, outcomes, tables, planned=dry_run, report=reported)
         conclude(finished, console, quiet, format, debug)

@@ -41,7 +41,7 @@ def add_step(app: typer.Typer, name: str, help: str, show: Callable[[Result], st
     step = STEPS[name]
 
     def run(settings: StepSettings, console: Console, quiet: bool, format: str) -> None:
-        report(step.load()(settings, console), show, quiet, format)
+        print_outcome(step.load()(settings, console), show, quiet, format)
 
     resumes = "checkpoint_every" in {each.name for each in declarations(step.settings)}
     add_command(app, name, help, step.settings, run, hidden=() if resumes else ("resume",))
@@ -109,7 +109,7 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def report(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
+def print_outcome(result: Result, show: Callable[[Result], str], quiet: bool, format: str) -> None:
     """Print a result to stdout: its path, one JSON object, or the step's own text."""
     if not _is_main_process():
         return

@@ -120,7 +120,9 @@ def command(
             outcomes = runner.plan(graph, console)
         else:
             outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
-        conclude(Finished(output, graph, outcomes, scores(graph), planned=dry_run), console, quiet, format, debug)
+        conclude(
+            Finished(output, graph, outcomes, score_tables_of(graph), planned=dry_run), console, quiet, format, debug
+        )
 
 
 def names(option: str, text: str | None) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ def announce(graph: Graph, console: Console) -> None:
         console.info(f"published behaviours: {', '.join(published)}")
 
 
-def scores(graph: Graph) -> list[ScoreTable]:
+def score_tables_of(graph: Graph) -> list[ScoreTable]:
     """The tables of all scores of a graph's runs that are there."""
     from alignfreeze_cli.artifacts.run_folder import RUN_NAME
     from alignfreeze_cli.report.score_table import score_tables

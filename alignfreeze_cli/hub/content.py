@@ -186,7 +186,7 @@ def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes
     return {CARD: named.encode()} if named != text else {}
 
 
-def compare(target: Target, remote: Mapping[str, str]) -> dict[str, FileState]:
+def file_states(target: Target, remote: Mapping[str, str]) -> dict[str, FileState]:
     """Per file what the push would do; `remote` maps a name to its SHA-256 or, for files in git, git's id.
 
     `gone` are files of the kinds we push that the folder no longer has. Any other file in the repository is left alone.

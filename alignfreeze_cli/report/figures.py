@@ -23,7 +23,7 @@ _MARKER, _AXIS = 4.6, 52.0  # points: the width of a marker with its space; left
 _PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
-def gains(section: Section, styles: Mapping[str, StrategyStyle]) -> Figure:
+def gains_figure(section: Section, styles: Mapping[str, StrategyStyle]) -> Figure:
     """Every language's gain with error bars, by distance from the source; the mean of all at the end.
 
     Many languages go over several rows, so that markers don't touch.

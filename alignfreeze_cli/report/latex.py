@@ -32,18 +32,18 @@ _CHARACTERS = {
 }
 
 
-def escaped(text: str) -> str:
+def latex_escaped(text: str) -> str:
     """Text that LaTeX prints unchanged, pdfLaTeX too."""
     return "".join(_CHARACTERS.get(character, character) for character in text)
 
 
 def latex_files(report: Report) -> dict[str, str]:
     """File name → LaTeX: the overview, and for each section its scores and its gains."""
-    overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview(report), 1)]
+    overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview_tables(report), 1)]
     files = {"overview.tex": "\n".join(overview)}
     for section, name in zip(report.sections, _names(report), strict=True):
-        files[f"{name}.tex"] = latex_table(text_tables.scores(section), name)
-        gains = text_tables.gains(section)
+        files[f"{name}.tex"] = latex_table(text_tables.scores_table(section), name)
+        gains = text_tables.gains_table(section)
         if gains:
             files[f"{name}-gains.tex"] = latex_table(gains, f"{name}-gains", f" {MARKS}.")
     return files
@@ -56,7 +56,7 @@ def latex_table(table: TextTable, label: str, more: str = "") -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{escaped(f'{table.caption}.{more}')}}}",
+            rf"\caption{{{latex_escaped(f'{table.caption}.{more}')}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
@@ -89,4 +89,4 @@ def _slug(section: Section) -> str:
 
 def _row(cells: tuple[str, ...]) -> str:
     first = "{}" if cells[0].startswith(("[", "*")) else ""  # after \\ these would be its arguments
-    return first + " & ".join(map(escaped, cells)) + r" \\"
+    return first + " & ".join(map(latex_escaped, cells)) + r" \\"

@@ -20,7 +20,7 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
     parts = [
         f"# {escaped_line(report.title)}",
         "## Overview",
-        *(_with_caption(each) for each in text_tables.overview(report)),
+        *(_with_caption(each) for each in text_tables.overview_tables(report)),
         *_images(plots, None),
     ]
     if report.notes:
@@ -33,7 +33,9 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
 
 def overview(report: Report) -> str:
     """The overview and the notes alone, for a terminal, where nothing is escaped."""
-    parts = [f"{each.caption}.\n\n{markdown_table(each, for_file=False)}" for each in text_tables.overview(report)]
+    parts = [
+        f"{each.caption}.\n\n{markdown_table(each, for_file=False)}" for each in text_tables.overview_tables(report)
+    ]
     if report.notes:
         parts.append("\n".join(["Notes:", *(f"- {note}" for note in report.notes)]))
     return "\n\n".join(parts)
@@ -68,8 +70,8 @@ def markdown_table(table: TextTable, for_file: bool = True) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    parts = [f"## {escaped_line(section.heading)}", _with_caption(text_tables.scores(section))]
-    gains, contrasts = text_tables.gains(section), text_tables.contrasts(section)
+    parts = [f"## {escaped_line(section.heading)}", _with_caption(text_tables.scores_table(section))]
+    gains, contrasts = text_tables.gains_table(section), text_tables.contrasts(section)
     if gains:
         parts += [_with_caption(gains), escaped_line(f"{MARKS}.")]
         parts.append(_list([f"{title}: {text}." for title, text in text_tables.changes(section)]))

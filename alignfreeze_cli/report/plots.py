@@ -63,7 +63,7 @@ def draw(report: Report, folder: Path) -> list[Plot]:
                 continue
             model, name = section.table.model, f"{section.table.model}-{section.table.task}"
             caption, alt = findings.gains_caption(section), findings.gains_alt(section)
-            add(f"{name}-gains", number, model, figures.gains(section, styles), caption, alt)
+            add(f"{name}-gains", number, model, figures.gains_figure(section, styles), caption, alt)
             if len(section.distances) > 1:
                 caption, alt = findings.distance_caption(section), findings.distance_alt(section)
                 add(f"{name}-distance", number, model, figures.distance(section, styles), caption, alt)

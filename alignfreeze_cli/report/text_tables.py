@@ -58,7 +58,7 @@ def by_strategy(table: ScoreTable) -> TextTable:
     return TextTable(table.caption, header, (tuple(rows),))
 
 
-def overview(report: Report) -> list[TextTable]:
+def overview_tables(report: Report) -> list[TextTable]:
     """One table per model: strategies down, tasks across, the mean of targets in each."""
     tables = []
     for model, numbered in report.models.items():
@@ -105,7 +105,7 @@ def _mean(section: Section, strategy: str, population: bool) -> str:
     return _plus_minus(f"{cell.mean:.2f}", deviation) + (f" ({signed(compared.average.mean, 2)})" if compared else "")
 
 
-def scores(section: Section) -> TextTable:
+def scores_table(section: Section) -> TextTable:
     """Languages down, strategies across; the published ones next to ours."""
     columns = _columns(section)
     source = section.table.source
@@ -122,7 +122,7 @@ def scores(section: Section) -> TextTable:
     return TextTable(section.table.caption, header, tuple(block for block in blocks if block))
 
 
-def gains(section: Section) -> TextTable | None:
+def gains_table(section: Section) -> TextTable | None:
     """Languages down, strategies across, gains in points; below, means, tests and counts over all languages."""
     compared = [(column.title, column.comparison) for column in _columns(section) if column.comparison]
     if not compared:

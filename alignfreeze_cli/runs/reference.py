@@ -13,7 +13,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipes import Recipe, Variant
-from alignfreeze_cli.runs.sections import COMMON_KEYS, SECTIONS, SHORTCUTS, TOP, Section
+from alignfreeze_cli.runs.sections import COMMON_KEYS, SECTIONS, SHORTCUTS, TOP, RecipeSection
 from alignfreeze_cli.settings import Declaration, declarations, nearest, plain
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import JOINT_OPTIONS
@@ -108,7 +108,7 @@ def _sections(variant: Variant, seed: int) -> Sections:
     }
 
 
-def _to_dict(section: Section, declaration: Declaration) -> dict[str, Any]:
+def _to_dict(section: RecipeSection, declaration: Declaration) -> dict[str, Any]:
     filled_in = {"from": section.filled_in[declaration.key]} if declaration.key in section.filled_in else {}
     default = None if declaration.required else plain(declaration.default)
     text = declaration.metadata["help"]

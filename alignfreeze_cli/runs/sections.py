@@ -14,7 +14,7 @@ COMMON_KEYS = {name.replace("_", "-") for name in COMMON}
 
 
 @dataclass(frozen=True)
-class Section:
+class RecipeSection:
     """A section of a recipe: settings of the step of the same name.
 
     `filled_in` are the settings that follow from the recipe as a whole, each with what to write in the recipe instead.
@@ -42,14 +42,14 @@ _DURING = "`schedule: during` in a strategy"
 SECTIONS = {
     section.name: section
     for section in (
-        Section("align-pairs", {}),
-        Section("realign", {"model": _MODEL, "pairs": "`pairs:` at the top", "seed": _SEED}, ("steps", "epochs")),
-        Section(
+        RecipeSection("align-pairs", {}),
+        RecipeSection("realign", {"model": _MODEL, "pairs": "`pairs:` at the top", "seed": _SEED}, ("steps", "epochs")),
+        RecipeSection(
             "finetune",
             {"model": _MODEL, "seed": _SEED, "task": _TASK, "realign-with": _DURING},
             ("steps", "epochs"),
         ),
-        Section("evaluate", {"model": _MODEL, "task": _TASK}),
+        RecipeSection("evaluate", {"model": _MODEL, "task": _TASK}),
     )
 }
 """Name -> section, in the order of the work."""

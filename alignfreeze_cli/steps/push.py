@@ -18,7 +18,7 @@ from alignfreeze_cli.artifacts.hub_client import limit_silence
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.hub.cards import save_card, title_of
-from alignfreeze_cli.hub.content import FileState, Target, compare, file_rows, targets
+from alignfreeze_cli.hub.content import FileState, Target, file_rows, file_states, targets
 from alignfreeze_cli.hub.lint import lint
 from alignfreeze_cli.hub.remote import Remote, Snapshot
 from alignfreeze_cli.hub.settings import PushSettings
@@ -92,7 +92,7 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
     for target in found:
         remote = Remote(target, console.warn)
         before = remote.read()
-        states = compare(target, before.files)
+        states = file_states(target, before.files)
         push = Push(target, remote, before, states, first=settings.each or not pushes, commit=before.head)
         if settings.tag and push.first:
             _check_tag(push, settings.tag)
@@ -140,7 +140,7 @@ def _send(push: Push, settings: PushSettings) -> None:
         remote.create(settings.private)
     if push.before.head is None or not push.first:  # an earlier folder may have made the repository, or moved main
         push.before = remote.read()
-        push.states = compare(push.target, push.before.files)
+        push.states = file_states(push.target, push.before.files)
     if not push.before.branch:
         remote.create_branch()
     push.commit = push.before.head

@@ -18,7 +18,7 @@ from alignfreeze_cli.phrases import escaped_line, signed
 from alignfreeze_cli.report.comparison import Report
 from alignfreeze_cli.report.csv_files import csv_files
 from alignfreeze_cli.report.findings import p_equals, p_value
-from alignfreeze_cli.report.latex import escaped, latex_files
+from alignfreeze_cli.report.latex import latex_escaped, latex_files
 from alignfreeze_cli.report.markdown import markdown, markdown_table
 from alignfreeze_cli.report.scores import FoundScores, collect, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
@@ -124,7 +124,7 @@ def test_published_tables_are_ascii_latex(report: Report) -> None:
 
 @given(st.text("\\&%$#_{}~^<>|ab −±–", max_size=30))
 def test_escaping_leaves_nothing_that_latex_would_read(text: str) -> None:
-    made = escaped(text)
+    made = latex_escaped(text)
     bare = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\$(?:<|>|\||\\pm|-)\$", "", made)
     assert not set(bare) & set("\\&%$#_{}~^<>|±−–")
 
