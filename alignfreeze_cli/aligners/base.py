@@ -13,9 +13,6 @@ from alignfreeze_cli.pairs.links import Links
 from alignfreeze_cli.pairs.words import Words
 from alignfreeze_cli.progress import Console
 
-EVIDENCE = 5
-"""So many words, at least, must say that two columns are swapped."""
-
 
 @dataclass(frozen=True)
 class SentencePairs:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from alignfreeze_cli.aligners.base import EVIDENCE, SentencePairs
+from alignfreeze_cli.aligners.base import SentencePairs
 from alignfreeze_cli.aligners.dictionary_files import WANTED, DictionaryFile, find_dictionary, read_dictionary
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input
@@ -257,7 +257,7 @@ class DictionaryAligner:
             columns = [{entry[side] for entry in file.entries} for side in (0, 1)][::order]
             folded_columns = self._forms(columns, fold_case=True)
             straight, crossed = _shared(folded, folded_columns), _shared(folded, folded_columns[::-1])
-            if crossed >= EVIDENCE and crossed > 2 * straight:
+            if crossed > max(1, 2 * straight):  # one word may be a name or a mistake
                 other = "-".join(reversed(code.split("-")))
                 raise DataError(
                     f"looks like the {other} dictionary, but the {code} one is needed here: {crossed} words of the "

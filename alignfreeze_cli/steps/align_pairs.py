@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
-from alignfreeze_cli.aligners.base import EVIDENCE, Aligner
+from alignfreeze_cli.aligners.base import Aligner
 from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates, split_into_words
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result
@@ -39,6 +39,7 @@ MOST_WARNINGS = 5
 """Warnings about the beginnings of a language's corpora, which may be hundreds of files of the same kind."""
 
 _SAMPLE = 1_000  # lines of a corpus by which it is checked
+_EVIDENCE = 5  # words that say on which side a language is
 _WORDS_KEPT = 20_000  # of the corpora before, to compare a corpus with; a corpus may have thousands of files
 
 
@@ -199,13 +200,13 @@ def _check_beginning(pair: LanguagePair, chunk: Chunk, console: Console) -> None
     known_source, known_target = pair.words[0] - pair.words[1], pair.words[1] - pair.words[0]
     straight = len(source & known_source) + len(target & known_target)
     crossed = len(source & known_target) + len(target & known_source)
-    if crossed >= EVIDENCE and crossed > 2 * straight:
+    if crossed >= _EVIDENCE and crossed > 2 * straight:
         raise DataError(
             f"seems to have {pair.job.target} on the side of {pair.job.source}: {crossed} words are on the other side "
             f"of the corpora before it, only {straight} on the same side; give it with its sides swapped",
             chunk.place,
         )
-    warnings = [*pair.aligner.check(sample)] if straight < EVIDENCE else []
+    warnings = [*pair.aligner.check(sample)] if straight < _EVIDENCE else []
     for code, words, other in (
         (pair.job.source, sample.source, sample.target),
         (pair.job.target, sample.target, sample.source),
