@@ -13,6 +13,7 @@ from tests.support.processes import run_python
 SCRIPT = """
 import os, signal, sys
 from transformers import PreTrainedModel
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 real = PreTrainedModel.from_pretrained.__func__
 def interrupted(cls, *args, **kwargs):
     os.kill(os.getpid(), int(sys.argv[1]))
