@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -25,9 +26,10 @@ from alignfreeze_cli.pairs.tables import CsvFile, JsonlFile, ParquetFile
 from alignfreeze_cli.pairs.text_files import (
     COMPRESSED,
     CorpusFile,
+    FileOfLines,
     blocks,
     corpus_file,
-    next_lines,
+    first_lines,
     open_lines,
     read_start,
 )
@@ -111,15 +113,15 @@ def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> Cor
     if settings.corpus_format != "auto" and form != "parquet":
         form = settings.corpus_format
     form = form or _guess_format(file)
-    readers: dict[str, Callable[..., Corpus]] = {
+    readers: dict[str, Callable[[CorpusFile, str, str, tuple[str, ...]], Corpus]] = {
+        "tsv": TextFile,
+        "bars": partial(TextFile, form="bars"),
         "parquet": ParquetFile,
         "csv": CsvFile,
         "jsonl": JsonlFile,
         "tmx": TmxFile,
     }
-    if form in readers:
-        return readers[form](file, settings.source, target, settings.columns)
-    return TextFile(file, "bars" if form == "bars" else "tsv", settings.columns)
+    return readers[form](file, settings.source, target, settings.columns)
 
 
 def _guess_format(file: CorpusFile) -> str:
@@ -132,7 +134,7 @@ def _guess_format(file: CorpusFile) -> str:
     if start.startswith(('{"', "{ ")):
         return "jsonl"
     with open_lines(file) as all_lines:
-        lines = next_lines(all_lines, 100, file)
+        lines = first_lines(all_lines, file)
     tabs = sum(b"\t" in line for line in lines)
     bars = sum(b"|||" in line for line in lines)
     if lines and tabs == bars == 0:
@@ -141,29 +143,19 @@ def _guess_format(file: CorpusFile) -> str:
 
 
 @dataclass(frozen=True)
-class TextFile:
+class TextFile(FileOfLines):
     """One file with both sides on a line.
 
     `columns`: numbers of the two parts, counted from 1, or their names in the first line, if there are more than two.
     """
 
-    file: CorpusFile
-    form: Form
-    columns: tuple[str, ...] = ()
+    form: Form = "tsv"
 
-    @property
-    def place(self) -> str:
-        return self.file.place
-
-    def chunks(self, limit: int | None) -> Iterator[Chunk]:
-        with open_lines(self.file) as lines:
-            head = next_lines(lines, 100, self.file)
-            if not head:
-                return
-            layout, named = self._layout(head)
-            lines = chain(head[1:] if named else head, lines)
-            for first, (block,) in blocks([lines], [self.file], limit, first=2 if named else 1):
-                yield Chunk(self.place, first, len(block), self.form, (b"".join(block),), layout)
+    def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
+        layout, named = self._layout(head)
+        start = 2 if named else 1
+        for first, (block,) in blocks([islice(lines, start - 1, None)], [self.file], limit, start):
+            yield Chunk(self.place, first, len(block), self.form, (b"".join(block),), layout)
 
     def _layout(self, head: Sequence[bytes]) -> tuple[Layout, bool]:
         """Which parts of a line are the sides, and whether the first line names them. Raises DataError."""

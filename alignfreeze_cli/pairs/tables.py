@@ -7,8 +7,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +17,7 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import strings_from_bytes, table_to_bytes
 from alignfreeze_cli.pairs.chunks import CHUNK, Chunk, ColumnPath, Reasons
 from alignfreeze_cli.pairs.languages import find_code
-from alignfreeze_cli.pairs.text_files import CorpusFile, blocks, next_lines, open_lines
+from alignfreeze_cli.pairs.text_files import FileOfLines, OneFile, blocks
 
 
 def find_columns(
@@ -56,18 +55,8 @@ def find_columns(
 # Parquet
 
 
-@dataclass(frozen=True)
-class ParquetFile:
+class ParquetFile(OneFile):
     """A Parquet file with a column `translation` (code → text), or one string column for each side."""
-
-    file: CorpusFile
-    source: str
-    target: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.file.place
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         try:
@@ -124,39 +113,24 @@ def _both_sides(table: pa.Table, sides: Sequence[ColumnPath]) -> bytes:
 # CSV
 
 
-@dataclass(frozen=True)
-class CsvFile:
+class CsvFile(FileOfLines):
     """A CSV file whose first line names the columns, or any CSV file whose columns are given by number.
 
     Separated by comma, semicolon or tab; texts in double quotes may hold separators and line ends. A "line" is a row
     here.
     """
 
-    file: CorpusFile
-    source: str
-    target: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.file.place
-
-    def chunks(self, limit: int | None) -> Iterator[Chunk]:
-        with open_lines(self.file) as lines:
-            head = next_lines(lines, 100, self.file)
-            if not head:
+    def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
+        delimiter, sides, width, named = self._layout(head)
+        first, left = 2 if named else 1, limit
+        rows = self._rows(islice(lines, first - 1, None), delimiter, width, first)
+        while left is None or left > 0:
+            found = list(islice(rows, CHUNK if left is None else min(CHUNK, left)))
+            if not found:
                 return
-            delimiter, sides, width, named = self._layout(head)
-            lines = chain(head[1:] if named else head, lines)
-            rows = self._rows(lines, delimiter, width, first=2 if named else 1)
-            first, left = 2 if named else 1, limit
-            while left is None or left > 0:
-                found = list(islice(rows, CHUNK if left is None else min(CHUNK, left)))
-                if not found:
-                    return
-                yield self._chunk(first, found, sides)
-                first += len(found)
-                left = None if left is None else left - len(found)
+            yield self._chunk(first, found, sides)
+            first += len(found)
+            left = None if left is None else left - len(found)
 
     def _layout(self, head: Sequence[bytes]) -> tuple[str, tuple[int, int], int, bool]:
         """What separates columns, which two are the sides, how many there are, whether the first line names them."""
@@ -223,27 +197,13 @@ def _lenient_rows(head: Sequence[bytes], delimiter: str) -> list[list[str]]:
 # JSONL
 
 
-@dataclass(frozen=True)
-class JsonlFile:
+class JsonlFile(FileOfLines):
     """A file with a JSON object on each line: both texts under their names, or inside `translation`."""
 
-    file: CorpusFile
-    source: str
-    target: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.file.place
-
-    def chunks(self, limit: int | None) -> Iterator[Chunk]:
-        with open_lines(self.file) as lines:
-            head = next_lines(lines, 100, self.file)
-            if not head:
-                return
-            sides = find_columns(self._paths(head), self.source, self.target, self.columns, self.place)
-            for first, (block,) in blocks([chain(head, lines)], [self.file], limit):
-                yield Chunk(self.place, first, len(block), "jsonl", (b"".join(block),), columns=sides)
+    def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
+        sides = find_columns(self._paths(head), self.source, self.target, self.columns, self.place)
+        for first, (block,) in blocks([lines], [self.file], limit):
+            yield Chunk(self.place, first, len(block), "jsonl", (b"".join(block),), columns=sides)
 
     def _paths(self, head: Sequence[bytes]) -> list[ColumnPath]:
         """The names of texts in the first lines. Raises DataError if no line is an object with one."""

@@ -1,4 +1,6 @@
-"""Opening text files, compressed or not, in UTF-8 or UTF-16, from a pipe; and their lines, of bounded length."""
+"""Corpora in one file. Opening text files, compressed or not, in UTF-8 or UTF-16, from a pipe; and their lines, of
+bounded length.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ import shutil
 import stat
 import tempfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -24,7 +27,7 @@ import pyarrow as pa
 
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.pairs.chunks import CHUNK
+from alignfreeze_cli.pairs.chunks import CHUNK, Chunk
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Endings that a name may have after that of its format. A file is unpacked by its first bytes, whatever its name."""
@@ -32,6 +35,7 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 LONGEST_LINE = 1 << 20
 """Bytes; what goes on for longer is no sentence, and would not fit into memory if it never ended."""
 
+_HEAD = 100  # lines at the beginning of a file by which its form is found
 _SAMPLE = 65_536  # bytes at the beginning of a file by which it is recognised
 _BUFFER = 1 << 20  # bytes
 _AT_A_TIME = 32  # lines that are read before it is known whether they end
@@ -185,3 +189,35 @@ def next_lines(lines: Iterator[bytes], count: int, file: CorpusFile, first: int 
             )
         found += part
     return found
+
+
+@dataclass(frozen=True)
+class OneFile:
+    """A corpus in one file, the base of its formats: the file, the codes of its two languages, and `--columns`."""
+
+    file: CorpusFile
+    source: str
+    target: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return self.file.place
+
+
+class FileOfLines(OneFile, ABC):
+    """A corpus in a text file, whose first lines show what its columns are."""
+
+    def chunks(self, limit: int | None) -> Iterator[Chunk]:
+        with open_lines(self.file) as lines:
+            if head := first_lines(lines, self.file):
+                yield from self.chunks_of(head, chain(head, lines), limit)
+
+    @abstractmethod
+    def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
+        """The chunks of all `lines`, of which `head` are the first, at least one."""
+
+
+def first_lines(lines: Iterator[bytes], file: CorpusFile) -> list[bytes]:
+    """The lines that show what a file holds; none if it is empty."""
+    return next_lines(lines, _HEAD, file)

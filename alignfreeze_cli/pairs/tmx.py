@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from xml.parsers import expat
 
@@ -13,7 +12,7 @@ from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.arrays import table_to_bytes
 from alignfreeze_cli.pairs.chunks import CHUNK, Chunk
 from alignfreeze_cli.pairs.languages import find_code
-from alignfreeze_cli.pairs.text_files import LONGEST_LINE, CorpusFile, open_bytes
+from alignfreeze_cli.pairs.text_files import LONGEST_LINE, CorpusFile, OneFile, open_bytes
 
 _BYTES = 1 << 16  # that the parser gets at a time
 
@@ -21,21 +20,11 @@ _CODES = ("bpt", "ept", "it", "ph", "ut")
 """Elements inside a segment that hold a format's codes, not text (TMX 1.4b, section "Content markup")."""
 
 
-@dataclass(frozen=True)
-class TmxFile:
+class TmxFile(OneFile):
     """The units of a TMX file that have both languages; the others are left out, as the file may hold many languages.
 
     `columns`: the codes in the file, if they are not those of the languages.
     """
-
-    file: CorpusFile
-    source: str
-    target: str
-    columns: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> str:
-        return self.file.place
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         first, waiting = 1, list[tuple[str, str]]()
