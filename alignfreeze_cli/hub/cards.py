@@ -90,17 +90,17 @@ def card_after(result: Result, console: Console, dry_run: bool = False) -> Resul
         return result
     folder = result.path.resolve()
     try:
-        lacking = result.status == "made" or not (folder / CARD).is_file()
         if result.record.kind == "scores":
             folder = folder.with_name(folder.name.removesuffix("-scores"))
             model = read_record(folder) if folder.name != result.path.resolve().name and folder.is_dir() else None
             if model is None or not scores_next_to(folder, model):
                 return result
-            # What `card` made of more scores than these stays.
-            lacking = result.status == "made" or not _has_scores(folder / CARD)
-        elif result.record.kind not in KINDS_WITH_CARDS:
+            complete = _has_scores(folder / CARD)  # perhaps what `card` made of more scores than these
+        elif result.record.kind in KINDS_WITH_CARDS:
+            complete = (folder / CARD).is_file()
+        else:
             return result
-        if lacking:
+        if result.status == "made" or not complete:
             write_card(folder)
     except (AlignFreezeError, OSError) as error:
         console.warn(f"No card for {folder}: {error}")
