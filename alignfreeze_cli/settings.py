@@ -202,11 +202,21 @@ class StepSettings(Settings):
 
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""
-        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.name not in COMMON}
+        return {d.key: plain(getattr(self, d.name)) for d in self._noted() if d.name not in COMMON}
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result; inputs are left out, their digests stand for them."""
-        return {d.key: plain(getattr(self, d.name)) for d in declarations(type(self)) if d.metadata["result"]}
+        return {d.key: plain(getattr(self, d.name)) for d in self._noted() if d.metadata["result"]}
+
+    def left_out(self, name: str) -> bool:
+        """Whether records and identity leave a setting out, for subclasses to say: it is an addition that is not used.
+
+        So what was made before the setting existed, or has no use for it, stays finished.
+        """
+        return False
+
+    def _noted(self) -> list[Declaration]:
+        return [each for each in declarations(type(self)) if not self.left_out(each.name)]
 
 
 COMMON = {field.name for field in dataclasses.fields(StepSettings)}

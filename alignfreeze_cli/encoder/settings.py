@@ -25,7 +25,7 @@ def _block_complaint(block: str) -> str | None:
     return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
 
 
-LORA_OPTIONS = ("lora", "keep-adapter")
+LORA_OPTIONS = ("lora", "keep_adapter")
 
 
 def lora_setting() -> Any:
@@ -191,15 +191,5 @@ class RealignSettings(StepSettings):
             return []
         return [f"--save-at {self.save_at[-1]} must be below the {steps} steps of the run"]
 
-    def identity(self) -> dict[str, Any]:
-        return self._without_unset(super().identity())
-
-    def recorded(self) -> dict[str, Any]:
-        return self._without_unset(super().recorded())
-
-    def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Additions stay out of records where they are not used, so that what was made without them stays finished."""
-        return {key: value for key, value in values.items() if key not in _ADDITIONS or value}
-
-
-_ADDITIONS = ("save-at", *LORA_OPTIONS)
+    def left_out(self, name: str) -> bool:
+        return name in ("save_at", *LORA_OPTIONS) and not getattr(self, name)

@@ -37,19 +37,8 @@ class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSetting
     An option that is not set is left out of records and identities, so a new task changes nothing for the others.
     """
 
-    def identity(self) -> dict[str, Any]:
-        return self._without_unset(super().identity())
-
-    def recorded(self) -> dict[str, Any]:
-        return self._without_unset(super().recorded())
-
-    def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
-        options = {name.replace("_", "-") for name in self.left_out_if_unset()}
-        return {key: value for key, value in values.items() if key not in options or value not in (None, [])}
-
-    def left_out_if_unset(self) -> set[str]:
-        """Names of the settings that are left out of records where they are not set."""
-        return {name for task in TASKS.values() for name in task.option_names()}
+    def left_out(self, name: str) -> bool:
+        return is_unset(getattr(self, name)) and any(name in task.option_names() for task in TASKS.values())
 
     def foreign_options(self, task: Task) -> list[str]:
         """Complaints about options that were set but belong to other tasks."""
@@ -208,11 +197,10 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
 
     changes = ("the head is always new, also where the model's folder holds one", WORDS_WITH_BLANKS, DATA_REFUSED)
 
-    def left_out_if_unset(self) -> set[str]:
-        return super().left_out_if_unset() | set(JOINT_OPTIONS)
-
-    def _without_unset(self, values: dict[str, Any]) -> dict[str, Any]:
-        return super()._without_unset({key: value for key, value in values.items() if key not in LORA_OPTIONS or value})
+    def left_out(self, name: str) -> bool:
+        if name in LORA_OPTIONS:
+            return not getattr(self, name)
+        return super().left_out(name) or (name in JOINT_OPTIONS and is_unset(getattr(self, name)))
 
     def conflicts(self) -> list[str]:
         found = []
