@@ -20,24 +20,8 @@ from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.pairs.folder import Pair, open_pairs
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.realign import realign
-from tests.tampered.spoiling import (
-    HARMLESS,
-    Case,
-    any_json,
-    check,
-    copied,
-    cut,
-    ending,
-    fifo,
-    folder,
-    longer,
-    loop,
-    pointer,
-    put,
-    reseal,
-    without,
-    written,
-)
+from tests.tampered import spoiling
+from tests.tampered.spoiling import HARMLESS, Case
 
 LINKS = pa.list_(pa.list_(pa.int32()))
 
@@ -108,14 +92,14 @@ PARQUET = [
     Case("no columns", table(lambda t: t.select([]))),
     Case("no rows", table(lambda t: t.slice(0, 0)), HARMLESS),
     Case("not a word in bytes", lambda path: path.write_bytes(path.read_bytes().replace(b"PAR1", b"PAR2"))),
-    Case("empty", written("")),
-    Case("text", written("source\ttarget\n")),
-    Case("half", cut),
-    Case("longer", longer),
-    Case("a pointer of git-lfs", pointer),
-    Case("a pipe", fifo),
-    Case("a folder", folder),
-    Case("a link to itself", loop),
+    Case("empty", spoiling.written("")),
+    Case("text", spoiling.written("source\ttarget\n")),
+    Case("half", spoiling.cut),
+    Case("longer", spoiling.longer),
+    Case("a pointer of git-lfs", spoiling.pointer),
+    Case("a pipe", spoiling.fifo),
+    Case("a folder", spoiling.folder),
+    Case("a link to itself", spoiling.loop),
     Case("gone", lambda path: path.unlink()),
     Case("a column more", table(lambda t: t.append_column("score", pa.array([0.5] * len(t)))), HARMLESS),
     Case("other order of columns", table(lambda t: t.select(["links", "target", "source"])), HARMLESS),
@@ -127,17 +111,17 @@ PARQUET = [
 ]  # fmt: skip
 
 STATISTICS = [
-    *any_json(),
-    Case("languages that are a list", put("languages", ["xx", "yy"])),
-    Case("languages that are a text", put("languages", "xx")),
-    Case("a language without a file", put("languages", "zz", {})),
-    Case("a language that leads out", put("languages", "../../xx", {})),
-    Case("a language with a control character", put("languages", "x\u001bx", {})),
-    Case("no source", without("source")),
-    Case("a source that is a number", put("source", 7)),
-    Case("a source that leads out", put("source", "/etc/en")),
-    Case("another source", put("source", "de")),
-    Case("an unknown key", put("colour", "blue"), HARMLESS),
+    *spoiling.any_json(),
+    Case("languages that are a list", spoiling.put("languages", ["xx", "yy"])),
+    Case("languages that are a text", spoiling.put("languages", "xx")),
+    Case("a language without a file", spoiling.put("languages", "zz", {})),
+    Case("a language that leads out", spoiling.put("languages", "../../xx", {})),
+    Case("a language with a control character", spoiling.put("languages", "x\u001bx", {})),
+    Case("no source", spoiling.without("source")),
+    Case("a source that is a number", spoiling.put("source", 7)),
+    Case("a source that leads out", spoiling.put("source", "/etc/en")),
+    Case("another source", spoiling.put("source", "de")),
+    Case("an unknown key", spoiling.put("colour", "blue"), HARMLESS),
 ]
 FILES = {"data/en-xx.parquet": PARQUET, "statistics.json": STATISTICS}
 
@@ -164,11 +148,11 @@ def untampered(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bo
 
 @pytest.mark.parametrize(("file", "case"), [(file, case) for file, cases in FILES.items() for case in cases], ids=str)
 def test_tampered_pairs(world: Path, tmp_path: Path, untampered: dict[bool, str], file: str, case: Case) -> None:
-    pairs = copied(world / "pairs", tmp_path / "pairs")
+    pairs = spoiling.copied(world / "pairs", tmp_path / "pairs")
     case.spoil(pairs / file)
-    reseal(pairs)
-    found = ending(lambda: run(world, pairs, tmp_path / "out"))
-    check(case, found)
+    spoiling.reseal(pairs)
+    found = spoiling.ending(lambda: run(world, pairs, tmp_path / "out"))
+    spoiling.check(case, found)
     if case.code == HARMLESS:
         assert found.result == untampered[case.name == "no rows"]
     else:

@@ -30,49 +30,33 @@ from alignfreeze_cli.steps.realign import realign
 from alignfreeze_cli.steps.report import make_report
 from tests.report.runs import write
 from tests.runs.world import RECIPE
-from tests.tampered.spoiling import (
-    HARMLESS,
-    Case,
-    any_json,
-    check,
-    copied,
-    cut,
-    each,
-    ending,
-    fifo,
-    folder,
-    longer,
-    loop,
-    pointer,
-    put,
-    replace_a_part,
-    without,
-    written,
-)
+from tests.tampered import spoiling
+from tests.tampered.spoiling import HARMLESS, Case
 
 RUN = [
-    *any_json(),
-    *[Case(f"no {key}", without(key)) for key in ("model", "strategy", "seed", "control", "tasks")],
-    *each("model", 7, "", "a\x1b", None, []),
-    *each("strategy", 7, "", "a\nb", None, []),
-    *each("seed", "0", True, 0.5, None, [0]),
-    *each("control", "no", 1, None),
-    *each("tasks", 7, ["pos"], {"pos": 7}, {"pos": "../x"}, {"a\n": "b"}),
-    Case("an unknown key", put("colour", "blue"), HARMLESS),
-    Case("a newer schema", put("schema", 1), HARMLESS),
+    *spoiling.any_json(),
+    *[Case(f"no {key}", spoiling.without(key)) for key in ("model", "strategy", "seed", "control", "tasks")],
+    *spoiling.each("model", 7, "", "a\x1b", None, []),
+    *spoiling.each("strategy", 7, "", "a\nb", None, []),
+    *spoiling.each("seed", "0", True, 0.5, None, [0]),
+    *spoiling.each("control", "no", 1, None),
+    *spoiling.each("tasks", 7, ["pos"], {"pos": 7}, {"pos": "../x"}, {"a\n": "b"}),
+    Case("an unknown key", spoiling.put("colour", "blue"), HARMLESS),
+    Case("a newer schema", spoiling.put("schema", 1), HARMLESS),
 ]  # fmt: skip
 
 VALUE = ("languages", "xx", "value")
 SCORES = [
-    *any_json(),
-    *[Case(f"no {key}", without(key)) for key in ("metric", "source-language", "languages")],
-    *each("metric", 7, None, ["accuracy"], "a\x9b"),
-    *each("languages", 7, ["en"], {"en": 5}, {"en": {}}, {"/": {}}),
-    *each("scoring", 7, [], {"a": "b\x1b"}, {"": 1}),
-    *[Case(f"value {value!r}", put(*VALUE, value)) for value in ("0.5", None, True, -0.1, 55, math.nan, 10**400, [1])],
-    Case("another value than the predictions give", put(*VALUE, 0.123), says="gives"),
-    Case("data that are a text", put("languages", "xx", "data", "x")),
-    Case("an unknown key", put("colour", "blue"), HARMLESS),
+    *spoiling.any_json(),
+    *[Case(f"no {key}", spoiling.without(key)) for key in ("metric", "source-language", "languages")],
+    *spoiling.each("metric", 7, None, ["accuracy"], "a\x9b"),
+    *spoiling.each("languages", 7, ["en"], {"en": 5}, {"en": {}}, {"/": {}}),
+    *spoiling.each("scoring", 7, [], {"a": "b\x1b"}, {"": 1}),
+    *[Case(f"value {value!r}", spoiling.put(*VALUE, value))
+      for value in ("0.5", None, True, -0.1, 55, math.nan, 10**400, [1])],
+    Case("another value than the predictions give", spoiling.put(*VALUE, 0.123), says="gives"),
+    Case("data that are a text", spoiling.put("languages", "xx", "data", "x")),
+    Case("an unknown key", spoiling.put("colour", "blue"), HARMLESS),
 ]  # fmt: skip
 
 
@@ -89,11 +73,11 @@ def replaced(name: str, values: Any, kind: pa.DataType | None = None) -> Any:
 
 
 PREDICTIONS = [
-    Case("empty", written("")),
-    Case("text", written("id\twords\n")),
-    Case("half", cut),
-    Case("longer", longer),
-    Case("a pointer of git-lfs", pointer),
+    Case("empty", spoiling.written("")),
+    Case("text", spoiling.written("id\twords\n")),
+    Case("half", spoiling.cut),
+    Case("longer", spoiling.longer),
+    Case("a pointer of git-lfs", spoiling.pointer),
     Case("no column of answers", predictions(lambda table: table.drop_columns(["predicted"]))),
     Case("no rows", predictions(lambda table: table.slice(0, 0))),
     Case("rows twice", predictions(lambda table: pa.concat_tables([table, table.slice(0, 1)])), HARMLESS),
@@ -105,8 +89,8 @@ PREDICTIONS = [
     Case("gold that is null", replaced("gold", None, pa.list_(pa.string()))),
     Case("other answers", replaced("predicted", ["VERB"] * 10), says="gives"),
     Case("gone", lambda path: path.unlink(), HARMLESS),  # a note says that there is no bootstrap
-    Case("a pipe", fifo, HARMLESS),
-    Case("a folder", folder, HARMLESS),
+    Case("a pipe", spoiling.fifo, HARMLESS),
+    Case("a folder", spoiling.folder, HARMLESS),
 ]
 FILES = {"run.json": RUN, "pos-scores/scores.json": SCORES, "pos-scores/predictions/xx.parquet": PREDICTIONS}
 
@@ -126,12 +110,12 @@ def report(runs: Path, output: Path) -> str:
 
 @pytest.mark.parametrize(("file", "case"), [(file, case) for file, cases in FILES.items() for case in cases], ids=str)
 def test_a_tampered_run(runs: Path, tmp_path: Path, file: str, case: Case) -> None:
-    tampered = copied(runs, tmp_path / "runs")
+    tampered = spoiling.copied(runs, tmp_path / "runs")
     case.spoil(tampered / "enc-front-s0" / file)
-    found = ending(lambda: report(tampered, tmp_path / "out"))
+    found = spoiling.ending(lambda: report(tampered, tmp_path / "out"))
     if case.code and not (tampered / "enc-front-s0" / file).is_file():
         case = Case(case.name, case.spoil, HARMLESS)  # it is as if there were no run, or no scores yet; a note says so
-    check(case, found)
+    spoiling.check(case, found)
     assert found.code or "baseline" in found.result
 
 
@@ -140,10 +124,10 @@ def test_a_tampered_run(runs: Path, tmp_path: Path, file: str, case: Case) -> No
 def test_any_run_is_reported_or_refused(
     runs: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    tampered = copied(runs, tmp_path_factory.mktemp("any") / "runs")
+    tampered = spoiling.copied(runs, tmp_path_factory.mktemp("any") / "runs")
     path = tampered / "enc-front-s0" / data.draw(st.sampled_from(["run.json", "pos-scores/scores.json"]))
     values = json.loads(path.read_text())
-    replace_a_part(values, data)
+    spoiling.replace_a_part(values, data)
     path.write_text(json.dumps(values))
     with contextlib.suppress(AlignFreezeError):
         report(tampered, tampered.parent / "out")
@@ -162,28 +146,28 @@ def recipe(old: str, new: str) -> Any:
 
 LAUGHS = "a0: &a0 [x, x, x]\n" + "".join(f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]\n" for n in range(1, 12))
 RECIPES = [
-    Case("empty", written(""), 2),
-    Case("binary", written(bytes(range(256))), 2),
+    Case("empty", spoiling.written(""), 2),
+    Case("binary", spoiling.written(bytes(range(256))), 2),
     Case("UTF-16", lambda path: path.write_bytes(path.read_text().encode("utf-16")), 2),
-    Case("a text", written("a recipe"), 2),
-    Case("a list", written("[1, 2]"), 2),
-    Case("a number", written("7"), 2),
-    Case("two documents", written("a: 1\n---\nb: 2\n"), 2),
-    Case("nested 10,000 deep", written("[" * 10_000), 2),
-    Case("mappings nested 10,000 deep", written("{a: " * 10_000), 2),
-    Case("aliases of aliases", written(LAUGHS), 2, "too large"),
-    Case("an alias of itself", written("a: &a [*a]\n"), 2),
-    Case("an alias of nothing", written("model: *nothing\n"), 2),
-    Case("a list of 100,000", written("seeds: [" + "1, " * 100_000 + "1]\n"), 2, "too large"),
-    Case("a megabyte of blanks", written(" " * 2_000_000), 2, "too large"),
-    Case("a tag of Python", written("model: !!python/object/apply:os.system ['true']\n"), 2),
-    Case("a number of 10,000 digits", written("model: x\nseeds: [" + "9" * 10_000 + "]\n"), 2),
-    Case("a tab", written("model:\tx\n\tdata: y\n"), 2),
-    Case("a key that is a list", written("[a]: 1\n"), 2),
-    Case("a NUL", written("model: a\0b\n"), 2),
-    Case("a pipe", fifo, 2),
-    Case("a folder", folder, 2),
-    Case("a link to itself", loop, 2),
+    Case("a text", spoiling.written("a recipe"), 2),
+    Case("a list", spoiling.written("[1, 2]"), 2),
+    Case("a number", spoiling.written("7"), 2),
+    Case("two documents", spoiling.written("a: 1\n---\nb: 2\n"), 2),
+    Case("nested 10,000 deep", spoiling.written("[" * 10_000), 2),
+    Case("mappings nested 10,000 deep", spoiling.written("{a: " * 10_000), 2),
+    Case("aliases of aliases", spoiling.written(LAUGHS), 2, "too large"),
+    Case("an alias of itself", spoiling.written("a: &a [*a]\n"), 2),
+    Case("an alias of nothing", spoiling.written("model: *nothing\n"), 2),
+    Case("a list of 100,000", spoiling.written("seeds: [" + "1, " * 100_000 + "1]\n"), 2, "too large"),
+    Case("a megabyte of blanks", spoiling.written(" " * 2_000_000), 2, "too large"),
+    Case("a tag of Python", spoiling.written("model: !!python/object/apply:os.system ['true']\n"), 2),
+    Case("a number of 10,000 digits", spoiling.written("model: x\nseeds: [" + "9" * 10_000 + "]\n"), 2),
+    Case("a tab", spoiling.written("model:\tx\n\tdata: y\n"), 2),
+    Case("a key that is a list", spoiling.written("[a]: 1\n"), 2),
+    Case("a NUL", spoiling.written("model: a\0b\n"), 2),
+    Case("a pipe", spoiling.fifo, 2),
+    Case("a folder", spoiling.folder, 2),
+    Case("a link to itself", spoiling.loop, 2),
     Case("gone", lambda path: path.unlink(), 2),
     *[Case(f"{old} as {new}", recipe(old, new), 2) for old, new in (
         ("seeds: [0, 1]", "seeds: {a: 1}"), ("seeds: [0, 1]", "seeds: [-1]"), ("seeds: [0, 1]", "seeds: [[0]]"),
@@ -210,7 +194,7 @@ def test_a_tampered_recipe(tmp_path: Path, case: Case) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE)
     case.spoil(path)
-    check(case, ending(lambda: expand([load(path)], tmp_path / "runs", (), ())), lines=20)
+    spoiling.check(case, spoiling.ending(lambda: expand([load(path)], tmp_path / "runs", (), ())), lines=20)
 
 
 YAML_LINES = st.lists(
@@ -288,48 +272,49 @@ def turned(values: dict[str, Any]) -> dict[str, Any]:
 
 ANEW = (1, "start anew with --overwrite")
 MARKER = [  # what is no marker makes a checkpoint that is not complete, so that training begins anew
-    *any_json(HARMLESS),
+    *spoiling.any_json(HARMLESS),
     Case("gone", lambda path: path.unlink(), HARMLESS),
-    Case("no files", put("files", {}), HARMLESS),
-    Case("files that are a list", put("files", []), HARMLESS),
-    Case("digests that are numbers", put("files", {"weights.safetensors": 7}), HARMLESS),
-    Case("another step", put("step", 3), HARMLESS),
-    Case("a step that is a text", put("step", "2"), HARMLESS),
-    Case("a step that is true", put("step", True), HARMLESS),
-    *[Case(f"progress {value!r}", put("progress", value), HARMLESS) for value in (None, 7, [], "x")],
-    Case("no progress", put("progress", {}), *ANEW),
-    Case("an unknown part of progress", put("progress", "colour", 1), *ANEW),
-    *[Case(f"first {value!r}", put("progress", "first", value), *ANEW)
+    Case("no files", spoiling.put("files", {}), HARMLESS),
+    Case("files that are a list", spoiling.put("files", []), HARMLESS),
+    Case("digests that are numbers", spoiling.put("files", {"weights.safetensors": 7}), HARMLESS),
+    Case("another step", spoiling.put("step", 3), HARMLESS),
+    Case("a step that is a text", spoiling.put("step", "2"), HARMLESS),
+    Case("a step that is true", spoiling.put("step", True), HARMLESS),
+    *[Case(f"progress {value!r}", spoiling.put("progress", value), HARMLESS) for value in (None, 7, [], "x")],
+    Case("no progress", spoiling.put("progress", {}), *ANEW),
+    Case("an unknown part of progress", spoiling.put("progress", "colour", 1), *ANEW),
+    *[Case(f"first {value!r}", spoiling.put("progress", "first", value), *ANEW)
       for value in (7, [7], [["x"]], [[]], [[1.0, 2.0]])],
-    *[Case(f"recent {value!r}", put("progress", "recent", value), *ANEW) for value in (None, {}, [{}], [[None]])],
-    *[Case(f"{key} {value!r}", put("progress", key, value), *ANEW)
+    *[Case(f"recent {value!r}", spoiling.put("progress", "recent", value), *ANEW)
+      for value in (None, {}, [{}], [[None]])],
+    *[Case(f"{key} {value!r}", spoiling.put("progress", key, value), *ANEW)
       for key in ("since_log", "tokens", "computed") for value in ("x", None, -1, 0.5)],
 ]  # fmt: skip
 CHECKPOINTS = {
     "checkpoint.json": MARKER,
     "../../metrics.jsonl": [  # of what happened until then; the weights do not depend on it
         Case("gone", lambda path: path.unlink(), HARMLESS),
-        Case("half", cut, HARMLESS),
-        Case("numbers", written("7\n8\n"), HARMLESS),
-        Case("lists", written("[1]\n"), HARMLESS),
-        Case("rows without a step", written('{"loss": 1}\n'), HARMLESS),
-        Case("a step that is a text", written('{"step": "1"}\n'), HARMLESS),
-        Case("nested deep", written("[" * 100_000 + "\n"), HARMLESS),
+        Case("half", spoiling.cut, HARMLESS),
+        Case("numbers", spoiling.written("7\n8\n"), HARMLESS),
+        Case("lists", spoiling.written("[1]\n"), HARMLESS),
+        Case("rows without a step", spoiling.written('{"loss": 1}\n'), HARMLESS),
+        Case("a step that is a text", spoiling.written('{"step": "1"}\n'), HARMLESS),
+        Case("nested deep", spoiling.written("[" * 100_000 + "\n"), HARMLESS),
     ],
     "weights.safetensors": [
-        Case("half", cut, HARMLESS),
-        Case("longer", longer, HARMLESS),
-        Case("empty", written(""), HARMLESS),
+        Case("half", spoiling.cut, HARMLESS),
+        Case("longer", spoiling.longer, HARMLESS),
+        Case("empty", spoiling.written(""), HARMLESS),
         Case("gone", lambda path: path.unlink(), HARMLESS),
-        Case("a folder", folder, HARMLESS),
-        Case("a pipe", fifo, HARMLESS),
+        Case("a folder", spoiling.folder, HARMLESS),
+        Case("a pipe", spoiling.fifo, HARMLESS),
         Case("other tensors", resealed(renamed), *ANEW),
         Case("other shapes", resealed(turned), *ANEW),
         Case("no tensors", resealed(lambda values: {}), *ANEW),
         Case("one tensor less", resealed(lambda values: dict(list(values.items())[1:])), *ANEW),
     ],
     "optimizer.safetensors": [
-        Case("half", cut, HARMLESS),
+        Case("half", spoiling.cut, HARMLESS),
         Case("gone", lambda path: path.unlink(), HARMLESS),
         Case("other tensors", resealed(renamed), *ANEW),
         Case("other shapes", resealed(turned), *ANEW),
@@ -357,6 +342,6 @@ def test_a_tampered_checkpoint(
     (checkpoint,) = (tmp_path / ".out.partial" / "checkpoints").iterdir()
     case.spoil(checkpoint / file)
     settings = training(world, tmp_path / "out", resume=True)
-    found = ending(lambda: file_digest(realign(settings, Console()).path / "model.safetensors"))
-    check(case, found)
+    found = spoiling.ending(lambda: file_digest(realign(settings, Console()).path / "model.safetensors"))
+    spoiling.check(case, found)
     assert found.result in (None, whole)
