@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.cli import demo, publish, recipes, run, steps
+from alignfreeze_cli.cli import demo, publish, recipes, run, score_links, steps
 from alignfreeze_cli.cli.options import reflow
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 steps.add(app)
 run.add(app)
 steps.add_report(app)
-for module in (recipes, demo, publish):
+for module in (score_links, recipes, demo, publish):
     module.add(app)
 for entry in app.registered_commands:
     entry.help = reflow(entry.help or "")

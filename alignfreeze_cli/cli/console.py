@@ -25,12 +25,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as RichTask
+from rich.table import Table
 from rich.text import Text
 
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console, ProgressBar
 
 _PLAIN_LINE_SECONDS = 20.0
+_WIDE = 1_000  # columns
 _UNESCAPED = r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"  # by JSON, though they control a terminal
 
 
@@ -148,3 +150,11 @@ def print_json(value: Any) -> None:
 def print_result(text: str) -> None:
     """A result on stdout."""
     sys.stdout.write(printable(text) + "\n")
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout; where that is no terminal, as wide as it needs to be."""
+    console = RichConsole(highlight=False)
+    if not console.is_terminal:
+        console = RichConsole(highlight=False, width=_WIDE)
+    console.print(table, markup=False)
