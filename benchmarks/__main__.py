@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-NAMES = ("align", "realign", "evaluate", "profile", "memory")
+NAMES = ("align", "realign", "finetune", "evaluate", "profile", "memory")
 
 
 def main() -> None:
@@ -30,18 +30,21 @@ def main() -> None:
     data.add_argument(
         "--targets", default="aa,bb,cc,dd", help="languages, comma separated (default: four made-up ones)"
     )
-    data.add_argument("--treebank", nargs="+", type=Path, default=[], help="CoNLL-U files")
+    data.add_argument("--treebank", nargs="+", type=Path, default=[], help="CoNLL-U files to score")
+    data.add_argument("--train-treebank", type=Path, help="CoNLL-U file to learn from, for finetune")
     how = parser.add_argument_group("how")
     how.add_argument("--freeze", default="front", help="freeze plan")
     how.add_argument("--batch-size", type=int, default=16)
     how.add_argument("--steps", type=int, default=40, help="realign steps")
+    how.add_argument("--finetune-steps", type=int, default=20, help="steps of 32 sentences")
     how.add_argument("--rounds", type=int, default=3, help="repetitions of align and evaluate")
     how.add_argument("--lines", type=int, default=300_000, help="lines to align; the corpora are repeated up to it")
     how.add_argument("--vocabulary", default="active", choices=("active", "full"))
-    how.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    how.add_argument("--precision", default="fp32,bf16", help="fp32, bf16, or both (default)")
     how.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     how.add_argument("--threads", type=int, default=0, help="of torch (default: as torch chooses)")
     how.add_argument("--peak-tflops", type=float, help="also state the share of this peak that realign reaches")
+    how.add_argument("--peers", default="", metavar="REGEX", help="only peers whose names match (default: all)")
     how.add_argument("--top", type=int, default=0, help="profile: also list so many operators")
     how.add_argument("--seed", type=int, default=31)
     given = vars(parser.parse_args())
@@ -57,16 +60,26 @@ def main() -> None:
     from transformers.utils import logging
 
     from benchmarks.inputs import Inputs, Options
+    from benchmarks.table import Row, table
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # it reports the random head of the tagger as missing weights
+    given["precisions"] = tuple(given.pop("precision").split(","))
     given["targets"] = tuple(given["targets"].split(","))
     given["corpus"], given["treebank"] = tuple(given["corpus"]), tuple(given["treebank"])
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         os.environ["ALIGNFREEZE_CACHE"] = f"{folder}/cache"
         inputs = Inputs(Options(**given), Path(folder))
+        rows: list[Row] = []
         for name in names:
-            print(importlib.import_module(f"benchmarks.{name}").run(inputs), end="\n\n", flush=True)
+            found = importlib.import_module(f"benchmarks.{name}").run(inputs)
+            if isinstance(found, list):
+                rows += found
+                print(table(found), end="\n\n", flush=True)
+            else:
+                print(found, end="\n\n", flush=True)
+        if rows:
+            print(table(rows))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from benchmarks.processes import Ended
 
 
 def processor_time() -> float:
@@ -29,6 +32,7 @@ class Laps:
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     units: list[float] = field(default_factory=list)  # what was done per step: tokens, words, lines
+    peak: list[int] = field(default_factory=list)  # bytes of resident memory at most, of whole processes
     padding: float | None = None  # share of computed positions
     _started: tuple[float, float] = (0.0, 0.0)
 
@@ -42,6 +46,13 @@ class Laps:
         self.wall.append(wall / self.steps)
         self.cpu.append(cpu / self.steps)
         self.units.append(units / self.steps)
+
+    def add(self, ended: Ended) -> None:
+        """A whole process as a lap; says so, since the next one may take a while."""
+        print(f"{self.name}: {ended.wall:.1f} s, {ended.cpu:.1f} s of processor time", file=sys.stderr, flush=True)
+        self.wall.append(ended.wall)
+        self.cpu.append(ended.cpu)
+        self.peak.append(ended.peak)
 
     @contextmanager
     def lap(self, units: float) -> Iterator[None]:

@@ -1,74 +1,158 @@
-"""Evaluation: reading, encoding, tagging and scoring of treebanks, ours against plain/evaluate.py."""
+"""Scoring a tagger on treebanks as a whole process: `alignfreeze evaluate` beside what users would write instead.
+
+`Trainer.predict` in the order of the files and sorted by length, `pipeline("token-classification")`, and the
+straightforward way of plain/evaluate.py. All score the same words with the same model. What is left after start-up is
+measured too: every program also runs on the first sentence of each treebank, and that time is taken off.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import json
+import re
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
+from alignfreeze_cli.tasks.settings import EvaluateSettings
+from benchmarks.clock import Laps
+from benchmarks.finetune import BATCH, finetuned
+from benchmarks.inputs import Inputs
+from benchmarks.peers.tagging import TEST_LENGTH, TRAIN_LENGTH
+from benchmarks.processes import Ended, run_module
+from benchmarks.table import Row
 
-from alignfreeze_cli.encoder.models import load_task_model, new_task_model
-from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, predict
-from alignfreeze_cli.tasks.registry import TASKS
-from benchmarks.clock import Laps, comparison
-from benchmarks.inputs import Inputs, describe
-from benchmarks.plain import evaluate as plain
+CLOSE = {"fp32": 1e-3, "bf16": 1e-2}  # how far accuracies may be apart: sums of floats depend on the padding
 
-MAX_LENGTH = 128
+Scores = dict[str, tuple[int, float]]  # by language, words and accuracy
 
 
-def run(inputs: Inputs) -> str:
-    """Both implementations in turn over all treebanks; the report."""
+@dataclass(frozen=True)
+class Program:
+    """What users would write: a module that is given a model and treebanks, and prints words and accuracies."""
+
+    name: str
+    module: str
+    precision: str
+    more: tuple[str, ...] = ()
+
+    def score(self, model: Path, banks: dict[str, Path]) -> tuple[Ended, Scores]:
+        ended = run_module(self.module, ("--model", model, *self.more, *banks.values()))
+        found = ended.answer()
+        by_language = ((language, found[str(path)]) for language, path in banks.items())
+        return ended, {language: (score["words"], score["accuracy"]) for language, score in by_language}
+
+
+@dataclass(frozen=True)
+class Ours:
+    """`alignfreeze evaluate`."""
+
+    precision: str
+    folder: Path  # for the scores
+
+    @property
+    def name(self) -> str:
+        return f"alignfreeze {self.precision}"
+
+    def score(self, model: Path, banks: dict[str, Path]) -> tuple[Ended, Scores]:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        pattern = next(iter(banks.values())).parent / "{language}-test.conllu"
+        given = ("--model", model, "--languages", ",".join(banks), "--data", pattern, "--max-length", TEST_LENGTH)
+        precision = ("--precision", self.precision) if _has_precision() else ()
+        ended = run_module("alignfreeze_cli", ("evaluate", *given, *precision, "--output", self.folder, "--quiet"))
+        languages = json.loads((self.folder / "scores.json").read_text(encoding="utf-8"))["languages"]
+        return ended, {language: (entry["scored"], entry["value"]) for language, entry in languages.items()}
+
+
+def run(inputs: Inputs) -> list[Row]:
+    """All in turn, once per round; the rows of the table."""
     options = inputs.options
-    task = TASKS["pos"]
-    folder = options.task_model or inputs.encoder
-    labels: tuple[str, ...]
-    if options.task_model is not None:
-        model, labels = load_task_model(folder, task.auto_class)
-    else:  # a random head: it tags badly, but as fast
-        torch.manual_seed(options.seed)
-        labels = task.labels(task.defaults)
-        model = new_task_model(folder, task.auto_class, labels)
-    device = torch.device(options.device)
-    model.to(device).eval()
-    tokenizer = load_tokenizer(folder)
-
-    ours, theirs = Laps("alignfreeze"), Laps("straightforward")
-    _score(inputs.treebanks[:1], model, tokenizer, labels, device)  # warm up
+    model = options.task_model or _tagger(inputs)
+    banks = _by_language(inputs)
+    first = _first_sentences(inputs, banks)
+    ours = [
+        Ours(precision, inputs.folder / "scores")
+        for precision in options.precisions
+        if _has_precision() or precision == "fp32"
+    ]
+    programs = [program for program in _programs() if options.wants(program.name, program.precision)]
+    both: list[Ours | Program] = [*programs, *ours]
+    whole = {one.name: Laps(one.name) for one in both}
+    after = {one.name: Laps(one.name) for one in both}
+    _, expected = ours[0].score(model, banks)  # also warms up: files are in memory from here on
     for _ in range(options.rounds):
-        theirs.start()
-        expected = [plain.evaluate(model, tokenizer, labels, path, MAX_LENGTH) for path in inputs.treebanks]
-        theirs.stop(sum(score.words for score in expected))
-        ours.start()
-        found = _score(inputs.treebanks, model, tokenizer, labels, device)
-        ours.stop(sum(words for _, words, _, _ in found))
-        for (accuracy, words, _, _), score in zip(found, expected, strict=True):
-            assert words == score.words, f"{words} and {score.words} words were scored"
-            # Sums of floats depend on the padding, so a word whose two best tags are equally likely may change its tag.
-            assert abs(accuracy - score.accuracy) <= max(1, words // 2_000) / words, f"{accuracy} and {score.accuracy}"
-    theirs.padding = 1 - sum(s.tokens for s in expected) / sum(s.computed for s in expected)
-    ours.padding = 1 - sum(tokens for _, _, tokens, _ in found) / sum(computed for _, _, _, computed in found)
-    title = f"evaluation (pos): {describe(model)}, {len(inputs.treebanks)} treebanks, {options.device}"
-    return comparison(title, "words", theirs, [ours])
+        for one in both:
+            start, _ = one.score(model, first)
+            ended, found = one.score(model, banks)
+            _agree(found, expected, one)
+            whole[one.name].add(ended)
+            after[one.name].wall.append(ended.wall - start.wall)
+            after[one.name].cpu.append(ended.cpu - start.cpu)
+
+    rows = []
+    work = f"`evaluate`, {len(banks)} languages, whole process"
+    for laps, title in ((whole, work), (after, f"{work.removesuffix(', whole process')}, without start-up")):
+        for own in ours:
+            rows += [
+                Row(title, laps[program.name], laps[own.name])
+                for program in programs
+                if program.precision == own.precision or (own.precision == "bf16" and "in the order" in program.name)
+            ]
+    return rows
 
 
-def _score(
-    paths: Sequence[Path], model: Any, tokenizer: Any, labels: Any, device: torch.device
-) -> list[tuple[float, int, int, int]]:
-    """Per treebank accuracy, words, subwords of text and positions computed: what `alignfreeze evaluate` does."""
-    task = TASKS["pos"]
-    budget = CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS
+def _has_precision() -> bool:
+    return "precision" in {field.name for field in dataclasses.fields(EvaluateSettings)}
 
-    def prepared() -> Iterator[tuple[Any, Any]]:
-        for path in paths:
-            examples = task.read([path], "", task.defaults)
-            yield examples, task.encode(examples, tokenizer, labels, MAX_LENGTH, task.defaults)
 
-    found = []
-    for examples, windows, answers in predict(model, task, prepared(), budget, device):
-        scored = task.score(examples, windows, answers, labels, task.defaults)
-        computed = sum(len(some) * int(windows.lengths[some].max()) for some, _ in answers)
-        found.append((scored.metrics[task.metric], scored.count, int(windows.lengths.sum()), computed))
+def _programs() -> list[Program]:
+    found = [Program("plain/evaluate.py fp32", "benchmarks.plain.evaluate", "fp32")]
+    for precision in ("fp32", "bf16"):
+        given = ("--precision", precision)
+        trainer, pipeline = "benchmarks.peers.trainer_predict", "benchmarks.peers.pipeline_predict"
+        found += [
+            Program(f"`Trainer.predict` {precision}, in the order of the file", trainer, precision, given),
+            Program(f"`Trainer.predict` {precision}, sorted by length", trainer, precision, (*given, "--sort")),
+            Program(f"`pipeline(batch_size=32)` {precision}", pipeline, precision, given),
+        ]
     return found
+
+
+def _agree(found: Scores, expected: Scores, one: Ours | Program) -> None:
+    """The same words were scored, and about as many of them are right; AssertionError if not."""
+    for language, (words, accuracy) in expected.items():
+        assert found[language][0] == words, f"{one.name}: {found[language][0]} words of {language}, not {words}"
+        apart = abs(found[language][1] - accuracy)
+        assert apart <= CLOSE[one.precision], f"{one.name}: accuracy {found[language][1]} in {language}, not {accuracy}"
+
+
+def _tagger(inputs: Inputs) -> Path:
+    """A task model, trained for a few steps."""
+    train = inputs.folder / "tagger-train.conllu"
+    inputs.write_training(train, inputs.options.finetune_steps * BATCH, TRAIN_LENGTH)
+    output = inputs.folder / "tagger"
+    finetuned(inputs.encoder, train, output)
+    return output
+
+
+def _by_language(inputs: Inputs) -> dict[str, Path]:
+    """The treebanks as `{language}-test.conllu` in a folder of their own; file names begin with the language."""
+    folder = inputs.folder / "treebanks"
+    folder.mkdir()
+    banks = {}
+    for path in inputs.treebanks:
+        language = re.split(r"[^a-z]", path.name)[0]
+        banks[language] = folder / f"{language}-test.conllu"
+        banks[language].symlink_to(path.resolve())
+    return banks
+
+
+def _first_sentences(inputs: Inputs, banks: dict[str, Path]) -> dict[str, Path]:
+    """Treebanks of one sentence each: scoring these is starting up and little else."""
+    folder = inputs.folder / "first-sentences"
+    folder.mkdir()
+    first = {}
+    for language, path in banks.items():
+        first[language] = folder / path.name
+        first[language].write_text(path.read_text(encoding="utf-8").split("\n\n")[0] + "\n\n", encoding="utf-8")
+    return first

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from alignfreeze_cli.steps.align_pairs import align_pairs
 from benchmarks import generated
 
 MADE_UP_LINES = 4_000  # of each language, where no corpus is given
-MADE_UP_SENTENCES = 1_000  # of the treebank
+MADE_UP_SENTENCES = 400  # of each treebank to be scored
 
 
 @dataclass(frozen=True)
@@ -31,18 +33,30 @@ class Options:
     dictionary: str | None = None
     targets: tuple[str, ...] = ("aa", "bb", "cc", "dd")
     treebank: tuple[Path, ...] = ()
+    train_treebank: Path | None = None
     task_model: Path | None = None
     freeze: str = "front"
     batch_size: int = 16
     steps: int = 40
+    finetune_steps: int = 20
     rounds: int = 3
     lines: int = 300_000
     vocabulary: str = "active"
-    precision: str = "fp32"
+    precisions: tuple[str, ...] = ("fp32", "bf16")
     device: str = "cpu"
     peak_tflops: float | None = None
     seed: int = 31
     top: int = 0
+    peers: str = ""
+
+    @property
+    def precision(self) -> str:
+        """The first one, for what is measured in one precision only."""
+        return self.precisions[0]
+
+    def wants(self, peer: str, precision: str) -> bool:
+        """Whether a peer is to be measured."""
+        return precision in self.precisions and re.search(self.peers, peer) is not None
 
 
 class Inputs:
@@ -67,12 +81,42 @@ class Inputs:
 
     @cached_property
     def treebanks(self) -> tuple[Path, ...]:
-        """CoNLL-U files."""
+        """CoNLL-U files to score, one per language."""
         if self.options.treebank:
             return self.options.treebank
-        path = self.folder / "treebank.conllu"
-        generated.write_treebank(path, MADE_UP_SENTENCES, self.options.seed)
-        return (path,)
+        paths = tuple(self.folder / "made-up" / f"{target}-test.conllu" for target in self.options.targets)
+        for number, path in enumerate(paths):
+            generated.write_treebank(path, MADE_UP_SENTENCES, self.options.seed + number)
+        return paths
+
+    @cached_property
+    def train_treebank(self) -> Path:
+        """A CoNLL-U file to learn from."""
+        if self.options.train_treebank:
+            return self.options.train_treebank
+        path = self.folder / "made-up" / "train.conllu"
+        generated.write_treebank(path, 2 * 32 * self.options.finetune_steps, self.options.seed - 1)
+        return path
+
+    def write_training(self, path: Path, sentences: int, max_length: int) -> int:
+        """Write the first so many sentences that fit into `max_length` subwords, repeated if there are fewer.
+
+        Gives their subwords.
+        """
+        blocks = self.train_treebank.read_text(encoding="utf-8").strip().split("\n\n")
+        tokenizer = load_tokenizer(self.encoder)
+        kept, tokens = [], 0
+        for block in cycle(blocks):
+            rows = [line.split("\t") for line in block.split("\n") if line[:1].isdigit()]
+            words = [row[1] for row in rows if row[0].isdigit()]
+            length = len(tokenizer(words, is_split_into_words=True)["input_ids"])
+            if length <= max_length:
+                kept.append(f"{block}\n\n")
+                tokens += length
+            if len(kept) == sentences:
+                break
+        path.write_text("".join(kept), encoding="utf-8")
+        return tokens
 
     @cached_property
     def encoder(self) -> Path:
@@ -128,7 +172,7 @@ class Inputs:
         for target in self.options.targets:
             for path in self.corpus_files(target):
                 yield from path.read_text(encoding="utf-8").split("\n")
-        for path in self.treebanks:
+        for path in (*self.treebanks, self.train_treebank):
             rows = (line.split("\t") for line in path.read_text(encoding="utf-8").split("\n"))
             yield from (columns[1] for columns in rows if columns[0].isdigit())
 

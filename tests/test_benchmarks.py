@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -10,13 +12,37 @@ import torch
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.loss import contrastive_loss, realignment_loss
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.evaluate import evaluate
+from alignfreeze_cli.steps.finetune import finetune
+from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 from benchmarks import align, realign
-from benchmarks import evaluate as evaluating
+from benchmarks import finetune as finetuning
 from benchmarks.inputs import Inputs, Options
+from benchmarks.peers import pipeline_predict, trainer_predict
+from benchmarks.peers.tagging import IGNORED, TRAIN_LENGTH, encoded_treebank
 from benchmarks.plain import align as plain_align
 from benchmarks.plain import evaluate as plain_evaluate
 from benchmarks.plain import realign as plain_realign
 from benchmarks.plain.realign import batch_loss, read_pair
+
+LABELS = TASKS["pos"].labels(TASKS["pos"].defaults)
+
+
+@pytest.fixture(scope="module")
+def tagger(inputs: Inputs) -> Path:
+    """A task model that has seen a few sentences."""
+    settings = FinetuneSettings(
+        model=str(inputs.encoder),
+        task="pos",
+        train=str(inputs.train_treebank),
+        steps=2,
+        output=inputs.folder / "tagger",
+        device="cpu",
+    )
+    return finetune(settings, Console()).path
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +94,34 @@ def test_the_dictionary_rule_finds_our_links(inputs: Inputs) -> None:
         align.same_links(inputs.pairs, target, written)
 
 
-def test_both_evaluations_count_the_same_words(inputs: Inputs) -> None:
-    report = evaluating.run(inputs)  # asserts that accuracy and number of words agree
-    assert "times as fast" in report
+def test_the_trainer_has_our_loss(inputs: Inputs) -> None:
+    train = inputs.folder / "train.conllu"
+    tokens = inputs.write_training(train, 40, TRAIN_LENGTH)
+    tokenizer = load_tokenizer(inputs.encoder)
+    windows, words = encoded_treebank(train, tokenizer, LABELS, TRAIN_LENGTH)
+    assert sum(map(len, windows["input_ids"])) == tokens
+    assert sum(label != IGNORED for row in windows["labels"] for label in row) == words
+    short, _ = encoded_treebank(train, tokenizer, LABELS, 12)
+    assert len(short) > len(windows)
+    assert max(map(len, short["input_ids"])) == 12
+    assert sum(label != IGNORED for row in short["labels"] for label in row) == words
+    finetuning.same_loss(inputs, train)
+
+
+@pytest.mark.parametrize("program", [plain_evaluate, trainer_predict, pipeline_predict])
+def test_peers_score_a_tagger_as_ours_does(
+    program: ModuleType, inputs: Inputs, tagger: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank = inputs.treebanks[0]
+    settings = EvaluateSettings(
+        model=str(tagger), languages=("aa",), data=str(bank), output=inputs.folder / "scores", device="cpu"
+    )
+    score = json.loads((evaluate(settings, Console()).path / "scores.json").read_text())["languages"]["aa"]
+    more = ["--sort"] if program is trainer_predict else []
+    program.main(["--model", str(tagger), *more, str(bank)])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])[str(bank)]
+    assert found["words"] == score["scored"]
+    assert found["accuracy"] == pytest.approx(score["value"], abs=2 / score["scored"])
 
 
 def test_a_long_sentence_is_cut_between_words() -> None:

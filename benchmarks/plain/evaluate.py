@@ -92,3 +92,25 @@ def evaluate(model: Any, tokenizer: Any, labels: Sequence[str], path: Path, max_
         tokens += int(encoded["attention_mask"].sum())
         computed += encoded["input_ids"].numel()
     return Score(right, total, tokens, computed)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Tag the treebanks and print, for each, its words and the share of them that is tagged rightly."""
+    import argparse
+    import json
+
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", required=True)
+    parser.add_argument("treebanks", nargs="+", type=Path)
+    given = parser.parse_args(arguments)
+    tokenizer = AutoTokenizer.from_pretrained(given.model)
+    model = AutoModelForTokenClassification.from_pretrained(given.model, dtype=torch.float32).eval()
+    labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
+    scores = {str(path): evaluate(model, tokenizer, labels, path) for path in given.treebanks}
+    print(json.dumps({path: {"words": score.words, "accuracy": score.accuracy} for path, score in scores.items()}))
+
+
+if __name__ == "__main__":
+    main()

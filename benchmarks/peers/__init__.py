@@ -1,0 +1,1 @@
+"""What users would pick instead of our steps, used as their documentation advises, one program each."""
