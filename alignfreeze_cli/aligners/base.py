@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input
@@ -31,6 +34,13 @@ class SentencePairs:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def without(self, pairs: npt.NDArray[np.bool_]) -> SentencePairs:
+        """The batch with those pairs, and their companion lines, empty for which the mask, (pairs,), is true."""
+        source, target, lines = self.source.without(pairs), self.target.without(pairs), self.companion_lines
+        if lines is not None:
+            lines = ["" if left_out else line for line, left_out in zip(lines, pairs.tolist(), strict=True)]
+        return replace(self, source=source, target=target, companion_lines=lines)
 
 
 class Aligner(Protocol):

@@ -25,6 +25,7 @@ from alignfreeze_cli.errors import AlignFreezeError, DataError
 from alignfreeze_cli.pairs.arrays import int32_array, table_from_bytes, table_to_bytes
 from alignfreeze_cli.pairs.chunks import Chunk, MalformedLine, ParsedChunk, parse_chunk, parse_companion
 from alignfreeze_cli.pairs.counts import Counts
+from alignfreeze_cli.pairs.filters import TextFilters
 from alignfreeze_cli.pairs.folder import SCHEMA
 from alignfreeze_cli.pairs.links import Links, filter_links, write_pharaoh
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
@@ -33,7 +34,8 @@ from alignfreeze_cli.pairs.words import Texts, Words, splitter
 @dataclass(frozen=True)
 class LinkingJob:
     """How the chunks of a language pair are aligned: its codes, the word rule, the aligner, whether links are wanted in
-    Pharaoh format, too, and the filters. Small, as it is sent to the worker processes with every chunk.
+    Pharaoh format, too, whether duplicates are to be found, and the filters. Small, as it is sent to the worker
+    processes with every chunk.
     """
 
     source: str
@@ -41,7 +43,8 @@ class LinkingJob:
     words: str
     aligner: Aligner
     pharaoh: bool = False
-    filters: tuple[str, ...] = ()
+    find_duplicates: bool = False
+    filters: TextFilters = TextFilters()
 
 
 @dataclass(frozen=True)
@@ -68,22 +71,28 @@ class LinkedChunk:
 
 
 def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
-    """Parse, cut into words, align and filter one chunk. Raises DataError for two files that are shifted."""
+    """Parse, cut into words, filter and align one chunk. Raises DataError for two files that are shifted."""
     parsed = parse_chunk(chunk)
     companion_lines, undecodable = parse_companion(chunk)
     batch = split_into_words(job, parsed, companion_lines, chunk.companion_first)
+    unequal = job.filters.unequal(batch.source, batch.target)
+    foreign = job.filters.foreign(parsed.source, parsed.target, ~unequal)
+    left_out = unequal | foreign
+    if left_out.any():
+        parsed, batch = parsed.without(left_out), batch.without(left_out)
     found = job.aligner.align(batch)
     filtered = filter_links(batch.source, batch.target, found)
     if chunk.form == "two files" and job.aligner.companion is None:
         _refuse_shifted_files(job.aligner, chunk, batch, found)
 
-    # Every line of the chunk is one of: malformed, with malformed links, empty, unlinked, filtered out, kept.
+    # Every line of the chunk is one of: left out, malformed, with malformed links, empty, unlinked, with no link left,
+    # kept. A malformed line has no words, so no filter leaves it out.
     malformed = np.zeros(len(batch), bool)
     malformed[[each.line - chunk.first for each in parsed.malformed]] = True
     bad_links = {**dict(batch.malformed), **undecodable}
-    # A malformed line of the corpus has no words, so whatever its links say is no second mistake.
-    bad_links = {number: reason for number, reason in sorted(bad_links.items()) if not malformed[number]}
-    unusable = malformed.copy()
+    unusable = malformed | left_out
+    # Such a line of the corpus has no words any more, so whatever its links say is no second mistake.
+    bad_links = {number: reason for number, reason in sorted(bad_links.items()) if not unusable[number]}
     unusable[list(bad_links)] = True
     empty = ~unusable & ((batch.source.lengths == 0) | (batch.target.lengths == 0))
     unlinked = ~unusable & ~empty & (found.counts(len(batch)) == 0)
@@ -96,6 +105,8 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         empty=int(empty.sum()),
         unlinked=int(unlinked.sum()),
         filtered=int((~unusable & ~empty & ~unlinked & ~kept).sum()),
+        unequal=int(unequal.sum()),
+        foreign=int(foreign.sum()),
         links_found=len(found),
         links_kept=len(filtered.links),
         not_one_to_one=filtered.not_one_to_one,
@@ -117,7 +128,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         parsed.malformed,
         [MalformedLine(chunk.companion_first + number, reason) for number, reason in bad_links.items()],
         write_pharaoh(found, len(batch)) if job.pharaoh else "",
-        _digests(pairs) if "duplicates" in job.filters else (),
+        _digests(pairs) if job.find_duplicates else (),
     )
 
 

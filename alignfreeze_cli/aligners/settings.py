@@ -93,7 +93,7 @@ class AlignPairsSettings(CorpusSettings):
         return self.words or ("blank" if self.aligner == "pharaoh" else "unicode")
 
     def conflicts(self) -> list[str]:
-        found = []
+        found = super().conflicts()
         if self.source in self.target:
             whose = ", by default the paper's 34 languages," if self.target == PAPER_LANGUAGES else ""
             found.append(f"--target{whose} holds the source language {self.source}; name the others")

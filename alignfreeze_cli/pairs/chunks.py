@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -85,6 +85,11 @@ class ParsedChunk:
     source: pa.StringArray
     target: pa.StringArray
     malformed: Sequence[MalformedLine] = ()
+
+    def without(self, lines: npt.NDArray[np.bool_]) -> ParsedChunk:
+        """The chunk with those lines empty for which the mask, (lines,), is true."""
+        source, target = (pc.if_else(pa.array(~lines), side, "") for side in (self.source, self.target))
+        return replace(self, source=source, target=target)
 
 
 def parse_chunk(chunk: Chunk) -> ParsedChunk:

@@ -18,6 +18,13 @@ TOO_FEW = 0.25
 RIGHTLY = 0.02
 """Where a word rule and blanks disagree, the share of pairs in which links must show that they follow the rule."""
 
+FILTERED = {
+    "length-ratio": ("unequal", "unequal lengths"),
+    "language": ("foreign", "another language"),
+    "duplicates": ("duplicates", "duplicate pair"),
+}
+"""Filter of sentence pairs -> the field of `Counts` that counts what it left out, the reason in statistics.json."""
+
 
 @dataclass
 class Counts:
@@ -30,6 +37,8 @@ class Counts:
     empty: int = 0
     unlinked: int = 0
     filtered: int = 0
+    unequal: int = 0
+    foreign: int = 0
     duplicates: int = 0
     links_found: int = 0
     links_kept: int = 0
@@ -46,6 +55,11 @@ class Counts:
     def add(self, other: Counts) -> None:
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def left_out(self) -> dict[str, int]:
+        """Filter -> sentence pairs that it left out, if there are any."""
+        numbers = {name: int(getattr(self, counter)) for name, (counter, _) in FILTERED.items()}
+        return {name: number for name, number in numbers.items() if number}
 
     def share_linked(self) -> dict[str, float]:
         """Share of all words read that have a link, on each side."""
@@ -67,7 +81,7 @@ class Counts:
                 "no link found": self.unlinked,
                 "no link left by the filters": self.filtered,
             }
-            | ({"duplicate pair": self.duplicates} if self.duplicates else {}),
+            | {FILTERED[name][1]: number for name, number in self.left_out().items()},
             "links": {
                 "found": self.links_found,
                 "kept": self.links_kept,
@@ -85,7 +99,7 @@ class Counts:
             "kept": self.kept,
             "links": self.links_kept,
             "share of words linked": self.share_linked(),
-        }
+        } | ({"left out": self.left_out()} if self.left_out() else {})
 
 
 @dataclass

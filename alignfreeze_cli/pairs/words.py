@@ -70,6 +70,11 @@ class Words:
         words = np.arange(offsets[-1]) + np.repeat(self.offsets[sentences] - offsets[:-1], lengths)
         return Words(self.values.take(int32_array(words)), offsets)
 
+    def without(self, sentences: npt.NDArray[np.bool_]) -> Words:
+        """The words with those sentences empty for which the mask, (sentences,), is true."""
+        offsets = np.concatenate(([0], np.cumsum(np.where(sentences, 0, self.lengths)))).astype(np.int32)
+        return Words(self.values.filter(pa.array(~np.repeat(sentences, self.lengths))), offsets)
+
     @property
     def lengths(self) -> Ints:
         """Number of words of each sentence."""

@@ -24,12 +24,13 @@ from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
-from alignfreeze_cli.pairs.counts import Counts, FileCounts, few_pairs_warnings, recut_warnings
+from alignfreeze_cli.pairs.counts import FILTERED, Counts, FileCounts, few_pairs_warnings, recut_warnings
+from alignfreeze_cli.pairs.filters import TextFilters, language_test
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
 from alignfreeze_cli.pairs.text_files import corpus_file, next_lines, open_lines
 from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
-from alignfreeze_cli.phrases import counted, listed
+from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
@@ -67,12 +68,15 @@ class LanguagePair:
 def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     """Find the links between the words of parallel text and write the usable pairs of every language.
 
-    Raises SettingsError (a segmenter is missing, and what `OutputFolder` raises), DataError (a corpus, dictionary or
-    file of links that cannot be used, or no usable pair at all), HubError.
+    Raises SettingsError (a segmenter is missing, `--filter language` does not know a language, and what `OutputFolder`
+    raises), DataError (a corpus, dictionary or file of links that cannot be used, or no usable pair at all), HubError.
     """
     if settings.word_rule != "blank":
         for code in (settings.source, *settings.target):
             segmenter_for(code)  # raises SettingsError if it is needed and not installed
+    if "language" in settings.filter:
+        for code in (settings.source, *settings.target):
+            language_test(code)  # raises SettingsError for a language that it does not know
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
     output = OutputFolder("pairs", settings, [each for pair in languages for each in pair.inputs], default="pairs")
@@ -111,7 +115,16 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
     corpora, corpus_input = find_corpora(settings, target)
     aligner, aligner_inputs = aligner_class(settings.aligner).prepare(settings, target, console)
     job = LinkingJob(
-        settings.source, target, settings.word_rule, aligner, settings.pharaoh is not None, settings.filter
+        settings.source,
+        target,
+        settings.word_rule,
+        aligner,
+        pharaoh=settings.pharaoh is not None,
+        find_duplicates="duplicates" in settings.filter,
+        filters=TextFilters(
+            max_ratio=settings.max_length_ratio if "length-ratio" in settings.filter else None,
+            languages=(settings.source, target) if "language" in settings.filter else None,
+        ),
     )
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
@@ -254,8 +267,10 @@ def _write_language(
             _demand_well_formed(place, pair.files[place])
         if pair.aligner.companion is not None:
             _demand_well_formed(companion, pair.files[companion])
-    if "duplicates" in settings.filter:
-        console.info(f"{pair.name}: {counted(pair.counts.duplicates, 'duplicate pair')} dropped.")
+    if settings.filter:
+        left_out = pair.counts.left_out()
+        numbers = [f"{left_out.get(name, 0):,} by {name}" for name in FILTERED if name in settings.filter]
+        console.info(f"{pair.name}: pairs left out: {listed(numbers)}.")
     for file, counts in pair.files.items():
         if counts.malformed:
             first = ", ".join(f"line {each.line} ({each.reason})" for each in counts.examples)

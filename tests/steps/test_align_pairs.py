@@ -472,7 +472,7 @@ class TestDuplicates:
             "the cat le chat noir",
             "the dog le chien",
         ]
-        assert said[-1] == "en-fr: 4 duplicate pairs dropped."
+        assert said[-1] == "en-fr: pairs left out: 4 by duplicates."
         assert counted["kept"] == 4
         assert counted["dropped"]["duplicate pair"] == 4
         assert sum(counted["dropped"].values()) + counted["kept"] == counted["lines"]
@@ -493,6 +493,68 @@ class TestDuplicates:
         assert small.record.digest == large.record.digest
         assert counted["kept"] == 97 * 53
         assert counted["dropped"]["duplicate pair"] == 20_000 - 97 * 53
+
+
+class TestTextFilters:
+    """`--filter length-ratio` and `--filter language`."""
+
+    PAIRS = (
+        ("the cat sleeps on the old sofa", "le chat dort sur le vieux canapé"),
+        ("the dog", "le chien dort toujours dans la grande maison noire"),  # 2 words and 9
+        ("the dog eats the white bread", "chien the dog eats the white bread"),
+        ("the house is black and the cat is too", "das Haus ist schwarz und die Katze ist es auch, chat"),
+        ("the cat", "le chat"),  # short, but no other language is likely
+        ("black", "noir 2 2 2"),
+    )
+
+    def run(self, *filters: str, **settings: object) -> tuple[Result, list[str], dict]:
+        Path("a.tsv").write_text(tsv([*self.PAIRS]), encoding="utf-8")
+        console = RecordingConsole()
+        result = run(console, corpus="a.tsv", filter=filters, **settings)
+        return result, console.said, json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
+
+    def kept(self, result: Result) -> set[int]:
+        return {[source.split() for source, _ in self.PAIRS].index(pair.source) for pair in pairs_of(result)}
+
+    def test_what_each_leaves_out_is_counted_and_said(self, folder: Path) -> None:
+        result, said, counted = self.run("length-ratio", "language", pharaoh=Path("links"))
+        assert self.kept(result) == {0, 4}
+        assert said[-1] == "en-fr: pairs left out: 2 by length-ratio and 2 by language."
+        assert counted["dropped"]["unequal lengths"] == 2
+        assert counted["dropped"]["another language"] == 2
+        assert sum(counted["dropped"].values()) + counted["kept"] == counted["lines"] == len(self.PAIRS)
+        assert counted["words"]["source"] == 7 + 2  # of the sentences that were aligned
+        links = Path("links/en-fr.pharaoh").read_text().split("\n")
+        assert [bool(line) for line in links] == [True, False, False, False, True, False, False]
+        assert result.details["languages"]["fr"]["left out"] == {"length-ratio": 2, "language": 2}
+        card = (result.path / "README.md").read_text()
+        assert re.search(r"\| French \| 2 \| 2 \|", card)
+
+    def test_the_ratio_may_be_another(self, folder: Path) -> None:
+        assert self.kept(self.run("length-ratio")[0]) == {0, 2, 3, 4}
+        assert self.kept(self.run("length-ratio", max_length_ratio=4.5, output=Path("b"))[0]) == {0, 1, 2, 3, 4, 5}
+        assert self.kept(self.run("length-ratio", max_length_ratio=1.0, output=Path("c"))[0]) == {0, 4}
+
+    def test_workers_change_nothing(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("alignfreeze_cli.pairs.text_files.CHUNK", 2)
+        one, two = (self.run("language", workers=n, output=Path(f"w{n}"))[0].record for n in (1, 2))
+        assert one is not None
+        assert two is not None
+        assert one.digest == two.digest
+
+    def test_links_of_what_is_left_out_are_not_malformed(self, folder: Path) -> None:
+        Path("links.txt").write_text("0-0\n0-8\n" + "0-0\n" * 4)
+        result, _, counted = self.run("length-ratio", aligner="pharaoh", links="links.txt")
+        assert self.kept(result) == {0, 2, 3, 4}
+        assert counted["dropped"]["malformed links"] == 0
+        assert counted["dropped"]["unequal lengths"] == 2
+
+    def test_without_a_filter_the_record_is_as_before(self, folder: Path) -> None:
+        without, with_filter = self.run()[0].record, self.run("length-ratio", output=Path("b"))[0].record
+        assert without is not None
+        assert with_filter is not None
+        assert "max-length-ratio" not in without.settings
+        assert with_filter.settings["max-length-ratio"] == 3.0
 
 
 class TestRefused:
