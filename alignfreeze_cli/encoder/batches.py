@@ -13,6 +13,7 @@ All of it is tensors in tuples, which `accelerate.utils.send_to_device` moves.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -135,7 +136,7 @@ def pack(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int
     """
     lengths = np.asarray(lengths)
     if not arch.can_pack:
-        return _in_groups(ids, starts, lengths, arch, pad_id, _groups_by_length(lengths))
+        return _in_groups(ids, starts, lengths, arch, pad_id, groups_by_length(lengths))
     row, column = _assign_rows(lengths, arch.hidden_size)
     rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id)
     return PackedBatch((rows,), first, int(lengths.sum()))
@@ -235,15 +236,19 @@ def _in_groups(
     return PackedBatch(tuple(all_rows), first, int(lengths.sum()))
 
 
-def _groups_by_length(lengths: Ints, overhead: int = 128) -> list[Ints]:
-    """Sentence numbers in groups of similar length: least padding, where one more group counts as `overhead` tokens."""
+def groups_by_length(lengths: Ints, most: float = math.inf, overhead: int = 128) -> list[Ints]:
+    """Sentence numbers in groups of similar length: least padding, where one more group counts as `overhead` tokens.
+
+    A group has at most `most` positions, padding included, unless it is a single sentence.
+    """
     order = np.argsort(lengths, kind="stable")
     sizes = lengths[order]
     cost, cut = np.zeros(len(sizes) + 1), np.zeros(len(sizes) + 1, dtype=np.int64)
     for end in range(1, len(sizes) + 1):
         # The last group holds the sentences begin .. end-1 of the sorted ones, all padded to the length of end-1.
         begin = np.arange(end)
-        costs = cost[:end] + (end - begin) * sizes[end - 1] + overhead
+        positions = (end - begin) * sizes[end - 1]
+        costs = np.where((positions <= most) | (begin == end - 1), cost[:end] + positions + overhead, math.inf)
         cut[end] = int(np.argmin(costs))
         cost[end] = costs[cut[end]]
     groups: list[Ints] = []

@@ -58,6 +58,7 @@ class Architecture:
     window: int | None  # local attention sees |i - j| <= window; None where every block sees everything
     additive_mask: bool  # eager attention adds the mask, everything else wants booleans
     can_pack: bool  # whether several sentences can share a row without seeing each other
+    can_pack_with_head: bool  # whether that is so of the whole forward of a task model
 
     def sentence_length(self, wanted: int | None, usual: int) -> int:
         """The wanted length in subwords; if none is wanted, the usual one, or what the model has positions for.
@@ -106,6 +107,7 @@ def architecture(model: PreTrainedModel) -> Architecture:
     own_attention = name == "deberta-v2"
     # Its convolution (only some checkpoints have one) mixes neighbouring positions, so neighbours in a row too.
     mixes_neighbours = getattr(encoder.get_submodule(family.blocks.rpartition(".")[0]), "conv", None) is not None
+    can_pack = (attention in ("sdpa", "eager") or own_attention) and not mixes_neighbours
     return Architecture(
         family=name,
         n_blocks=len(encoder.get_submodule(family.blocks)),
@@ -115,7 +117,8 @@ def architecture(model: PreTrainedModel) -> Architecture:
         max_length=config.max_position_embeddings - first_position,
         window=config.sliding_window if family.local_attention else None,
         additive_mask=attention == "eager" and not own_attention,
-        can_pack=(attention in ("sdpa", "eager") or own_attention) and not mixes_neighbours,
+        can_pack=can_pack,
+        can_pack_with_head=can_pack and not own_attention,
     )
 
 

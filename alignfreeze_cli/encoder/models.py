@@ -126,6 +126,18 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
     return model, tuple(model.config.id2label[number] for number in range(model.config.num_labels))
 
 
+def store_products_in_bf16(model: Any) -> None:
+    """Keep the weights of matrix products in bf16, for use under autocast, which would convert them at every pass.
+
+    The results are the same. For a model that is only used, not trained or saved.
+    """
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.to(torch.bfloat16)
+
+
 def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:
     """Write the weights (`save_weights`), and copy the tokenizer's files from `source` byte for byte.
 

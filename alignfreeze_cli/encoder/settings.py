@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from alignfreeze_cli.encoder.freezing import plan_complaint
-from alignfreeze_cli.settings import StepSettings, setting
+from alignfreeze_cli.settings import StepSettings, nearest, setting
 
 WORDS_WITH_BLANKS = "words carry the blank before them, which Gemma-like tokenizers need"
 """A change of all steps that encode words (`StepSettings.changes`)."""
@@ -42,6 +43,33 @@ def lora_setting() -> Any:
 def keep_adapter_setting() -> Any:
     """The setting `keep_adapter` of realign and finetune."""
     return setting(False, help="With --lora: also keep the adapters by themselves, in adapter in the output.")
+
+
+def precision_setting(of: str) -> Any:
+    """The setting `precision` of the steps that compute with a model."""
+    return setting(
+        "fp32",
+        choices=("fp32", "bf16", "auto"),
+        help=f"Arithmetic of {of}; weights are kept in fp32. auto: bf16 where the hardware multiplies it (CUDA, "
+        "processors with AMX or AVX512-BF16), else fp32.",
+    )
+
+
+def device_setting() -> Any:
+    """The setting `device` of the steps that compute with a model."""
+    return setting(
+        "auto",
+        check=_device_complaint,
+        result=False,
+        metavar="DEVICE",
+        help="Where to compute: auto, cpu, cuda, cuda:1 (the second GPU), mps (a Mac's GPU).",
+    )
+
+
+def _device_complaint(name: str) -> str | None:
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
+        return None
+    return f"must be auto, cpu, cuda, cuda:NUMBER or mps, not {name!r}" + nearest(name, ("auto", "cpu", "cuda", "mps"))
 
 
 def lora_complaints(settings: Any) -> list[str]:
@@ -152,9 +180,7 @@ class RealignSettings(StepSettings):
         help="Train only the embeddings of subwords that occur in the pairs, or all: the result is the same, active "
         "needs less memory and time.",
     )
-    precision: str = setting(
-        "fp32", choices=("fp32", "bf16"), help="Arithmetic of forward and backward passes; weights are kept in fp32."
-    )
+    precision: str = precision_setting("forward and backward passes")
     seed: int = setting(
         31, minimum=0, help="Decides the order of the pairs, dropout, the projection head and the held-out pairs."
     )
@@ -166,7 +192,7 @@ class RealignSettings(StepSettings):
     checkpoint_every: int = setting(
         250, minimum=0, result=False, help="Steps between checkpoints for --resume; 0: only when interrupted."
     )
-    device: str = setting("auto", choices=("auto", "cpu", "cuda"), result=False, help="Where to compute.")
+    device: str = device_setting()
     tracker: tuple[str, ...] = setting(
         (), choices=("tensorboard", "wandb"), result=False, help="Also report to tensorboard or wandb."
     )

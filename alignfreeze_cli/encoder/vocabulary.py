@@ -57,6 +57,10 @@ class ActiveVocabulary:
         model.set_input_embeddings(small)
         self.full.to("cpu")
 
+    def summary(self, where: str) -> str:
+        """One sentence on how much of the vocabulary occurs there."""
+        return f"{len(self.ids):,} of {self.full.num_embeddings:,} word embeddings occur in {where}."
+
     def remap(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         """The numbers of these token ids in the small table, same shape. ValueError if one has no row."""
         numbers = self._numbers[ids]

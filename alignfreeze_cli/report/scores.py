@@ -7,6 +7,7 @@ It is a pandas frame with one row per run, task and language:
     language, value                  in the order of evaluation; the score is a fraction of 1
     data, scoring, folder            digest of the test data, options of scoring, folder of the scores; empty where they
                                      are not known, as with published runs
+    precisions                       kind of folder → the arithmetic of the steps behind the score, fp32 or bf16
     behaviours                       kind of folder → the numbers of the behaviour of the steps that made those behind
                                      the score (`identity.behaviour` in their records)
 """
@@ -24,6 +25,7 @@ import pandas as pd
 
 from alignfreeze_cli.artifacts import read_record
 from alignfreeze_cli.artifacts.files import read_json
+from alignfreeze_cli.artifacts.record import KINDS
 from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, listed, printable
@@ -34,7 +36,13 @@ from alignfreeze_cli.tasks.registry import TASKS
 RUN = ["model", "strategy", "seed", "control"]
 TABLE = ["model", "task", "metric", "source"]
 """Scores that are equal in these may be compared, and stand in one table."""
-COLUMNS = [*RUN, "task", "metric", "source", "language", "value", "data", "scoring", "folder", "behaviours"]
+COLUMNS = [
+    *RUN,
+    *("task", "metric", "source", "language", "value", "data", "scoring", "folder", "behaviours", "precisions"),
+]
+
+_COMPUTED = ("encoder", "task-model", "scores")
+"""Kinds of folders that are computed with a model, in a precision."""
 
 _DEPTH = 3
 """How many levels of folders below a given one are searched for runs."""
@@ -62,6 +70,7 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
     if scores.empty:
         raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
     scores, duplicates = _without_duplicates(scores)
+    _demand_one_precision(scores)
     return FoundScores(in_order(scores), tuple(dict.fromkeys(run.parent for run in runs)), (*notes, *duplicates))
 
 
@@ -110,6 +119,7 @@ def _read(run: Mapping[str, Any], task: str, path: Path) -> list[dict[str, Any]]
             "scoring": _scoring(scores.get("scoring", {})),
             "folder": path.parent,
             "behaviours": _behaviours(path.parent),
+            "precisions": _precisions(path.parent),
         }
         return [
             common
@@ -148,6 +158,33 @@ def _behaviours(folder: Path) -> dict[str, tuple[int, ...]]:
     for step in [*record.lineage, record.as_parent()] if record else ():
         found.setdefault(step["kind"], set()).add(step.get("behaviour", 1))
     return {kind: tuple(sorted(numbers)) for kind, numbers in found.items()}
+
+
+def _precisions(folder: Path) -> dict[str, str]:
+    """Kind → the precision in which its steps computed the scores and all that is behind them."""
+    record = read_record(folder)
+    found: dict[str, set[str]] = {}
+    for step in [*record.lineage, record.as_parent()] if record else ():
+        if step["kind"] in _COMPUTED:
+            found.setdefault(step["kind"], set()).add(str(step["settings"].get("precision", "fp32")))
+    return {kind: " and ".join(sorted(names)) for kind, names in found.items()}
+
+
+def _demand_one_precision(scores: pd.DataFrame) -> None:
+    """Raise DataError if runs of one model and task computed a step in different precisions.
+
+    They would differ in their arithmetic, not only in what they are compared for.
+    """
+    for (model, task), runs in scores.groupby(["model", "task"], sort=False):
+        for kind in _COMPUTED:
+            of_step = runs["precisions"].map(lambda found, kind=kind: found.get(kind)).dropna()
+            if of_step.nunique() > 1:
+                first = runs.loc[[of_step.index[of_step == name][0] for name in of_step.unique()]]
+                named = (f"{p[kind]} in {s} (seed {n})" for p, s, n in first[["precisions", "strategy", "seed"]].values)
+                raise DataError(
+                    f"{model}, {task}: not all runs computed `{KINDS[kind]}` in the same precision ({'; '.join(named)}); "
+                    "make those again with the same --precision to compare them"
+                )
 
 
 def published_scores(

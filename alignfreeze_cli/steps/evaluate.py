@@ -17,16 +17,17 @@ import pyarrow.parquet as pq
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_artifact
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.models import load_task_model, skeleton
+from alignfreeze_cli.encoder.models import load_task_model, skeleton, store_products_in_bf16
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
 from alignfreeze_cli.tasks.data import LanguageData, find_data, read_windows
-from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, pick_device, predict
+from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, predict
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
+from alignfreeze_cli.training.devices import pick_device, with_precision
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
@@ -34,6 +35,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
 
     Same model and data give the same bytes on a CPU. Raises SettingsError, DataError, ArtifactError, HubError.
     """
+    settings = with_precision(settings)
     resolved = resolve_artifact(settings.model, "task-model")
     assert resolved.record is not None
     trained = resolved.record.details
@@ -51,7 +53,13 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     if done := output.finished():
         return card_after(done, console, settings.dry_run)
     if settings.dry_run:
-        plan = {"task": task.title, "options": options, "max-length": max_length, "languages": list(languages)}
+        plan = {
+            "task": task.title,
+            "options": options,
+            "max-length": max_length,
+            "precision": settings.precision,
+            "languages": list(languages),
+        }
         return output.planned(plan)
 
     with output.open(console) as work:
@@ -77,6 +85,8 @@ def _score_languages(
     device = pick_device(settings.device)
     model, labels = load_task_model(folder, task.auto_class)
     model.to(device).eval()
+    if settings.precision == "bf16":
+        store_products_in_bf16(model)
     tokenizer = load_tokenizer(folder, architecture(model).vocabulary_size)
     budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
 
@@ -88,7 +98,9 @@ def _score_languages(
     scores: dict[str, dict[str, Any]] = {}
     with (
         console.progress(f"scoring {task.title}", len(sources), "languages") as progress,
-        closing(predict(model, task, prepared(), budget, device)) as predicted,  # ends the threads if scoring fails
+        closing(
+            predict(model, task, prepared(), budget, device, settings.precision)
+        ) as predicted,  # ends the threads if scoring fails
     ):
         for (source, examples), windows, answers in predicted:
             scored = task.score(examples, windows, answers, labels, options)

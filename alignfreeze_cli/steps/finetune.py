@@ -8,8 +8,10 @@ data into windows, give the encoder a head, train, write the model. With `--real
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 
 from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_encoder
@@ -19,15 +21,24 @@ from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters, heads_of
 from alignfreeze_cli.encoder.models import new_task_model, save_model, skeleton
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
+from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Windows
 from alignfreeze_cli.tasks.data import find_data, read_windows
-from alignfreeze_cli.tasks.finetuning import CPU_MICRO_BATCH, batches, learnable, steps_per_pass, summed_loss
+from alignfreeze_cli.tasks.finetuning import (
+    CPU_BATCH_TOKENS,
+    GPU_BATCH_TOKENS,
+    batches,
+    learnable,
+    steps_per_pass,
+    summed_loss,
+)
 from alignfreeze_cli.tasks.joint import find_joint
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
+from alignfreeze_cli.training.devices import with_precision
 from alignfreeze_cli.training.loop import LoopSettings, default_rate, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
@@ -38,6 +49,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     Every word, pair or question of an optimizer batch weighs the same, in whatever micro-batch it is computed. Raises
     SettingsError, DataError, ArtifactError, HubError, and what `training.loop.train` raises.
     """
+    settings = with_precision(settings)
     task = find_task(settings.task)
     options, labels = task.chosen_options(settings), task.labels(task.chosen_options(settings))
     encoder = resolve_encoder(settings.model)
@@ -77,6 +89,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             **(joint.planned() if joint else {"freeze": plan.diagram()}),
             "learning-rate": rate,
             "max-length": max_length,
+            "precision": settings.precision,
         }
         return output.planned(shown | read()[1])
 
@@ -87,35 +100,42 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         torch.manual_seed(settings.seed)
         model = new_task_model(encoder.path, task.auto_class, labels)
         apply_plan(model, plan, train_top=True)
-        adapters = Adapters.attach(model, plan.trained, settings.lora) if settings.lora else None
-        if adapters:
-            console.info(adapters.summary())
-
         accelerator = open_accelerator(
             output.path, settings.device, settings.precision, settings.tracker, settings.recorded()
         )
         process, processes = accelerator.process_index, accelerator.num_processes
         on_cpu = accelerator.device.type == "cpu"
-        micro_batch = settings.micro_batch or (CPU_MICRO_BATCH if on_cpu else settings.batch_size)
+        budget = settings.batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
         per_pass = steps_per_pass(learnable(windows), settings)
+        dataset = joint.dataset(console, encoder, size["steps"], per_pass, accelerator) if joint else None
+        model.to(accelerator.device)
+        vocabulary = None
+        if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
+            occurring = [windows.token_ids(), *([dataset.token_ids()] if dataset else [])]
+            vocabulary = ActiveVocabulary(model, np.concatenate(occurring))
+            console.info(vocabulary.summary("the data"))
+        adapters = Adapters.attach(model, plan.trained, settings.lora) if settings.lora else None
+        if adapters:
+            console.info(adapters.summary())
+
+        renumber = vocabulary.remap if vocabulary else None
         learning, loss = model, summed_loss(task)
-        micro_batches = batches(windows, settings, micro_batch, process, processes)
-        if joint:
-            dataset = joint.dataset(console, encoder, size["steps"], per_pass, accelerator)
+        micro_batches = batches(windows, settings, arch, budget, renumber, process, processes)
+        if joint and dataset:
             learning, loss = joint.model(model), joint.loss(loss, processes)
-            micro_batches = joint.batches(micro_batches, dataset, arch, process, processes)
+            micro_batches = joint.batches(micro_batches, dataset, arch, renumber, process, processes)
         training = train(
             learning,
             loss,
             micro_batches,
             LoopSettings(
-                size["steps"],
-                rate,
-                settings.seed,
-                settings.checkpoint_every,
-                settings.warmup,
-                "linear",
-                joint.parts if joint else LoopSettings.parts,
+                steps=size["steps"],
+                learning_rate=rate,
+                seed=settings.seed,
+                checkpoint_every=settings.checkpoint_every,
+                warmup=settings.warmup,
+                schedule="linear",
+                parts=joint.parts if joint else LoopSettings.parts,
             ),
             work.checkpoints,
             console,
@@ -126,7 +146,8 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         if adapters:
             adapters.merge()
         if work.main:
-            save_model(model, encoder.path, work.path)
+            with vocabulary.whole() if vocabulary else nullcontext():
+                save_model(model, encoder.path, work.path)
             if adapters and settings.keep_adapter:
                 adapters.save(work.path / ADAPTER, encoder, heads_of(model, arch))
         work.details = {
@@ -138,7 +159,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "frozen-blocks": list(plan.frozen),
             "max-length": max_length,
             "learning-rate": rate,
-            "micro-batch": micro_batch,
+            "batch-tokens": budget,
             **size,
             "epochs": round(size["steps"] / per_pass, 3),
             **({"notes": dict(windows.notes)} if windows.notes else {}),
@@ -147,6 +168,6 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "tokens-per-second": round(training.tokens_per_second, 1),
             "padding": round(training.padding, 4),
             **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),
-            **(joint.to_dict(dataset, training, arch) if joint else {}),
+            **(joint.to_dict(dataset, training, arch) if joint and dataset else {}),
         }
     return card_after(output.result, console)

@@ -34,6 +34,7 @@ from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, Settings
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
+from alignfreeze_cli.training.devices import with_precision
 from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, default_rate, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
@@ -47,6 +48,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     Raises SettingsError (a plan or block that does not fit the encoder, a family that is not supported), ArtifactError
     (inputs of another kind, damaged or pickled), DataError (no usable pairs), Interrupted (a checkpoint was left).
     """
+    settings = with_precision(settings)
     source = resolve_encoder(settings.model)
     arch = architecture(skeleton(source.path))
     plan = resolve_plan(settings.freeze, arch.n_blocks, settings.block, settings.lora)
@@ -97,8 +99,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         vocabulary = adapters = None
         if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
             vocabulary = ActiveVocabulary(model, dataset.token_ids())
-            rows_of_all = vocabulary.full.num_embeddings
-            console.info(f"{len(vocabulary.ids):,} of {rows_of_all:,} word embeddings occur in the pairs.")
+            console.info(vocabulary.summary("the pairs"))
         torch.manual_seed(settings.seed)  # of the projection and of the adapters
         projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
         if settings.lora:
@@ -194,6 +195,7 @@ def _dry_run_details(
         **({"save-at": list(settings.save_steps)} if settings.save_at else {}),
         "batch-size": settings.batch_size,
         "learning-rate": rate,
+        "precision": settings.precision,
         **lora,
     }
 

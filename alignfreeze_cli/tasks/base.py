@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from alignfreeze_cli.encoder.blocks import Architecture
+
 Options = Mapping[str, Any]
 Warn = Callable[[str], object]
 
@@ -75,9 +77,21 @@ class Windows(ABC):
     def collate(self, indices: np.ndarray) -> dict[str, Any]:
         """A batch of some windows, padded to the longest: tensors, also in nested dicts, that move to a device."""
 
+    @abstractmethod
+    def token_ids(self) -> np.ndarray:
+        """All token ids of the windows, the padding id among them, in any order, repeats allowed."""
+
     def for_training(self) -> Windows:
         """The windows to learn from; DataError if there are none."""
         return self
+
+
+class RowSharingWindows(Windows):
+    """Windows of which several may share a row: what their task's head gives at a position depends on it alone."""
+
+    @abstractmethod
+    def pack(self, indices: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+        """A batch like that of `collate`, with the windows side by side in few rows; and the positions it has."""
 
 
 class Task(ABC):

@@ -7,13 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from alignfreeze_cli.tasks.base import Task, Windows
+from alignfreeze_cli.encoder.batches import Rows, groups_by_length
+from alignfreeze_cli.encoder.blocks import Architecture
+from alignfreeze_cli.tasks.base import RowSharingWindows, Task, Windows
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.training.loop import MicroBatch
 
-CPU_MICRO_BATCH = 4
+Renumber = Callable[[np.ndarray], np.ndarray]
+
+CPU_BATCH_TOKENS = 2048
+GPU_BATCH_TOKENS = 16384
 
 
 def learnable(windows: Windows) -> np.ndarray:
@@ -41,12 +47,20 @@ def summed_loss(task: Task) -> Callable[[nn.Module, Any], Tensor]:
 
 
 def batches(
-    windows: Windows, settings: FinetuneSettings, micro_batch: int, process: int, processes: int
+    windows: Windows,
+    settings: FinetuneSettings,
+    arch: Architecture,
+    budget: int,
+    renumber: Renumber | None = None,
+    process: int = 0,
+    processes: int = 1,
 ) -> Callable[[int], list[MicroBatch]]:
     """The micro-batches of a step on one of several processes, a function of the step alone.
 
-    Every pass over the data has its own order, a function of seed and pass; its last batch may be smaller. Within a
-    batch the windows are sorted by length, which changes no gradient and saves most of the padding.
+    Every pass over the data has its own order, a function of seed and pass; its last batch may be smaller. A batch is
+    computed in micro-batches of about `budget` subwords: windows of any length, several to a row, where task and
+    encoder allow that, else windows of similar length. That changes no gradient and saves most of the padding.
+    `renumber` turns token ids into rows of a reduced embedding table.
     """
     usable = learnable(windows)
     per_pass = steps_per_pass(usable, settings)
@@ -60,18 +74,45 @@ def batches(
         if not len(own):
             # Fewer windows than processes: all must still take part in the step, this one with nothing to add.
             own, share = batch[:1], 0.0
-        return [
-            _micro_batch(windows, own[begin : begin + micro_batch], share) for begin in range(0, len(own), micro_batch)
-        ]
+        found = []
+        for part in _parts(windows, own, arch, budget):
+            collated, positions = _collate(windows, part, arch)
+            if renumber is not None:
+                collated = _renumbered(collated, renumber)
+            found.append(
+                MicroBatch(
+                    inputs=(collated, share),
+                    weight=float(windows.weights[part].sum()) * share,
+                    tokens=int(windows.lengths[part].sum()),
+                    computed=positions,
+                )
+            )
+        return found
 
     return of_step
 
 
-def _micro_batch(windows: Windows, indices: np.ndarray, share: float) -> MicroBatch:
-    lengths = windows.lengths[indices]
-    return MicroBatch(
-        inputs=(windows.collate(indices), share),
-        weight=float(windows.weights[indices].sum()) * share,
-        tokens=int(lengths.sum()),
-        computed=int(lengths.max() * len(lengths)),
-    )
+def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: int) -> list[np.ndarray]:
+    """The windows of each micro-batch; `own` are all of them, the longest first."""
+    lengths = windows.lengths[own]
+    if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
+        count = min(len(own), math.ceil(int(lengths.sum()) / budget))
+        return [own[number::count] for number in range(count)]  # long and short ones in each, which fill rows well
+    return [own[group] for group in groups_by_length(lengths, budget)]
+
+
+def _collate(windows: Windows, part: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+    """The batch of some windows, and its positions, padding included."""
+    if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
+        return windows.pack(part, arch)
+    lengths = windows.lengths[part]
+    return windows.collate(part), int(lengths.max() * len(lengths))
+
+
+def _renumbered(collated: dict[str, Any], renumber: Renumber) -> dict[str, Any]:
+    """The batch with other token ids, in whichever form it has them."""
+    if "rows" in collated:
+        rows: Rows = collated["rows"]
+        return {**collated, "rows": rows._replace(input_ids=torch.from_numpy(renumber(rows.input_ids.numpy())))}
+    ids = torch.from_numpy(renumber(collated["inputs"]["input_ids"].numpy()))
+    return {**collated, "inputs": {**collated["inputs"], "input_ids": ids}}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -115,7 +116,13 @@ class Joint:
         return both
 
     def batches(
-        self, of_task: Batches, dataset: RealignDataset, arch: Architecture, process: int, processes: int
+        self,
+        of_task: Batches,
+        dataset: RealignDataset,
+        arch: Architecture,
+        renumber: Callable[[np.ndarray], np.ndarray] | None = None,
+        process: int = 0,
+        processes: int = 1,
     ) -> Batches:
         """The task's micro-batches, the last one of a step with this process's pairs.
 
@@ -126,7 +133,7 @@ class Joint:
         def of_step(step: int) -> list[MicroBatch]:
             *before, last = of_task(step)
             drawn = dataset.drawn(step % dataset.draws.steps)[process::processes]
-            pairs = make_batch(drawn, arch, dataset.pad_id)
+            pairs = make_batch(drawn, arch, dataset.pad_id, renumber)
             return [
                 *(_joined(micro_batch, None, 0.0) for micro_batch in before),
                 _joined(last, pairs, 1 / processes),

@@ -66,6 +66,11 @@ class NliWindows(Windows):
             "gold": torch.from_numpy(self.gold[indices].astype("int64")),
         }
 
+    def token_ids(self) -> np.ndarray:
+        import numpy as np
+
+        return np.append(self.tokens, self.padding_id)
+
 
 class NliTask(Task):
     """Natural language inference; the metric is the share of pairs with the right label."""

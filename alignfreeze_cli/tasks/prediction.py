@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from alignfreeze_cli.encoder.blocks import read_positions_only
-from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.tasks.base import Task, Windows
+from alignfreeze_cli.training.devices import arithmetic
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -22,13 +22,6 @@ Named = TypeVar("Named")
 CPU_BATCH_TOKENS = 512
 GPU_BATCH_TOKENS = 65536
 MOST_PADDING = 0.1
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is the accelerator if there is one; raises SettingsError for `cuda` where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
@@ -49,7 +42,12 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 
 
 def predict(
-    model: PreTrainedModel, task: Task, prepared: Iterable[tuple[Named, Windows]], budget: int, device: torch.device
+    model: PreTrainedModel,
+    task: Task,
+    prepared: Iterable[tuple[Named, Windows]],
+    budget: int,
+    device: torch.device,
+    precision: str = "fp32",
 ) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
     """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
 
@@ -61,7 +59,7 @@ def predict(
     from accelerate.utils import send_to_device
 
     def answer(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, Any]:
-        with torch.inference_mode():
+        with torch.inference_mode(), arithmetic(precision, device):
             return indices, task.answer(model, send_to_device(windows.collate(indices), device))
 
     threads = torch.get_num_threads()

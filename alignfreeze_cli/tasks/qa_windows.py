@@ -106,6 +106,12 @@ class QaWindows(Windows):
             inputs["token_type_ids"] = padded(types, 0)
         return {"inputs": inputs, "gold": torch.from_numpy(self.gold[indices])}
 
+    def token_ids(self) -> np.ndarray:
+        import numpy as np
+
+        around = [*self.template.before, *self.template.middle, *self.template.after, self.padding_id]
+        return np.concatenate([self.passages, self.questions, np.array(around, dtype=np.int32)])
+
     def for_training(self) -> QaWindows:
         """The windows to learn from; answers that no window holds are noted. DataError if that is so of all answers."""
         import numpy as np

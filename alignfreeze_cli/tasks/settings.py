@@ -12,9 +12,11 @@ from alignfreeze_cli.encoder.settings import (
     LORA_OPTIONS,
     WORDS_WITH_BLANKS,
     RealignSettings,
+    device_setting,
     keep_adapter_setting,
     lora_complaints,
     lora_setting,
+    precision_setting,
 )
 from alignfreeze_cli.settings import StepSettings, plain, setting
 from alignfreeze_cli.tasks.base import Task
@@ -24,7 +26,6 @@ from alignfreeze_cli.tasks.qa import QaOptions
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
 
-DEVICES = ("auto", "cpu", "cuda")
 REALIGN_PREFIX = "realign_"
 DEFAULT_REALIGN_WEIGHT = 0.1
 """The published coefficient of realignment during fine-tuning (training_loops.py)."""
@@ -148,11 +149,18 @@ class _Finetune(StepSettings):
         None, help="Passes over the training data. [default: the paper's, by task]", minimum=0.0, above=True
     )
     batch_size: int = setting(32, help="Windows per optimizer step.", minimum=1)
-    micro_batch: int | None = setting(
+    batch_tokens: int | None = setting(
         None,
-        help="Windows computed at once: a batch is sorted by length and split. The loss is averaged over the whole "
-        "batch, but dropout draws other random numbers. [default: 4 on a CPU, --batch-size on a GPU]",
-        minimum=1,
+        help="Subwords computed at once: a batch that has more is computed in parts. The loss is averaged over the "
+        "whole batch, but dropout draws other random numbers. [default: 2048 on a CPU, 16384 on a GPU]",
+        minimum=8,
+    )
+    vocabulary: str = setting(
+        "active",
+        choices=("active", "full"),
+        result=False,
+        help="Train only the embeddings of subwords that occur in the data, or all: the result is the same, active "
+        "needs less memory and time.",
     )
     learning_rate: float | None = setting(
         None,
@@ -178,14 +186,12 @@ class _Finetune(StepSettings):
     max_length: int | None = setting(
         None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
     )
-    precision: str = setting(
-        "fp32", help="Arithmetic of forward and backward passes; weights are kept in fp32.", choices=("fp32", "bf16")
-    )
+    precision: str = precision_setting("forward and backward passes")
     seed: int = setting(31, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
         500, help="Steps between checkpoints for --resume; 0: only when interrupted.", minimum=0, result=False
     )
-    device: str = setting("auto", help="Where to compute.", choices=DEVICES, result=False)
+    device: str = device_setting()
     tracker: tuple[str, ...] = setting(
         (), help="Also report to tensorboard or wandb.", choices=("tensorboard", "wandb"), result=False
     )
@@ -195,7 +201,12 @@ class _Finetune(StepSettings):
 class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     """The settings of finetune, those of single tasks last."""
 
-    changes = ("the head is always new, also where the model's folder holds one", WORDS_WITH_BLANKS, DATA_REFUSED)
+    changes = (
+        "the head is always new, also where the model's folder holds one",
+        WORDS_WITH_BLANKS,
+        DATA_REFUSED,
+        "short sentences share rows and batches are split by subwords, so dropout draws other random numbers",
+    )
 
     def left_out(self, name: str) -> bool:
         if name in LORA_OPTIONS:
@@ -244,7 +255,8 @@ class _Evaluate(StepSettings):
         minimum=8,
         result=False,
     )
-    device: str = setting("auto", help="Where to compute.", choices=DEVICES, result=False)
+    precision: str = precision_setting("the model")
+    device: str = device_setting()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import Options, Scored, Task, Windows
+from alignfreeze_cli.tasks.base import Options, RowSharingWindows, Scored, Task, Windows
 from alignfreeze_cli.tasks.subwords import padded_inputs
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+    from alignfreeze_cli.encoder.blocks import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ def with_words(sentences: Iterable[TaggedSentence], path: Path) -> Iterator[Tagg
 _WORDS_TAKEN_OUT = "{} is _: the text was taken out of this file; its publisher says how to put it back"
 
 
-class TaggedWindows(Windows):
+class TaggedWindows(RowSharingWindows):
     """Sentences as windows of subwords. A slot is a position in a window at which a word is labelled.
 
     All arrays are flat over the whole data set. Window w has the subwords `tokens[starts[w]:starts[w + 1]]` and the
@@ -119,8 +121,36 @@ class TaggedWindows(Windows):
         return {
             "inputs": padded_inputs(windows, self.padding_id),
             "slots": torch.from_numpy(np.stack([rows, self.position[slots].astype(np.int64)], axis=1)),
-            "gold": torch.from_numpy(self.gold[self.word[slots]].astype(np.int64)),
+            "gold": self._gold_of(slots),
         }
+
+    def pack(self, indices: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+        """`rows` in place of `inputs`, for `model_inputs`; `slots` and `gold` as `collate` gives them."""
+        import numpy as np
+        import torch
+
+        from alignfreeze_cli.encoder.batches import pack
+
+        layout = pack(self.tokens, self.starts[indices], self.lengths[indices], arch, self.padding_id)
+        (rows,) = layout.groups
+        slots = self.slots_of(indices)
+        at = np.repeat(layout.starts, self.weights[indices]) + self.position[slots]  # (slots,) in the flat layout
+        batch = {
+            "rows": rows,
+            "slots": torch.from_numpy(np.stack(np.divmod(at, rows.input_ids.shape[1]), axis=1)),
+            "gold": self._gold_of(slots),
+        }
+        return batch, layout.positions
+
+    def _gold_of(self, slots: np.ndarray) -> Tensor:
+        import torch
+
+        return torch.from_numpy(self.gold[self.word[slots]].astype("int64"))
+
+    def token_ids(self) -> np.ndarray:
+        import numpy as np
+
+        return np.append(self.tokens, self.padding_id)
 
     def slots_of(self, indices: np.ndarray) -> np.ndarray:
         """The numbers of the slots of some windows, in the order in which `collate` puts them."""
@@ -210,7 +240,10 @@ class TaggingTask(Task):
         """Cross-entropy, summed over the slots of the batch."""
         from torch.nn import functional as F
 
-        logits = model(**batch["inputs"]).logits  # (windows, positions, labels)
+        from alignfreeze_cli.encoder.batches import model_inputs
+
+        inputs = model_inputs(model, batch["rows"]) if "rows" in batch else batch["inputs"]
+        logits = model(**inputs).logits  # (rows, positions, labels)
         rows, positions = batch["slots"].unbind(1)
         return F.cross_entropy(logits[rows, positions].float(), batch["gold"], reduction="sum")
 

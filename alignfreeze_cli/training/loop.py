@@ -38,6 +38,7 @@ from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.signals import handled
 from alignfreeze_cli.training import checkpoints
+from alignfreeze_cli.training.devices import pick_device
 from alignfreeze_cli.training.metrics import Metrics
 
 LOG_EVERY = 10  # steps; also the window of the first and the last loss
@@ -124,21 +125,18 @@ def open_accelerator(
 ) -> Accelerator:
     """The devices, processes and trackers of a run that makes `output`; under `torchrun` every process calls this.
 
-    `device` is auto, cpu or cuda; `precision` fp32, or bf16 for autocast: weights and optimizer stay in fp32. Trackers
-    get the settings in `config`; TensorBoard's files go to the folder `tensorboard` beside the output, which holds
-    results only.
+    `precision` is fp32, or bf16 for autocast: weights and optimizer stay in fp32. Trackers get the settings in
+    `config`; TensorBoard's files go to the folder `tensorboard` beside the output, which holds results only.
 
-    Raises SettingsError for `cuda` where there is none, or a tracker whose package is missing.
+    Raises SettingsError for a device that is not there, or a tracker whose package is missing.
     """
     for name in trackers:
         if not TRACKERS[name]():
             raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: no CUDA device is available here; use --device cpu or auto.")
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
-        cpu=device == "cpu",
+        cpu=pick_device(device).type == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
         log_with=list(trackers) or None,
         project_dir=output.parent / "tensorboard",

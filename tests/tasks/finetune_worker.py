@@ -19,7 +19,7 @@ def run(folder: Path, resume: bool) -> None:
         train=str(inputs / "train.conllu"),
         steps=12,
         batch_size=4,
-        micro_batch=2,
+        batch_tokens=20,
         max_length=24,
         learning_rate=1e-3,
         checkpoint_every=3,

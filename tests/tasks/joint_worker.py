@@ -42,7 +42,7 @@ def settings(inputs: Path, **changes: Any) -> FinetuneSettings:
         "freeze": "front",
         "steps": 1,
         "batch_size": 7,
-        "micro_batch": 3,
+        "batch_tokens": 24,
         "max_length": 24,
         "learning_rate": 1e-3,
         "checkpoint_every": 1,
@@ -81,11 +81,11 @@ def one_step(folder: Path, inputs: Path, **changes: Any) -> None:
     process, processes = accelerator.process_index, accelerator.num_processes
     chosen, joint, model = settings(inputs, **changes), joint_of(inputs, **changes), model_of(inputs)
     material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
-    of_task = batches(windows_of(inputs), chosen, 3, process, processes)
+    of_task = batches(windows_of(inputs), chosen, architecture(model), 24, process=process, processes=processes)
     train(
         joint.model(model).double(),
         joint.loss(summed_loss(POS), processes),
-        joint.batches(of_task, material, architecture(model), process, processes),
+        joint.batches(of_task, material, architecture(model), None, process, processes),
         loop,
         folder / "checkpoints",
         Console(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,19 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from alignfreeze_cli.encoder.batches import Rows
+from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.tasks.finetuning import batches, summed_loss
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import FinetuneSettings
-from alignfreeze_cli.tasks.tagging import TaggedSentence
+from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggedWindows
+from tests.support.models import save_bert, tiny
 from tests.tasks.test_tagging import LABELS, encode
-from tests.tasks.worlds import conllu, make_world, score, sentences, train
+from tests.tasks.worlds import LEXICON, conllu, make_world, score, sentences, train
 
 POS = TASKS["pos"]
+ARCH = architecture(tiny("bert"))
 
 
 @pytest.fixture(scope="module")
@@ -120,19 +125,19 @@ def test_every_pass_sees_every_window_once_in_an_order_of_its_own() -> None:
     windows = encode([TaggedSentence(str(n), ["a" * (n % 7 + 1)], ["X"]) for n in range(12)], 20)
     seen = []
     for step in range(6):
-        of_step = batches(windows, settings(), 2, 0, 1)(step)
-        again = batches(windows, settings(), 2, 0, 1)(step)
+        of_step = batches(windows, settings(), ARCH, 20)(step)
+        again = batches(windows, settings(), ARCH, 20)(step)
         assert [m.tokens for m in of_step] == [m.tokens for m in again]
-        assert [len(m.inputs[0]["inputs"]["input_ids"]) for m in of_step] == ([2, 2, 1] if step % 3 < 2 else [2])
-        seen.append([tuple(row.tolist()) for m in of_step for row in m.inputs[0]["inputs"]["input_ids"]])
-    passes = [[tuple(i for i in row if i) for step in seen[p : p + 3] for row in step] for p in (0, 3)]
-    assert sorted(passes[0]) == sorted(passes[1])
+        assert len(of_step) == (2 if step % 3 < 2 else 1)
+        seen.append([sentence for m in of_step for sentence in _sentences(m.inputs[0]["rows"])])
+    passes = [[sentence for step in seen[p : p + 3] for sentence in step] for p in (0, 3)]
+    assert sorted(passes[0]) == sorted(passes[1]) == sorted(_texts(windows))
     assert passes[0] != passes[1]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-@pytest.mark.parametrize("micro_batch", [1, 2, 5])
-def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(micro_batch: int, processes: int) -> None:
+@pytest.mark.parametrize("budget", [4, 20, 1000])
+def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(budget: int, processes: int) -> None:
     from transformers import BertConfig, BertForTokenClassification, set_seed
 
     set_seed(0)
@@ -145,11 +150,49 @@ def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(micro
     for step in (0, 2):  # the third batch has a single window, fewer than there are processes
         whole = windows.collate(_windows_of(step, len(windows.lengths)))
         expected = POS.loss(model, whole) / len(whole["gold"])
-        parts = [m for p in range(processes) for m in batches(windows, settings(), micro_batch, p, processes)(step)]
-        assert all(batches(windows, settings(), micro_batch, p, processes)(step) for p in range(processes))
+        by_process = [
+            batches(windows, settings(), ARCH, budget, process=p, processes=processes)(step) for p in range(processes)
+        ]
+        assert all(by_process)
+        parts = [micro_batch for some in by_process for micro_batch in some]
         weight = sum(m.weight for m in parts if isinstance(m.weight, float))
         loss = sum(summed_loss(POS)(model, m.inputs) for m in parts) / weight
         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_windows_that_share_rows_learn_what_they_learn_alone(family: str) -> None:
+    """Loss and gradients are those of one padded batch, whatever the family can share, with dropout off."""
+    model = tiny(family, AutoModelForTokenClassification, num_labels=len(LABELS))
+    arch = architecture(model)
+    lengths = [(n * 5) % 11 + 1 for n in range(12)]
+    windows = encode([TaggedSentence(str(n), ["a" * (n % 4 + 1)] * n, ["X"] * n) for n in lengths], 30)
+    windows.tokens, windows.padding_id = windows.tokens % 40 + 2, model.config.pad_token_id
+    count = len(windows.lengths)
+    POS.loss(model, windows.collate(np.arange(count))).backward()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    of_step = batches(windows, settings(batch_size=count), arch, 120)(0)
+    assert arch.can_pack_with_head == (family != "deberta-v2")
+    if arch.can_pack_with_head:
+        assert all(len(m.inputs[0]["rows"].input_ids) < 5 for m in of_step)
+        assert sum(m.tokens for m in of_step) / sum(m.computed for m in of_step) > 0.9
+    for micro_batch in of_step:
+        summed_loss(POS)(model, micro_batch.inputs).backward()
+    for name, parameter in model.named_parameters():
+        if name in expected:
+            # The loss itself is computed in single precision.
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-5, atol=1e-5)
+
+
+def _sentences(rows: Rows) -> list[list[int]]:
+    """The token ids of every sentence in some rows."""
+    ids, sentences = rows.input_ids.flatten(), rows.sentences.flatten()
+    return [ids[sentences == number].tolist() for number in range(int(sentences.max()) + 1)]
+
+
+def _texts(windows: TaggedWindows) -> list[list[int]]:
+    return [windows.tokens[a:b].tolist() for a, b in pairwise(windows.starts)]
 
 
 def _windows_of(step: int, count: int) -> np.ndarray:
@@ -222,3 +265,15 @@ def test_the_published_labels_travel_with_the_model(world: Path) -> None:
         "windows": "published",
         "lone-pieces": "delete",
     }
+
+
+@pytest.mark.parametrize("changes", [{}, {"lora": 2}, {"freeze": "front,embeddings"}])
+def test_training_only_the_embeddings_that_occur_gives_the_same_bytes(world: Path, changes: dict[str, Any]) -> None:
+    save_bert(world / "wide", [*LEXICON, *(f"other{n}" for n in range(200))], hidden_size=16, intermediate_size=24)
+    active, full = (
+        train(world, f"{rows}-rows", model=str(world / "wide"), vocabulary=rows, overwrite=True, **changes)
+        for rows in ("active", "full")
+    )
+    one, other = (result.path / "model.safetensors" for result in (active, full))
+    assert weights(active.path)["bert.embeddings.word_embeddings.weight"].shape == (5 + len(LEXICON) + 200, 16)
+    assert one.read_bytes() == other.read_bytes()

@@ -383,8 +383,8 @@ def test_learns_and_scores(tmp_path: Path) -> None:
         console,
         task="nli",
         train=str(tmp_path / "en-train.tsv"),
-        steps=80,
-        learning_rate=2e-2,
+        steps=160,
+        learning_rate=5e-3,
     )
     assert any(
         "en-train.tsv: pairs without a label that the annotators agree on, left out: 1" in said

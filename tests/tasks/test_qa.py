@@ -71,7 +71,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "xx-test.json").write_text(squad(30, 3, "x"))
     ran = alignfreeze(
         "finetune", "--task", "qa", "-m", folder / "encoder", "--train", folder / "train.json", "--max-length", "24",
-        "--steps", "60", "--batch-size", "16", "--micro-batch", "16", "--learning-rate", "1e-2", "-o", folder / "qa",
+        "--steps", "60", "--batch-size", "16", "--batch-tokens", "512", "--learning-rate", "1e-2", "-o", folder / "qa",
     )  # fmt: skip
     assert ran.exit_code == 0, ran.stderr
     return folder

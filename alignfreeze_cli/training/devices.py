@@ -1,0 +1,62 @@
+"""Where a step computes and in which arithmetic: what `--device` and `--precision` mean on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+
+from alignfreeze_cli.errors import SettingsError
+
+Chosen = TypeVar("Chosen", bound=Any)  # settings with `device` and `precision`
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that `--device` names; `auto` is the accelerator if there is one. A CUDA device becomes the current.
+
+    Raises SettingsError for a device that is not there.
+    """
+    if name == "auto":
+        usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        name = next((each for each, there in usable.items() if there), "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            there = f"there are {count}, counted from 0" if count else "no CUDA device is available here"
+            raise SettingsError(f"--device {name}: {there}; use --device cpu or auto.")
+        if device.index is not None:
+            torch.cuda.set_device(device)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("--device mps: no Apple GPU is available here; use --device cpu or auto.")
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """`fp32` or `bf16`: what `--precision` means on a device. `auto` is bf16 where the hardware multiplies it.
+
+    That are CUDA devices from Ampere on, and processors with AMX or AVX512-BF16; a torch too old to tell what the
+    processor has counts as one that has neither.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "fp32"
+
+
+def with_precision(settings: Chosen) -> Chosen:
+    """The settings of a step, their `precision` the one that it will compute in. Raises SettingsError (`pick_device`).
+
+    Steps call this before they look for a finished output, so records and identities never hold `auto`.
+    """
+    precision = pick_precision(settings.precision, pick_device(settings.device))
+    return dataclasses.replace(settings, precision=precision)
+
+
+def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Inside, matrix products and attention are computed in `precision`; weights stay as they are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
