@@ -182,8 +182,8 @@ def _demand_one_precision(scores: pd.DataFrame) -> None:
                 first = runs.loc[[of_step.index[of_step == name][0] for name in of_step.unique()]]
                 named = (f"{p[kind]} in {s} (seed {n})" for p, s, n in first[["precisions", "strategy", "seed"]].values)
                 raise DataError(
-                    f"{model}, {task}: not all runs computed `{KINDS[kind]}` in the same precision ({'; '.join(named)}); "
-                    "make those again with the same --precision to compare them"
+                    f"{model}, {task}: not all runs computed `{KINDS[kind]}` in the same precision "
+                    f"({'; '.join(named)}); make those again with the same --precision to compare them"
                 )
 
 

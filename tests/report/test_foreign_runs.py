@@ -98,9 +98,9 @@ def test_odd_distances_are_refused(tmp_path: Path, content: str) -> None:
         read(tmp_path / "d.json")
 
 
-def recorded(scores: Path, behaviours: Mapping[str, int]) -> None:
-    """A record of scores whose ancestors, by kind, and which itself are of these behaviours."""
-    common: dict[str, Any] = {"settings": {}, "inputs": [], "seed": None, "details": {}}
+def recorded(scores: Path, behaviours: Mapping[str, int], **settings: str) -> None:
+    """A record of scores whose ancestors, by kind, and which itself are of these behaviours, all with the `settings`."""
+    common: dict[str, Any] = {"settings": settings, "inputs": [], "seed": None, "details": {}}
     details = {"task": "pos", "options": {}, "language": "en"}
 
     def numbered(kind: str) -> dict[str, int]:
@@ -146,6 +146,20 @@ def test_runs_of_one_behaviour_need_no_note(tmp_path: Path) -> None:
         recorded(folder / "pos-scores", {"pairs": 2, "scores": 1})
     settings = ReportSettings(runs=(str(tmp_path),), resamples=0)
     assert not [note for note in compare_runs(settings, collect(settings.runs)).notes if "behaviour" in note]
+
+
+def test_arms_of_different_precision_are_refused(tmp_path: Path) -> None:
+    """A run without a precision in its record is of the time before there was a choice: fp32."""
+    for strategy, precision in (("baseline", {}), ("full", {"precision": "fp32"}), ("front", {"precision": "bf16"})):
+        folder = write(tmp_path, strategy, 0, RIGHT)
+        recorded(folder / "pos-scores", {"task-model": 1, "scores": 1}, **precision)
+    assert len(collect([tmp_path / "baseline-s0", tmp_path / "full-s0"]).scores)
+    with pytest.raises(DataError) as caught:
+        collect([tmp_path])
+    assert str(caught.value) == (
+        "enc, pos: not all runs computed `finetune` in the same precision (fp32 in baseline (seed 0); "
+        "bf16 in front (seed 0)); make those again with the same --precision to compare them"
+    )
 
 
 def test_nothing_printed_controls_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

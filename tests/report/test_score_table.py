@@ -105,7 +105,8 @@ def test_scores_are_read_from_run_folders_as_far_as_they_are_there(tmp_path: Pat
     found = read_scores([tmp_path / "a", tmp_path / "b"])
     folder = tmp_path / "a" / "pos-scores"
     expected = score_rows("enc", "front", 3, False, "pos", "accuracy", "en", {"en": 0.5, "de": 0.25})
-    assert found.to_dict("records") == [{**row, "data": None, "folder": folder, "behaviours": {}} for row in expected]
+    behind: dict[str, Any] = {"behaviours": {}, "precisions": {}}
+    assert found.to_dict("records") == [{**row, "data": None, "folder": folder, **behind} for row in expected]
     (tmp_path / "b" / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"run\.json"):
         read_scores([tmp_path / "b"])

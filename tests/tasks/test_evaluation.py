@@ -14,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from alignfreeze_cli.encoder.models import load_task_model, store_products_in_bf16
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.tasks.conllu import read_conllu
 from alignfreeze_cli.tasks.prediction import length_batches
+from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
+from alignfreeze_cli.training.devices import arithmetic
 from tests.tasks.worlds import make_world, score, train
 
 
@@ -82,6 +85,21 @@ def test_threads_change_nothing(world: Path) -> None:
     finally:
         torch.set_num_threads(before)
     assert (folder / "scores.json").read_bytes() == (score(world, "one").path / "scores.json").read_bytes()
+
+
+def test_bf16_is_recorded_and_changes_little(world: Path) -> None:
+    single, half = (score(world, f"in-{name}", precision=name) for name in ("fp32", "bf16"))
+    assert half.record is not None
+    assert half.record.settings["precision"] == half.record.identity["settings"]["precision"] == "bf16"
+    one, other = (json.loads((each.path / "scores.json").read_text())["languages"] for each in (single, half))
+    for language in one:
+        assert one[language]["value"] == pytest.approx(other[language]["value"], abs=0.05)
+    model, _ = load_task_model(world / "pos", TASKS["pos"].auto_class)
+    store_products_in_bf16(model)
+    stored, (converted, _) = model, load_task_model(world / "pos", TASKS["pos"].auto_class)
+    ids = torch.tensor([[2, 5, 6, 7, 3]])
+    with torch.inference_mode(), arithmetic("bf16", torch.device("cpu")):
+        assert torch.equal(stored.eval()(ids).logits, converted.eval()(ids).logits)
 
 
 def test_the_source_language_alone_has_no_average(world: Path) -> None:

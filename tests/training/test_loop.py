@@ -253,12 +253,6 @@ def test_bf16_also_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert same(undisturbed, resumed)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_where_there_is_none_is_a_wrong_setting(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no CUDA device"):
-        run(tmp_path, device="cuda")
-
-
 def test_a_tracker_that_is_not_installed_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'alignfreeze\[trackers\]'"):
