@@ -99,7 +99,7 @@ def test_odd_distances_are_refused(tmp_path: Path, content: str) -> None:
 
 
 def recorded(scores: Path, behaviours: Mapping[str, int], **settings: str) -> None:
-    """A record of scores whose ancestors, by kind, and which itself are of these behaviours, all with the `settings`."""
+    """A record of scores whose ancestors, by kind, and which itself are of these behaviours and settings."""
     common: dict[str, Any] = {"settings": settings, "inputs": [], "seed": None, "details": {}}
     details = {"task": "pos", "options": {}, "language": "en"}
 
@@ -150,10 +150,11 @@ def test_runs_of_one_behaviour_need_no_note(tmp_path: Path) -> None:
 
 def test_arms_of_different_precision_are_refused(tmp_path: Path) -> None:
     """A run without a precision in its record is of the time before there was a choice: fp32."""
+    runs = []
     for strategy, precision in (("baseline", {}), ("full", {"precision": "fp32"}), ("front", {"precision": "bf16"})):
-        folder = write(tmp_path, strategy, 0, RIGHT)
-        recorded(folder / "pos-scores", {"task-model": 1, "scores": 1}, **precision)
-    assert len(collect([tmp_path / "baseline-s0", tmp_path / "full-s0"]).scores)
+        runs.append(write(tmp_path, strategy, 0, RIGHT))
+        recorded(runs[-1] / "pos-scores", {"task-model": 1, "scores": 1}, **precision)
+    assert len(collect(runs[:2]).scores)
     with pytest.raises(DataError) as caught:
         collect([tmp_path])
     assert str(caught.value) == (
