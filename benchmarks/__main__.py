@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-NAMES = ("align", "realign", "finetune", "evaluate", "profile", "memory")
+NAMES = ("align", "encode", "realign", "contrastive", "finetune", "evaluate", "profile", "memory")
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     from transformers.utils import logging
 
     from benchmarks.inputs import Inputs, Options
-    from benchmarks.table import Row, table
+    from benchmarks.table import Report, Row, comparison
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # it reports the random head of the tagger as missing weights
@@ -72,14 +72,11 @@ def main() -> None:
         inputs = Inputs(Options(**given), Path(folder))
         rows: list[Row] = []
         for name in names:
-            found = importlib.import_module(f"benchmarks.{name}").run(inputs)
-            if isinstance(found, list):
-                rows += found
-                print(table(found), end="\n\n", flush=True)
-            else:
-                print(found, end="\n\n", flush=True)
-        if rows:
-            print(table(rows))
+            report: Report = importlib.import_module(f"benchmarks.{name}").run(inputs)
+            print(f"## {name}\n\n{report.markdown()}\n", flush=True)
+            rows += report.rows
+        if rows and len(names) > 1:
+            print(f"## All in one table\n\n{comparison(rows)}")
 
 
 if __name__ == "__main__":

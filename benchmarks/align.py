@@ -12,14 +12,15 @@ from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.pairs.folder import open_pairs
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
-from benchmarks.clock import Laps, comparison
+from benchmarks.clock import Laps, details
 from benchmarks.inputs import Inputs
 from benchmarks.plain import align as plain
+from benchmarks.table import Report, Row
 
 WORKERS = (1, 2)
 
 
-def run(inputs: Inputs) -> str:
+def run(inputs: Inputs) -> Report:
     """All implementations in turn over the same files, repeated up to `--lines` lines in all; the report."""
     options = inputs.options
     folder = inputs.folder / "aligning"
@@ -30,7 +31,7 @@ def run(inputs: Inputs) -> str:
     total = lines * len(options.targets)
     dictionary = inputs.text[1]
 
-    theirs = Laps("straightforward")
+    theirs = Laps("plain/align.py")
     ours = {workers: Laps(f"alignfreeze, {workers} worker{'s' * (workers > 1)}") for workers in WORKERS}
     for number in range(options.rounds):
         with theirs.lap(total):
@@ -55,8 +56,9 @@ def run(inputs: Inputs) -> str:
             if number == 0:
                 for target in options.targets:
                     same_links(folder / f"pairs-{workers}", target, folder / f"en-{target}.jsonl")
-    title = f"dictionary alignment: {total:,} lines, {len(options.targets)} languages"
-    return comparison(title, "lines", theirs, list(ours.values()))
+    work = f"`align-pairs`, {total:,} lines of {len(options.targets)} languages"
+    rows = [Row(f"{work}, {workers} worker{'s' * (workers > 1)}", theirs, laps) for workers, laps in ours.items()]
+    return Report(rows, "\n".join(details(laps, "lines") for laps in (theirs, *ours.values())))
 
 
 def same_links(pairs: Path, target: str, expected: Path) -> None:

@@ -1,12 +1,11 @@
-"""Timing implementations in turn, and printing what came out."""
+"""Timing implementations in turn."""
 
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -67,22 +66,12 @@ class Laps:
         return sum(self.units) / sum(self.wall)
 
 
-def comparison(title: str, unit: str, plain: Laps, others: Sequence[Laps]) -> str:
-    """A table of all implementations and, for each of `others`, how many times faster than `plain` it is.
+def details(laps: Laps, unit: str) -> str:
+    """A line of what the table does not show: units per second, and padding."""
+    padding = "" if laps.padding is None else f", padding {percent(laps.padding)}"
+    return f"{laps.name}: {laps.rate:,.0f} {unit}/s{padding}"
 
-    The ratio of wall-clock times is that of the medians, since a lap that was disturbed says nothing; that of processor
-    times is over all laps.
-    """
-    header = f"  {'seconds':24}{'median':>10}{'min':>10}{'max':>10}{'CPU':>10}{unit + '/s':>12}{'padding':>9}"
-    lines = [title, header]
-    for laps in (plain, *others):
-        padding = "" if laps.padding is None else f"{laps.padding:.1%}"
-        lines.append(
-            f"  {laps.name:24}{statistics.median(laps.wall):10.4f}{min(laps.wall):10.4f}{max(laps.wall):10.4f}"
-            f"{statistics.mean(laps.cpu):10.4f}{laps.rate:12,.0f}{padding:>9}"
-        )
-    for laps in others:
-        wall = statistics.median(plain.wall) / statistics.median(laps.wall)
-        cpu = statistics.mean(plain.cpu) / statistics.mean(laps.cpu)
-        lines.append(f"  {laps.name} is {wall:.2f} times as fast ({cpu:.2f} by processor time)")
-    return "\n".join(lines)
+
+def percent(share: float) -> str:
+    """A share in percent, to a tenth."""
+    return f"{100 * share:.1f} %"

@@ -20,7 +20,7 @@ from benchmarks.finetune import BATCH, finetuned
 from benchmarks.inputs import Inputs
 from benchmarks.peers.tagging import TEST_LENGTH, TRAIN_LENGTH
 from benchmarks.processes import Ended, run_module
-from benchmarks.table import Row
+from benchmarks.table import Report, Row
 
 CLOSE = {"fp32": 1e-3, "bf16": 1e-2}  # how far accuracies may be apart: sums of floats depend on the padding
 
@@ -64,8 +64,8 @@ class Ours:
         return ended, {language: (entry["scored"], entry["value"]) for language, entry in languages.items()}
 
 
-def run(inputs: Inputs) -> list[Row]:
-    """All in turn, once per round; the rows of the table."""
+def run(inputs: Inputs) -> Report:
+    """All in turn, once per round; the report."""
     options = inputs.options
     model = options.task_model or _tagger(inputs)
     banks = _by_language(inputs)
@@ -98,7 +98,7 @@ def run(inputs: Inputs) -> list[Row]:
                 for program in programs
                 if program.precision == own.precision or (own.precision == "bf16" and "in the order" in program.name)
             ]
-    return rows
+    return Report(rows)
 
 
 def _has_precision() -> bool:

@@ -22,7 +22,7 @@ from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs
 from benchmarks.peers.tagging import TRAIN_LENGTH, encoded_treebank
 from benchmarks.processes import Ended, run_module
-from benchmarks.table import Row
+from benchmarks.table import Report, Row
 
 BATCH = 32
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -31,8 +31,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(inputs: Inputs) -> list[Row]:
-    """All in turn, once per round; the rows of the table."""
+def run(inputs: Inputs) -> Report:
+    """All in turn, once per round; the report."""
     options = inputs.options
     train = inputs.folder / "finetune-train.conllu"
     tokens = inputs.write_training(train, options.finetune_steps * BATCH, TRAIN_LENGTH)
@@ -60,7 +60,7 @@ def run(inputs: Inputs) -> list[Row]:
         rows += [Row(f"{work}, {options.finetune_steps} steps, whole process", laps, ours) for laps in whole.values()]
         ours = steps.pop("alignfreeze")
         rows += [Row(f"{work}, one step of {BATCH} sentences", laps, ours) for laps in steps.values()]
-    return rows
+    return Report(rows)
 
 
 def _peer(inputs: Inputs, train: Path, precision: str, more: tuple[str, ...]) -> Ended:

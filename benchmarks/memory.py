@@ -15,30 +15,33 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inputs import Inputs, Options, describe
+from benchmarks.table import Report, markdown
 
 STEPS = 3
 VARIANTS = ("straightforward", "vocabulary full", "vocabulary active")
 _GB = 1e9
 
 
-def run(inputs: Inputs) -> str:
+def run(inputs: Inputs) -> Report:
     """One process per variant; the report."""
     from alignfreeze_cli.encoder.models import skeleton
 
     given = {name: value for name, value in asdict(inputs.options).items() if name not in ("corpus", "dictionary")}
     paths = {"encoder": str(inputs.encoder), "pairs": str(inputs.pairs)}
-    lines = [
-        f"peak memory of {STEPS} realign steps: {describe(skeleton(inputs.encoder))}, freeze {inputs.options.freeze}, "
-        f"batch {inputs.options.batch_size}, {inputs.options.precision}, {inputs.options.device}"
-    ]
+    rows = []
     for variant in VARIANTS:
         message = json.dumps({"variant": variant, "options": given, **paths}, default=str)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.memory", message], check=True, capture_output=True, text=True
         )
         measured = json.loads(done.stdout.splitlines()[-1])
-        lines.append(f"  {variant:24}{measured['steps'] / _GB:8.2f} GB   {measured['note']}")
-    return "\n".join(lines)
+        rows.append((variant, f"{measured['steps'] / _GB:.2f}", measured["note"]))
+    text = (
+        f"Peak memory of {STEPS} realign steps of {describe(skeleton(inputs.encoder))}, "
+        f"freeze {inputs.options.freeze}, batch {inputs.options.batch_size}, {inputs.options.precision}, "
+        f"{inputs.options.device}:\n\n"
+    )
+    return Report(text=text + markdown(("step", "GB", ""), rows))
 
 
 def _measure(message: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def _measure(message: dict[str, Any]) -> dict[str, Any]:
         inputs.__dict__["pairs"] = Path(message["pairs"])  # made already, by the parent process
         if message["variant"] == "straightforward":
             dataset = inputs.dataset(inputs.realign_settings(STEPS))
-            plain, _ = plain_realigner(inputs, dataset)
+            plain, _ = plain_realigner(inputs, dataset, options.precision)
             plain.encoder.train()
             reset_peak(options.device)
             for step in range(STEPS):

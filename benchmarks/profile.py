@@ -15,20 +15,20 @@ from transformers import PreTrainedModel
 from alignfreeze_cli.encoder.batches import make_batch
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.models import skeleton
+from benchmarks.clock import percent
 from benchmarks.inputs import Inputs, describe
+from benchmarks.table import Report, markdown
 from benchmarks.training import watch
 
 WARM_UP = 5  # steps that are not profiled
 FORWARD, BACKWARD, OPTIMIZER, STEP = "encoder forward", "encoder backward", "optimizer", "step"
 
 
-def run(inputs: Inputs) -> str:
+def run(inputs: Inputs) -> Report:
     """Profile `--steps` steps of the training loop; the report."""
     options = inputs.options
     if options.device != "cpu":
-        return (
-            "profile: only on a CPU; a GPU works while the program goes on, so marks in the program say nothing of it"
-        )
+        return Report(text="Only on a CPU: a GPU works while the program goes on, so marks in the program say nothing.")
     settings = inputs.realign_settings(WARM_UP + options.steps)
     profiler = profile(activities=[ProfilerActivity.CPU])
     marks = _Marks()
@@ -60,15 +60,16 @@ def run(inputs: Inputs) -> str:
         "preparing the batch": preparing,
         "pooling, loss and the rest": seconds[STEP] - encoder,
     }
-    lines = [
-        f"profile of a realign step: {describe(skeleton(inputs.encoder))}, freeze {options.freeze}, "
-        f"batch {options.batch_size}, {options.device}, {options.steps} steps of {total * 1000:.1f} ms",
-        *(f"  {name:28}{value * 1000:9.2f} ms{value / total:8.1%}" for name, value in rows.items()),
-        f"  encoder forward, backward and optimizer: {encoder / total:.1%} of a step; padding: {padding:.1%}",
-    ]
+    text = (
+        f"A realign step of {describe(skeleton(inputs.encoder))}, freeze {options.freeze}, batch {options.batch_size}, "
+        f"{options.precision}: {total * 1000:.1f} ms, mean of {options.steps} steps; padding {percent(padding)}.\n\n"
+    )
+    cells = [(name, f"{value * 1000:.2f}", percent(value / total)) for name, value in rows.items()]
+    cells.append(("encoder and optimizer together", f"{encoder * 1000:.2f}", percent(encoder / total)))
+    text += markdown(("part", "ms", "share"), cells)
     if options.top:
-        lines.append(events.table(sort_by="self_cpu_time_total", row_limit=options.top, max_name_column_width=48))
-    return "\n".join(lines)
+        text += "\n\n" + events.table(sort_by="self_cpu_time_total", row_limit=options.top, max_name_column_width=48)
+    return Report(text=text)
 
 
 class _Marks:

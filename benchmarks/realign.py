@@ -14,25 +14,33 @@ from alignfreeze_cli.encoder.dataset import RealignDataset
 from alignfreeze_cli.encoder.freezing import FreezePlan, ResolvedPlan, default_read_block
 from alignfreeze_cli.encoder.loss import Projection, realignment_loss
 from alignfreeze_cli.encoder.models import load_encoder
-from benchmarks.clock import Laps, comparison
+from benchmarks.clock import Laps, details, percent
 from benchmarks.inputs import Inputs, describe
 from benchmarks.plain.realign import Pair, PlainRealigner, batch_loss, computed_positions, read_pair
+from benchmarks.table import Report, Row
 from benchmarks.training import wait_for, watch
 
 BLOCK = 5  # steps in a lap; the first lap of both is not counted
 
 
-def run(inputs: Inputs) -> str:
+def run(inputs: Inputs) -> Report:
     """Ours and the straightforward one in turn, five steps each, on the same batches; the report."""
+    report = Report()
+    for precision in inputs.options.precisions:
+        _compare(inputs, precision, report)
+    return report
+
+
+def _compare(inputs: Inputs, precision: str, report: Report) -> None:
     options = inputs.options
     steps = BLOCK * max(2, options.steps // BLOCK)
-    settings = inputs.realign_settings(steps)
+    settings = inputs.realign_settings(steps, precision=precision, output=inputs.folder / f"realigned-{precision}")
     dataset = inputs.dataset(settings)
     batches = [[read_pair(drawn) for drawn in dataset.drawn(step)] for step in range(steps)]
-    plain, plan = plain_realigner(inputs, dataset)
+    plain, plan = plain_realigner(inputs, dataset, precision)
     same_loss(plain, dataset, batches[0])
 
-    ours, theirs = Laps("alignfreeze", BLOCK), Laps("straightforward", BLOCK)
+    ours, theirs = Laps("alignfreeze", BLOCK), Laps("plain/realign.py", BLOCK)
 
     def after(done: int) -> None:
         if done % BLOCK:
@@ -55,23 +63,26 @@ def run(inputs: Inputs) -> str:
     tokens = sum(map(count_tokens, batches))
     theirs.padding = 1 - tokens / sum(map(computed_positions, batches))
     ours.padding = 1 - tokens / sum(computed_by_ours(plain.encoder, dataset, step) for step in range(steps))
-    title = (
-        f"realign step: {describe(plain.encoder)}, freeze {options.freeze}, batch {options.batch_size}, "
-        f"{options.precision}, {options.device}, vocabulary {options.vocabulary}"
-    )
-    report = comparison(title, "tokens", theirs, [ours])
+    report.rows.append(Row(f"`realign` {precision}, one step of {options.batch_size} pairs", theirs, ours))
+    lines = [
+        f"{precision}: {describe(plain.encoder)}, freeze {options.freeze}, {options.device}, "
+        f"vocabulary {options.vocabulary}",
+        *(f"- {details(laps, 'tokens')}" for laps in (theirs, ours)),
+    ]
     if options.peak_tflops:
         lengths = [[len(s.ids) for pair in batch for s in (pair.source, pair.target)] for batch in batches]
         flops = float(np.mean([model_flops(plain.encoder.config, some, plan) for some in lengths]))
         for laps in (theirs, ours):
             share = flops / float(np.median(laps.wall)) / (options.peak_tflops * 1e12)
-            report += (
-                f"\n  {laps.name}: {share:.1%} of {options.peak_tflops:g} TFLOP/s ({flops / 1e12:.3f} TFLOP a step)"
+            lines.append(
+                f"- {laps.name}: {percent(share)} of {options.peak_tflops:g} TFLOP/s ({flops / 1e12:.3f} TFLOP a step)"
             )
-    return report
+    report.text += ("\n\n" if report.text else "") + "\n".join(lines)
 
 
-def plain_realigner(inputs: Inputs, dataset: RealignDataset) -> tuple[PlainRealigner, ResolvedPlan]:
+def plain_realigner(
+    inputs: Inputs, dataset: RealignDataset, precision: str = "fp32"
+) -> tuple[PlainRealigner, ResolvedPlan]:
     """The straightforward trainer of the same encoder, with the blocks frozen that the plan names."""
     options = inputs.options
     encoder, _ = load_encoder(inputs.encoder)
@@ -86,7 +97,7 @@ def plain_realigner(inputs: Inputs, dataset: RealignDataset) -> tuple[PlainReali
     projection = Projection(arch.hidden_size)
     device = torch.device(options.device)
     trainer = PlainRealigner(
-        encoder.to(device), projection.to(device), plan.read_block, dataset.pad_id, 2e-5, options.precision
+        encoder.to(device), projection.to(device), plan.read_block, dataset.pad_id, 2e-5, precision
     )
     return trainer, plan
 

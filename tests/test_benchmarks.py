@@ -18,15 +18,18 @@ from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
-from benchmarks import align, realign
+from benchmarks import align, contrastive, encode, realign
 from benchmarks import finetune as finetuning
+from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs, Options
+from benchmarks.peers import contrastive as contrastive_peer
 from benchmarks.peers import pipeline_predict, trainer_predict
 from benchmarks.peers.tagging import IGNORED, TRAIN_LENGTH, encoded_treebank
 from benchmarks.plain import align as plain_align
 from benchmarks.plain import evaluate as plain_evaluate
 from benchmarks.plain import realign as plain_realign
 from benchmarks.plain.realign import batch_loss, read_pair
+from benchmarks.table import Row, comparison
 
 LABELS = TASKS["pos"].labels(TASKS["pos"].defaults)
 
@@ -48,7 +51,7 @@ def tagger(inputs: Inputs) -> Path:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """Made-up text of two languages and a tiny random encoder."""
-    options = Options(shape="tiny", targets=("aa", "bb"), batch_size=6, lines=300, rounds=1)
+    options = Options(shape="tiny", targets=("aa", "bb"), batch_size=6, lines=300, rounds=1, steps=5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmarks.inputs.MADE_UP_LINES", 150)
         patch.setattr("benchmarks.inputs.MADE_UP_SENTENCES", 60)
@@ -122,6 +125,32 @@ def test_peers_score_a_tagger_as_ours_does(
     found = json.loads(capsys.readouterr().out.splitlines()[-1])[str(bank)]
     assert found["words"] == score["scored"]
     assert found["accuracy"] == pytest.approx(score["value"], abs=2 / score["scored"])
+
+
+def test_both_encoders_of_pairs_and_treebanks_agree(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "SENTENCES", 100)
+    report = encode.run(inputs)  # asserts that words, subwords, pairs and links agree
+    assert len(report.rows) == 2
+    assert all(len(row.ratios) == inputs.options.rounds for row in report.rows)
+
+
+def test_sentence_transformers_trains_on_our_pairs(inputs: Inputs, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sentence_transformers")
+    tokens = contrastive.write_drawn(inputs, inputs.folder / "drawn.tsv")
+    given = ["--model", str(inputs.encoder), "--pairs", str(inputs.folder / "drawn.tsv"), "--batch-size", "6"]
+    contrastive_peer.main([*given, "--output", str(inputs.folder / "contrastive")])
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert answer["steps"] == inputs.options.steps
+    assert answer["tokens"] == tokens
+
+
+def test_the_table_shows_medians_and_spreads() -> None:
+    theirs, ours = Laps("peer", wall=[3.0, 6.0, 4.0], cpu=[8.0, 6.0, 7.0]), Laps("alignfreeze", wall=[2.0, 2.5, 1.0])
+    row = Row("work", theirs, ours)
+    assert row.cells() == ["work", "peer", "4.00 (3.00–6.00)", "2.00 (1.00–2.50)", "**2.40** (1.50–4.00)", "", ""]
+    ours.cpu, theirs.peak, ours.peak = [2.0, 2.0, 5.0], [2_000_000_000, 1], [500_000_000]
+    assert row.cells()[5:] == ["3.50", "2.00 GB, ours 0.50 GB"]
+    assert comparison([row]).count("\n") == 2
 
 
 def test_a_long_sentence_is_cut_between_words() -> None:
