@@ -7,14 +7,12 @@ measured too: every program also runs on the first sentence of each treebank, an
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from alignfreeze_cli.tasks.settings import EvaluateSettings
 from benchmarks.clock import Laps
 from benchmarks.finetune import BATCH, finetuned
 from benchmarks.inputs import Inputs
@@ -58,8 +56,8 @@ class Ours:
         shutil.rmtree(self.folder, ignore_errors=True)
         pattern = next(iter(banks.values())).parent / "{language}-test.conllu"
         given = ("--model", model, "--languages", ",".join(banks), "--data", pattern, "--max-length", TEST_LENGTH)
-        precision = ("--precision", self.precision) if _has_precision() else ()
-        ended = run_module("alignfreeze_cli", ("evaluate", *given, *precision, "--output", self.folder, "--quiet"))
+        how = ("--precision", self.precision, "--output", self.folder, "--quiet")
+        ended = run_module("alignfreeze_cli", ("evaluate", *given, *how))
         languages = json.loads((self.folder / "scores.json").read_text(encoding="utf-8"))["languages"]
         return ended, {language: (entry["scored"], entry["value"]) for language, entry in languages.items()}
 
@@ -70,11 +68,7 @@ def run(inputs: Inputs) -> Report:
     model = options.task_model or _tagger(inputs)
     banks = _by_language(inputs)
     first = _first_sentences(inputs, banks)
-    ours = [
-        Ours(precision, inputs.folder / "scores")
-        for precision in options.precisions
-        if _has_precision() or precision == "fp32"
-    ]
+    ours = [Ours(precision, inputs.folder / "scores") for precision in options.precisions]
     programs = [program for program in _programs() if options.wants(program.name, program.precision)]
     both: list[Ours | Program] = [*programs, *ours]
     whole = {one.name: Laps(one.name) for one in both}
@@ -99,10 +93,6 @@ def run(inputs: Inputs) -> Report:
                 if program.precision == own.precision or (own.precision == "bf16" and "in the order" in program.name)
             ]
     return Report(rows)
-
-
-def _has_precision() -> bool:
-    return "precision" in {field.name for field in dataclasses.fields(EvaluateSettings)}
 
 
 def _programs() -> list[Program]:
