@@ -24,8 +24,8 @@ from alignfreeze_cli.aligners.base import Aligner, SentencePairs
 from alignfreeze_cli.errors import AlignFreezeError, DataError
 from alignfreeze_cli.pairs.arrays import int32_array, table_from_bytes, table_to_bytes
 from alignfreeze_cli.pairs.chunks import Chunk, MalformedLine, ParsedChunk, parse_chunk, parse_companion
-from alignfreeze_cli.pairs.counts import Counts
-from alignfreeze_cli.pairs.filters import TextFilters
+from alignfreeze_cli.pairs.counts import LEFT_OUT, Counts
+from alignfreeze_cli.pairs.filters import Codes, TextFilters
 from alignfreeze_cli.pairs.folder import SCHEMA
 from alignfreeze_cli.pairs.links import Links, filter_links, write_pharaoh
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
@@ -72,14 +72,7 @@ class LinkedChunk:
 
 def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
     """Parse, cut into words, filter and align one chunk. Raises DataError for two files that are shifted."""
-    parsed = parse_chunk(chunk)
-    companion_lines, undecodable = parse_companion(chunk)
-    batch = split_into_words(job, parsed, companion_lines, chunk.companion_first)
-    unequal = job.filters.unequal(batch.source, batch.target)
-    foreign = job.filters.foreign(parsed.source, parsed.target, ~unequal)
-    left_out = unequal | foreign
-    if left_out.any():
-        parsed, batch = parsed.without(left_out), batch.without(left_out)
+    parsed, batch, left_out = read_pairs(job, chunk)
     found = job.aligner.align(batch)
     filtered = filter_links(batch.source, batch.target, found)
     if chunk.form == "two files" and job.aligner.companion is None:
@@ -89,10 +82,9 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
     # kept. A malformed line has no words, so no filter leaves it out.
     malformed = np.zeros(len(batch), bool)
     malformed[[each.line - chunk.first for each in parsed.malformed]] = True
-    bad_links = {**dict(batch.malformed), **undecodable}
-    unusable = malformed | left_out
+    unusable = malformed | (left_out > 0)
     # Such a line of the corpus has no words any more, so whatever its links say is no second mistake.
-    bad_links = {number: reason for number, reason in sorted(bad_links.items()) if not unusable[number]}
+    bad_links = {number: reason for number, reason in sorted(batch.malformed) if not unusable[number]}
     unusable[list(bad_links)] = True
     empty = ~unusable & ((batch.source.lengths == 0) | (batch.target.lengths == 0))
     unlinked = ~unusable & ~empty & (found.counts(len(batch)) == 0)
@@ -105,8 +97,9 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         empty=int(empty.sum()),
         unlinked=int(unlinked.sum()),
         filtered=int((~unusable & ~empty & ~unlinked & ~kept).sum()),
-        unequal=int(unequal.sum()),
-        foreign=int(foreign.sum()),
+        not_best=int((left_out == LEFT_OUT["keep-best"]).sum()),
+        unequal=int((left_out == LEFT_OUT["length-ratio"]).sum()),
+        foreign=int((left_out == LEFT_OUT["language"]).sum()),
         links_found=len(found),
         links_kept=len(filtered.links),
         not_one_to_one=filtered.not_one_to_one,
@@ -114,7 +107,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         source_words=len(batch.source.values),
         target_words=len(batch.target.values),
     )
-    if companion_lines is not None and job.words != "blank":
+    if batch.companion_lines is not None and job.words != "blank":
         counts.recut, counts.recut_rightly = _count_recut(job, parsed, batch, found)
     columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
     rows = int32_array(np.flatnonzero(kept))
@@ -130,6 +123,22 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         write_pharaoh(found, len(batch)) if job.pharaoh else "",
         _digests(pairs) if job.find_duplicates else (),
     )
+
+
+def read_pairs(job: LinkingJob, chunk: Chunk) -> tuple[ParsedChunk, SentencePairs, Codes]:
+    """The sentence pairs of a chunk as text and as words, and which of them are left out (`LEFT_OUT`), (lines,).
+
+    Those are empty, as are malformed lines.
+    """
+    parsed = parse_chunk(chunk)
+    companion_lines, undecodable = parse_companion(chunk)
+    batch = split_into_words(job, parsed, companion_lines, chunk.companion_first)
+    batch.malformed.extend(undecodable.items())
+    left_out = np.frombuffer(bytearray(chunk.left_out or chunk.count), np.uint8)
+    job.filters.apply(left_out, parsed, batch.source, batch.target)
+    if left_out.any():
+        parsed, batch = parsed.without(left_out > 0), batch.without(left_out > 0)
+    return parsed, batch, left_out
 
 
 def _digests(pairs: pa.Table) -> list[bytes]:

@@ -288,7 +288,7 @@ def card_facts(record: Record) -> dict[str, Any]:
         "retrieval": _retrieval(realigned),
         "sources": source_languages(record),
         "languages": realigned_languages(record),
-        "filters": list(record.settings.get("filter", ())),
+        "filters": [*(["keep-best"] if "keep-best" in record.settings else []), *record.settings.get("filter", ())],
         "task": TASKS[record.details["task"]] if record.kind == "task-model" else None,
         "data": training_data(record),
     }

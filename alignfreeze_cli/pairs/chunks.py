@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from alignfreeze_cli.pairs.arrays import (
     as_strings,
     int32_array,
+    int32_values,
     string_array,
     string_parts,
     strings_from_bytes,
@@ -27,6 +29,7 @@ CHUNK = 8_192
 
 Form = Literal["tsv", "bars", "two files", "jsonl", "table"]
 Positions = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
 
 ColumnPath = tuple[str, ...]
 """A column, or a column and the field in it: `("translation", "de")`."""
@@ -37,11 +40,16 @@ Reasons = dict[int, str]
 
 @dataclass(frozen=True)
 class Layout:
-    """Which parts of a line are the sides, counted from 0, and how many parts a line has."""
+    """Which parts of a line are the sides and the score, if any, counted from 0, and how many parts a line has."""
 
     source: int = 0
     target: int = 1
     parts: int = 2
+    score: int | None = None
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        return (self.source, self.target) if self.score is None else (self.source, self.target, self.score)
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,13 @@ class Chunk:
 
     `place` names the file or data set, `first` is the number of the first line in it, counted from 1. `data` holds the
     bytes of the lines: of one file (`tsv` and `bars`: parts separated by tabs or `|||`, see `layout`; `jsonl`: objects
-    with the texts at `columns`), of both files (`two files`), or of an Arrow stream with two columns (`table`).
+    with the texts at `columns`), of both files (`two files`), or of an Arrow stream with two columns (`table`). The
+    score is the third column, if there is one.
     `malformed` says what was wrong already when the lines were read.
     `companion` holds as many lines of the aligner's companion file, if it has one: line k there belongs to line k here.
     The first of them is line `companion_first` of that file, which goes on from corpus to corpus.
+    `left_out` holds a byte for each line: not 0 where it is known already that the line is not aligned (`LEFT_OUT`);
+    none if no line is.
     """
 
     place: str
@@ -66,6 +77,7 @@ class Chunk:
     malformed: Reasons = field(default_factory=dict)
     companion: bytes | None = None
     companion_first: int = 1
+    left_out: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,20 @@ class MalformedLine:
 class ParsedChunk:
     """The sentence pairs of a chunk, as text. A malformed line is an empty pair, so that positions stay those of the
     corpus.
+
+    `scores`: how good each pair is, (lines,), NaN for one with an empty side; None for a corpus without scores.
     """
 
     source: pa.StringArray
     target: pa.StringArray
     malformed: Sequence[MalformedLine] = ()
+    scores: Scores | None = None
+
+    @property
+    def empty(self) -> npt.NDArray[np.bool_]:
+        """Which pairs have no text on one side, (lines,)."""
+        blank = [pc.equal(pc.utf8_trim_whitespace(side), "") for side in (self.source, self.target)]
+        return int32_values(pc.cast(pc.or_(*blank), "int32")) == 1
 
     def without(self, lines: npt.NDArray[np.bool_]) -> ParsedChunk:
         """The chunk with those lines empty for which the mask, (lines,), is true."""
@@ -103,9 +124,26 @@ def parse_chunk(chunk: Chunk) -> ParsedChunk:
     else:
         sides, reasons = _parse_parts(chunk.data[0], chunk.first, chunk.form, chunk.layout)
     reasons |= chunk.malformed
+    sides = _without_malformed(sides, reasons)
+    parsed = ParsedChunk(sides[0], sides[1])
+    if len(sides) > 2:
+        scores, no_numbers = _parse_scores(sides[2].to_pylist(), parsed.empty)
+        reasons |= no_numbers
+        source, target = _without_malformed(sides[:2], no_numbers)
+        parsed = ParsedChunk(source, target, scores=scores)
     malformed = [MalformedLine(chunk.first + number, reason) for number, reason in sorted(reasons.items())]
-    source, target = _without_malformed(sides, reasons)
-    return ParsedChunk(source, target, malformed)
+    return replace(parsed, malformed=malformed)
+
+
+def _parse_scores(texts: Sequence[str], empty: npt.NDArray[np.bool_]) -> tuple[Scores, Reasons]:
+    """The scores of pairs that are not `empty`, and which of them are no numbers."""
+    scores, reasons = np.full(len(texts), np.nan), Reasons()
+    for number in np.flatnonzero(~empty).tolist():
+        with contextlib.suppress(ValueError):
+            scores[number] = float(texts[number])
+        if not np.isfinite(scores[number]):
+            scores[number], reasons[number] = np.nan, f"the score {texts[number]!r} is no number"
+    return scores, reasons
 
 
 def parse_companion(chunk: Chunk) -> tuple[list[str] | None, Reasons]:
@@ -136,7 +174,8 @@ def _parse_objects(data: bytes, columns: Sequence[ColumnPath]) -> tuple[list[pa.
         try:
             row = json.loads(line.decode())
             # Half a surrogate pair (`\ud83d`) becomes bytes that are no UTF-8, and is found as such.
-            rows[-1] = [_text_at(row, path).encode("utf-8", "surrogatepass") for path in columns]
+            values = [*(_text_at(row, path) for path in columns[:2]), *(_score_at(row, path) for path in columns[2:])]
+            rows[-1] = [value.encode("utf-8", "surrogatepass") for value in values]
         except UnicodeDecodeError as error:
             reasons[number] = _not_utf8(error)
         except RecursionError:
@@ -149,14 +188,26 @@ def _parse_objects(data: bytes, columns: Sequence[ColumnPath]) -> tuple[list[pa.
 
 def _text_at(row: object, path: ColumnPath) -> str:
     """The text in a JSON object, empty for null; raises ValueError if there is none."""
+    value = _value_at(row, path)
+    if not isinstance(value, str | None):
+        raise ValueError(f"`{'.'.join(path)}` is no text")
+    return value or ""
+
+
+def _score_at(row: object, path: ColumnPath) -> str:
+    """The number in a JSON object, as text."""
+    value = _value_at(row, path)
+    return "" if value is None else str(value)
+
+
+def _value_at(row: object, path: ColumnPath) -> object:
+    """Raises ValueError if there is nothing of this name."""
     value = row
     for name in path:
         if not isinstance(value, dict) or name not in value:
             raise ValueError(f"has no `{'.'.join(path)}`")
         value = value[name]
-    if not isinstance(value, str | None):
-        raise ValueError(f"`{'.'.join(path)}` is no text")
-    return value or ""
+    return value
 
 
 def _parse_two_files(data: Sequence[bytes], first: int) -> tuple[list[pa.StringArray], Reasons]:
@@ -188,7 +239,7 @@ def _parse_parts(data: bytes, first: int, form: Form, layout: Layout) -> tuple[l
             reasons[number] = f"{counts[number] + 1} {name} instead of {layout.parts}"
     lines = np.flatnonzero(usable)
     sides = []
-    for part in (layout.source, layout.target):
+    for part in layout.columns:
         # A line that is malformed or empty has nothing on either side.
         begin, end = starts.copy(), starts.copy()
         if part > 0:

@@ -19,11 +19,18 @@ RIGHTLY = 0.02
 """Where a word rule and blanks disagree, the share of pairs in which links must show that they follow the rule."""
 
 FILTERED = {
+    "keep-best": ("not_best", "not among the best"),
     "length-ratio": ("unequal", "unequal lengths"),
     "language": ("foreign", "another language"),
     "duplicates": ("duplicates", "duplicate pair"),
 }
-"""Filter of sentence pairs -> the field of `Counts` that counts what it left out, the reason in statistics.json."""
+"""Filter of sentence pairs -> the field of `Counts` that counts what it left out, the reason in statistics.json.
+
+In the order in which they are asked: a pair is counted for the first that leaves it out.
+"""
+
+LEFT_OUT = {name: code for code, name in enumerate(FILTERED, 1)}
+"""Filter -> its code where a number says for each line by which one it was left out; 0: by none."""
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Counts:
     empty: int = 0
     unlinked: int = 0
     filtered: int = 0
+    not_best: int = 0
     unequal: int = 0
     foreign: int = 0
     duplicates: int = 0

@@ -16,10 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.pairs.chunks import ParsedChunk
+from alignfreeze_cli.pairs.counts import LEFT_OUT
 from alignfreeze_cli.pairs.languages import find_code
 from alignfreeze_cli.pairs.words import Words
 
 Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint8]
 
 TIMES_AS_LIKELY = 3.0
 """A text is in another language where that is so many times as likely as its own.
@@ -42,6 +45,14 @@ class TextFilters:
 
     max_ratio: float | None = None
     languages: tuple[str, str] | None = None
+
+    def apply(self, left_out: Codes, parsed: ParsedChunk, source: Words, target: Words) -> None:
+        """Write into `left_out`, (pairs,), which of the pairs that are not left out yet are now, and why (`LEFT_OUT`).
+
+        `source` and `target` are the words of `parsed`.
+        """
+        left_out[(left_out == 0) & self.unequal(source, target)] = LEFT_OUT["length-ratio"]
+        left_out[self.foreign(parsed.source, parsed.target, left_out == 0)] = LEFT_OUT["language"]
 
     def unequal(self, source: Words, target: Words) -> Mask:
         """Which sentence pairs have sides of too different lengths, (pairs,); an empty side is not judged."""

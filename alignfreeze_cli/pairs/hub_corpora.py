@@ -20,7 +20,7 @@ from alignfreeze_cli.artifacts.hub_client import hub_errors, split_reference, wi
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 from alignfreeze_cli.pairs.chunks import Chunk
 from alignfreeze_cli.pairs.languages import find_code
-from alignfreeze_cli.pairs.settings import OPUS_100
+from alignfreeze_cli.pairs.settings import OPUS_100, CorpusSettings
 from alignfreeze_cli.pairs.tables import ParquetFile
 from alignfreeze_cli.pairs.text_files import CorpusFile
 from alignfreeze_cli.settings import nearest
@@ -42,6 +42,7 @@ class HubCorpus:
     source: str
     target: str
     columns: tuple[str, ...] = ()
+    score: str | None = None
 
     @property
     def place(self) -> str:
@@ -58,7 +59,7 @@ class HubCorpus:
             if left == 0:
                 return
             file = CorpusFile(self._fetch(name), self.place)
-            for chunk in ParquetFile(file, self.source, self.target, self.columns).chunks(left):
+            for chunk in ParquetFile(file, self.source, self.target, self.columns, self.score).chunks(left):
                 yield replace(chunk, first=first)
                 first += chunk.count
 
@@ -71,9 +72,7 @@ class HubCorpus:
         return Path(_ask_hub(f"{self.repository}/{name}", call))
 
 
-def find_hub_corpus(
-    reference: str, source: str, target: str, split: str, columns: tuple[str, ...], name: str
-) -> tuple[HubCorpus, Input]:
+def find_hub_corpus(reference: str, settings: CorpusSettings, target: str, name: str) -> tuple[HubCorpus, Input]:
     """Resolve `org/name@revision` (or a short name) to a commit and to the configuration of a language pair.
 
     Raises HubError if it cannot be reached or does not exist, DataError if it has no such language pair.
@@ -83,8 +82,11 @@ def find_hub_corpus(
         raise HubError(f"{reference!r} is neither a file here nor a Hub id (org/name or org/name@revision).")
     repository, revision = SHORT_NAMES.get(parts[0], parts[0]), parts[1]
     commit = _commit(repository, revision)
+    source, split = settings.source, settings.split
     configuration = _choose_configuration(repository, _configurations(repository, commit), source, target)
-    corpus = HubCorpus(repository, commit, configuration, split, source, target, columns)
+    corpus = HubCorpus(
+        repository, commit, configuration, split, source, target, settings.columns, settings.score_column
+    )
     # The commit fixes the bytes, so the identity of the input needs no download.
     digest = hashlib.sha256(f"{repository}@{commit}/{configuration}/{split}".encode()).hexdigest()
     return corpus, Input(name, reference, Path(configuration), digest, commit)

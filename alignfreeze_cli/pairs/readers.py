@@ -22,7 +22,7 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.chunks import Chunk, Form, Layout
 from alignfreeze_cli.pairs.hub_corpora import find_hub_corpus
 from alignfreeze_cli.pairs.settings import TWO_FILES, CorpusSettings, fill, may_be_hub
-from alignfreeze_cli.pairs.tables import CsvFile, JsonlFile, ParquetFile
+from alignfreeze_cli.pairs.tables import CsvFile, JsonlFile, ParquetFile, column_numbers
 from alignfreeze_cli.pairs.text_files import (
     COMPRESSED,
     CorpusFile,
@@ -70,15 +70,16 @@ def _find(reference: str, settings: CorpusSettings, target: str) -> tuple[Sequen
     source, name = settings.source, f"corpus {target}"
     filled = fill(reference, source, target)
     if TWO_FILES in reference or "{language}" in filled:
-        if settings.columns:
-            raise SettingsError(f"--columns is for files that hold both sides, not for {reference}.")
+        if settings.columns or settings.score_column:
+            option = "--columns" if settings.columns else "--score-column"
+            raise SettingsError(f"{option} is for files that hold both sides, not for {reference}.")
         # `a.en::b.de` names both sides' files; otherwise {language} in the one name is either side's code.
         sides = filled.split(TWO_FILES, 1) if TWO_FILES in reference else [filled, filled]
         sides = [side.replace("{language}", code) for side, code in zip(sides, (source, target), strict=True)]
         two = TwoFiles(*(corpus_file(Path(side).expanduser()) for side in sides))
         return [two], resolve_files(name, reference, [file.path for file in two.files])
     if may_be_hub(filled) and not Path(filled).exists():
-        corpus, resolved = find_hub_corpus(filled, source, target, settings.split, settings.columns, name)
+        corpus, resolved = find_hub_corpus(filled, settings, target, name)
         return [corpus], resolved
     files = [corpus_file(path) for path in _fitting_files(filled)]
     readers = [_find_reader(file, settings, target) for file in files]
@@ -113,7 +114,7 @@ def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> Cor
     if settings.corpus_format != "auto" and form != "parquet":
         form = settings.corpus_format
     form = form or _guess_format(file)
-    readers: dict[str, Callable[[CorpusFile, str, str, tuple[str, ...]], Corpus]] = {
+    readers: dict[str, Callable[[CorpusFile, str, str, tuple[str, ...], str | None], Corpus]] = {
         "tsv": TextFile,
         "bars": partial(TextFile, form="bars"),
         "parquet": ParquetFile,
@@ -121,7 +122,7 @@ def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> Cor
         "jsonl": JsonlFile,
         "tmx": TmxFile,
     }
-    return readers[form](file, settings.source, target, settings.columns)
+    return readers[form](file, settings.source, target, settings.columns, settings.score_column)
 
 
 def _guess_format(file: CorpusFile) -> str:
@@ -167,24 +168,29 @@ class TextFile(FileOfLines):
         widths = Counter(len(row) - (len(row) > 2 and not row[-1].strip()) for row in rows)
         width = widths.most_common(1)[0][0]
         if not self.columns:
-            if width > 2 and widths[width] > len(rows) / 2:
+            if width > 2 and (self.score is not None or widths[width] > len(rows) / 2):
                 raise DataError(
                     f"has {width} columns; say which two hold source and target, by their numbers, with "
                     "--columns SOURCE,TARGET",
                     self.place,
                     1,
                 )
+            if self.score is not None:
+                raise DataError(f"has only {width} columns, so none with scores", self.place, 1)
             return Layout(), False
+        wanted = self.columns if self.score is None else (*self.columns, self.score)
         names = [name.strip() for name in head[0].decode("utf-8", "replace").rstrip("\r\n").split(separator)]
-        if all(column.isdecimal() for column in self.columns):
-            source, target = (int(column) - 1 for column in self.columns)
-            if max(source, target) >= width:
-                raise DataError(f"has only {width} columns, so none {max(source, target) + 1}", self.place, 1)
-            return Layout(source, target, width), False
-        for column in self.columns:
+        if numbers := column_numbers(wanted, width, self.place):
+            return _layout_of(numbers, width), False
+        for column in wanted:
             if column not in names:
                 raise DataError(f"has no column {column!r} in its first line, only {', '.join(names)}", self.place, 1)
-        return Layout(names.index(self.columns[0]), names.index(self.columns[1]), len(names)), True
+        return _layout_of([names.index(column) for column in wanted], len(names)), True
+
+
+def _layout_of(columns: Sequence[int], width: int) -> Layout:
+    """The layout of lines with so many parts, of which those with these numbers are the sides and perhaps the score."""
+    return Layout(columns[0], columns[1], width, columns[2] if len(columns) > 2 else None)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,27 @@ class CorpusSettings(StepSettings):
         minimum=1.0,
     )
 
+    keep_best: float | None = setting(
+        None,
+        help="Keep only this share of each language's pairs (above 0, at most 1): those with the highest scores in "
+        "--score-column. [default: all pairs]",
+        minimum=0.0,
+        above=True,
+        maximum=1.0,
+        metavar="SHARE",
+    )
+    score_column: str | None = setting(
+        None,
+        help="With --keep-best: the column of the corpus that says how good each pair is, the higher the better; named "
+        "as --columns names the others.",
+        metavar="COLUMN",
+    )
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """All filters of pairs, `--keep-best` among them."""
+        return (*(() if self.keep_best is None else ("keep-best",)), *self.filter)
+
     @property
     def word_rule(self) -> str:
         """The rule by which text is cut into words."""
@@ -153,12 +174,17 @@ class CorpusSettings(StepSettings):
         return super().identity() | {"words": self.word_rule}
 
     def left_out(self, name: str) -> bool:
-        return name == "max_length_ratio" and "length-ratio" not in self.filter
+        if name == "max_length_ratio":
+            return "length-ratio" not in self.filter
+        return name in ("keep_best", "score_column") and getattr(self, name) is None
 
     def conflicts(self) -> list[str]:
+        found = []
         if self.max_length_ratio != DEFAULT_LENGTH_RATIO and "length-ratio" not in self.filter:
-            return ["--max-length-ratio goes with --filter length-ratio"]
-        return []
+            found.append("--max-length-ratio goes with --filter length-ratio")
+        if (self.keep_best is None) != (self.score_column is None):
+            found.append("--keep-best and --score-column go together")
+        return found
 
 
 def may_be_hub(corpus: str) -> bool:

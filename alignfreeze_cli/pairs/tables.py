@@ -19,6 +19,32 @@ from alignfreeze_cli.pairs.chunks import CHUNK, Chunk, ColumnPath, Reasons
 from alignfreeze_cli.pairs.languages import find_code
 from alignfreeze_cli.pairs.text_files import FileOfLines, OneFile, blocks
 
+NAMES = ("source", "target", "score")
+"""Of the columns of a table that is sent to another process."""
+
+
+def column_numbers(columns: Sequence[str], width: int, place: str) -> list[int]:
+    """Columns that are given by numbers from 1, counted from 0; none if they are given by name.
+
+    Raises DataError if the first line of a file, of so many columns, has fewer.
+    """
+    if not columns or not all(column.isdecimal() for column in columns):
+        return []
+    numbers = [int(column) - 1 for column in columns]
+    if max(numbers) >= width:
+        raise DataError(f"has only {width} columns, so none {max(numbers) + 1}", place, 1)
+    return numbers
+
+
+def find_score(paths: Sequence[ColumnPath], score: str | None, place: str) -> list[ColumnPath]:
+    """The column of scores, if one is wanted. Raises DataError if it is not among the columns."""
+    if score is None:
+        return []
+    named = {".".join(path): path for path in paths}
+    if score not in named:
+        raise DataError(f"has no column of scores {score!r}; it has {', '.join(named)}", place)
+    return [named[score]]
+
 
 def find_columns(
     paths: Sequence[ColumnPath], source: str, target: str, columns: Sequence[str], place: str
@@ -61,15 +87,19 @@ class ParquetFile(OneFile):
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
         try:
             with pq.ParquetFile(self.file.path) as file:
-                paths = _text_columns(file.schema_arrow)
-                sides = find_columns(paths, self.source, self.target, self.columns, self.place)
+                paths = _columns(file.schema_arrow)
+                texts = [path for path, kind in paths.items() if _is_text(kind)]
+                wanted = [
+                    *find_columns(texts, self.source, self.target, self.columns, self.place),
+                    *find_score([*paths], self.score, self.place),
+                ]
                 first = 1
-                for batch in file.iter_batches(batch_size=CHUNK, columns=sorted({side[0] for side in sides})):
+                for batch in file.iter_batches(batch_size=CHUNK, columns=sorted({path[0] for path in wanted})):
                     table = pa.Table.from_batches([batch])
                     if limit is not None and first + table.num_rows - 1 > limit:
                         table = table.slice(0, limit - first + 1)
                     if table.num_rows:
-                        yield Chunk(self.place, first, table.num_rows, "table", (_both_sides(table, sides),))
+                        yield Chunk(self.place, first, table.num_rows, "table", (_texts_of(table, wanted),))
                     first += table.num_rows
                     if limit is not None and first > limit:
                         return
@@ -77,15 +107,15 @@ class ParquetFile(OneFile):
             raise DataError(f"cannot be read as Parquet: {error}", self.place) from error
 
 
-def _text_columns(schema: pa.Schema) -> list[ColumnPath]:
-    """Every column of text, and every field of text in a nested column."""
-    paths: list[ColumnPath] = []
+def _columns(schema: pa.Schema) -> dict[ColumnPath, pa.DataType]:
+    """The type of every column, and of every field of a nested column."""
+    kinds: dict[ColumnPath, pa.DataType] = {}
     for column in schema:
         if pa.types.is_struct(column.type):
-            paths += [(column.name, field.name) for field in column.type if _is_text(field.type)]
-        elif _is_text(column.type):
-            paths.append((column.name,))
-    return paths
+            kinds |= {(column.name, field.name): field.type for field in column.type}
+        else:
+            kinds[(column.name,)] = column.type
+    return kinds
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -97,17 +127,17 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _both_sides(table: pa.Table, sides: Sequence[ColumnPath]) -> bytes:
-    """The two texts of every row as an Arrow stream, which can be sent to another process."""
+def _texts_of(table: pa.Table, wanted: Sequence[ColumnPath]) -> bytes:
+    """The texts, and the score as text, of every row as an Arrow stream, which can be sent to another process."""
     columns = []
-    for column, *fields in sides:
+    for column, *fields in wanted:
         values = table.column(column).combine_chunks()
         if fields:
             values = pc.struct_field(values, fields)
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         columns.append(values.cast(pa.string()))
-    return table_to_bytes(pa.table(columns, names=["source", "target"]))
+    return table_to_bytes(pa.table(columns, names=NAMES[: len(columns)]))
 
 
 # CSV
@@ -121,31 +151,32 @@ class CsvFile(FileOfLines):
     """
 
     def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
-        delimiter, sides, width, named = self._layout(head)
+        delimiter, columns, width, named = self._layout(head)
         first, left = 2 if named else 1, limit
         rows = self._rows(islice(lines, first - 1, None), delimiter, width, first)
         while left is None or left > 0:
             found = list(islice(rows, CHUNK if left is None else min(CHUNK, left)))
             if not found:
                 return
-            yield self._chunk(first, found, sides)
+            yield self._chunk(first, found, columns)
             first += len(found)
             left = None if left is None else left - len(found)
 
-    def _layout(self, head: Sequence[bytes]) -> tuple[str, tuple[int, int], int, bool]:
-        """What separates columns, which two are the sides, how many there are, whether the first line names them."""
+    def _layout(self, head: Sequence[bytes]) -> tuple[str, list[int], int, bool]:
+        """What separates columns, which are the sides and the score, how many there are, whether the first line names
+        them.
+        """
         delimiter = max(",;\t", key=lambda each: _fit(head, each))
         names = next(iter(_lenient_rows(head, delimiter)), None)
         if not names:
             raise DataError("is no CSV: its first line can't be cut into columns", self.place, 1)
-        if self.columns and all(column.isdecimal() for column in self.columns):
-            source, target = (int(column) - 1 for column in self.columns)
-            if max(source, target) >= len(names):
-                raise DataError(f"has only {len(names)} columns, so none {max(source, target) + 1}", self.place, 1)
-            return delimiter, (source, target), len(names), False
+        given = self.columns if self.score is None else (*self.columns, self.score)
+        if self.columns and (numbers := column_numbers(given, len(names), self.place)):
+            return delimiter, numbers, len(names), False
         paths: list[ColumnPath] = [(name.strip(),) for name in names]
         sides = find_columns(paths, self.source, self.target, self.columns, self.place)
-        return delimiter, (paths.index(sides[0]), paths.index(sides[1])), len(names), True
+        wanted = [*sides, *find_score(paths, self.score, self.place)]
+        return delimiter, [paths.index(path) for path in wanted], len(names), True
 
     def _rows(
         self, lines: Iterator[bytes], delimiter: str, width: int, first: int
@@ -169,13 +200,13 @@ class CsvFile(FileOfLines):
                 continue
             yield row, None if len(row) in (0, width) else f"{len(row)} columns instead of {width}"
 
-    def _chunk(self, first: int, rows: Sequence[tuple[list[str], str | None]], sides: tuple[int, int]) -> Chunk:
+    def _chunk(self, first: int, rows: Sequence[tuple[list[str], str | None]], wanted: Sequence[int]) -> Chunk:
         reasons: Reasons = {number: reason for number, (_, reason) in enumerate(rows) if reason is not None}
         columns = []
-        for side in sides:
-            texts = [row[side].encode("utf-8", "surrogateescape") if row and not bad else b"" for row, bad in rows]
+        for number in wanted:
+            texts = [row[number].encode("utf-8", "surrogateescape") if row and not bad else b"" for row, bad in rows]
             columns.append(strings_from_bytes(texts))
-        content = table_to_bytes(pa.table(columns, ["source", "target"]))
+        content = table_to_bytes(pa.table(columns, NAMES[: len(columns)]))
         return Chunk(self.place, first, len(rows), "table", (content,), malformed=reasons)
 
 
@@ -201,13 +232,16 @@ class JsonlFile(FileOfLines):
     """A file with a JSON object on each line: both texts under their names, or inside `translation`."""
 
     def chunks_of(self, head: Sequence[bytes], lines: Iterator[bytes], limit: int | None) -> Iterator[Chunk]:
-        sides = find_columns(self._paths(head), self.source, self.target, self.columns, self.place)
+        paths = self._paths(head)
+        texts = [path for path, is_text in paths.items() if is_text]
+        sides = find_columns(texts, self.source, self.target, self.columns, self.place)
+        columns = (*sides, *find_score([*paths], self.score, self.place))
         for first, (block,) in blocks([lines], [self.file], limit):
-            yield Chunk(self.place, first, len(block), "jsonl", (b"".join(block),), columns=sides)
+            yield Chunk(self.place, first, len(block), "jsonl", (b"".join(block),), columns=columns)
 
-    def _paths(self, head: Sequence[bytes]) -> list[ColumnPath]:
-        """The names of texts in the first lines. Raises DataError if no line is an object with one."""
-        paths: dict[ColumnPath, None] = {}
+    def _paths(self, head: Sequence[bytes]) -> dict[ColumnPath, bool]:
+        """The names in the first lines, and whether they hold text. Raises DataError if none of them does."""
+        paths: dict[ColumnPath, bool] = {}
         for line in head:
             try:
                 row = json.loads(line)
@@ -215,9 +249,9 @@ class JsonlFile(FileOfLines):
                 continue  # it will be counted as malformed
             for name, value in row.items() if isinstance(row, dict) else ():
                 inner = value.items() if isinstance(value, dict) else ()
-                texts = [((name,), value), *(((name, field), text) for field, text in inner)]
-                paths |= dict.fromkeys(path for path, text in texts if isinstance(text, str))
-        if not paths:
+                for path, found in [((name,), value), *(((name, field), text) for field, text in inner)]:
+                    paths[path] = paths.get(path, False) or isinstance(found, str)
+        if not any(paths.values()):
             one_list = head[0].lstrip().startswith(b"[")
             raise DataError(
                 "is one JSON list; needed is an object on each line (JSONL)"
@@ -225,4 +259,4 @@ class JsonlFile(FileOfLines):
                 else "is no JSONL: none of its first lines is a JSON object with text",
                 self.place,
             )
-        return list(paths)
+        return paths

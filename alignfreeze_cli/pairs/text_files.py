@@ -193,12 +193,16 @@ def next_lines(lines: Iterator[bytes], count: int, file: CorpusFile, first: int 
 
 @dataclass(frozen=True)
 class OneFile:
-    """A corpus in one file, the base of its formats: the file, the codes of its two languages, and `--columns`."""
+    """A corpus in one file, the base of its formats: the file, the codes of its two languages, and the columns given.
+
+    `columns` are those of the sides, `score` is that of the pairs' scores, if they are wanted.
+    """
 
     file: CorpusFile
     source: str
     target: str
     columns: tuple[str, ...] = ()
+    score: str | None = None
 
     @property
     def place(self) -> str:

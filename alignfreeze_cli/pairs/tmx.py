@@ -27,6 +27,8 @@ class TmxFile(OneFile):
     """
 
     def chunks(self, limit: int | None) -> Iterator[Chunk]:
+        if self.score is not None:
+            raise DataError("is a translation memory, which has no column of scores", self.place)
         first, waiting = 1, list[tuple[str, str]]()
         for pair in self._pairs():
             waiting.append(pair)

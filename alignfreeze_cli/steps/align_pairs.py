@@ -17,6 +17,7 @@ from typing import Any
 from alignfreeze_cli.aligners import aligner_class
 from alignfreeze_cli.aligners.base import Aligner
 from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates, split_into_words
+from alignfreeze_cli.aligners.selection import Selection, keep_best
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result
 from alignfreeze_cli.artifacts.files import atomic_file
@@ -53,6 +54,7 @@ class LanguagePair:
     inputs: list[Input]
     counts: Counts = field(default_factory=Counts)
     files: dict[str, FileCounts] = field(default_factory=dict)
+    selection: Selection | None = None
     words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
     warnings: list[str] = field(default_factory=list)
 
@@ -143,6 +145,11 @@ def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[s
 
 def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console: Console, folder: Path | None) -> None:
     """Align every language and count; without a folder, only the files of links are written."""
+    if settings.keep_best is not None:
+        for pair in languages:
+            with console.progress(f"reading the scores of {pair.name}", unit="lines") as progress:
+                chunks = chain.from_iterable(corpus.chunks(settings.max_lines) for corpus in pair.corpora)
+                pair.selection = keep_best(chunks, settings.keep_best, progress)
     with LinkingPool(settings.workers) as pool:
         # One stream over all languages: the processes need not wait for the end of one to begin the next.
         work = chain.from_iterable(
@@ -185,6 +192,13 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
 
 def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
     """The chunks of all corpora; raises DataError if one has its sides swapped, or if all are empty."""
+    start = 0
+    for chunk in _chunks_of_corpora(pair, limit, console):
+        yield chunk if pair.selection is None else replace(chunk, left_out=pair.selection.mark(chunk, start))
+        start += chunk.count
+
+
+def _chunks_of_corpora(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
     empty = []
     for corpus in pair.corpora:
         chunks = corpus.chunks(limit)
@@ -267,9 +281,9 @@ def _write_language(
             _demand_well_formed(place, pair.files[place])
         if pair.aligner.companion is not None:
             _demand_well_formed(companion, pair.files[companion])
-    if settings.filter:
+    if filters := [name for name in FILTERED if name in settings.filters]:
         left_out = pair.counts.left_out()
-        numbers = [f"{left_out.get(name, 0):,} by {name}" for name in FILTERED if name in settings.filter]
+        numbers = [f"{left_out.get(name, 0):,} by {name}" for name in filters]
         console.info(f"{pair.name}: pairs left out: {listed(numbers)}.")
     for file, counts in pair.files.items():
         if counts.malformed:
@@ -290,8 +304,12 @@ def _demand_well_formed(place: str, counts: FileCounts) -> None:
 
 def _statistics(pair: LanguagePair) -> dict[str, Any]:
     files = {place: counts.to_dict() for place, counts in pair.files.items()}
-    aligner = dict(pair.aligner.statistics())
-    return pair.counts.to_dict() | {"files": files} | ({"aligner": aligner} if aligner else {})
+    found = pair.counts.to_dict() | {"files": files}
+    if pair.selection is not None:
+        found["least score"] = pair.selection.threshold
+    if aligner := dict(pair.aligner.statistics()):
+        found["aligner"] = aligner
+    return found
 
 
 def _pharaoh_file(folder: Path, pair: LanguagePair) -> Path:
