@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,19 @@ from alignfreeze_cli.progress import Console
 class SentencePairs:
     """Consecutive sentence pairs of a corpus, cut into words.
 
-    `companion_lines` are the lines of the aligner's companion file for these pairs, one each, if it has such a file;
-    the first of them is line `companion_first` of that file, counted from 1. The aligner adds to `malformed` what it
-    cannot use of them: (number of the pair in the batch, what is wrong).
+    The first of them is number `position` of the language pair's corpora, counted from 1; None if these pairs are no
+    stretch of the corpora. `companion_lines` are the lines of the aligner's companion file for these pairs, one each,
+    if it has such a file; the first of them is line `position`. The aligner adds to `malformed` what it cannot use of
+    them: (number of the pair in the batch, what is wrong); and to `too_long` the numbers of the pairs that it has given
+    no links because they are longer than it can take.
     """
 
     source: Words
     target: Words
+    position: int | None = None
     companion_lines: Sequence[str] | None = None
-    companion_first: int = 1
     malformed: list[tuple[int, str]] = field(default_factory=list)
+    too_long: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -46,10 +49,14 @@ class SentencePairs:
 class Aligner(Protocol):
     """Finds links between the words of sentence pairs of one language pair.
 
-    `prepare` makes one for a language pair, `check` looks once at the first sentence pairs, then `align` gets batch
-    after batch, in several processes if there are `--workers`. So an aligner is a small frozen dataclass: it is sent to
-    the worker processes, and what is large (a dictionary, a model) is loaded there when it is first needed.
+    `prepare` makes one for a language pair, `fit` lets it learn from the whole text, `check` looks once at the first
+    sentence pairs of a corpus, then `align` gets batch after batch, in several processes if there are `--workers`. So
+    an aligner is a small frozen dataclass: it is sent to the worker processes, and what is large (a dictionary, a
+    model) is loaded there when it is first needed.
     """
+
+    scored: ClassVar[bool]
+    """Whether the links that `align` gives have scores."""
 
     @property
     def companion(self) -> Path | None:
@@ -67,6 +74,14 @@ class Aligner(Protocol):
         """
         ...
 
+    def fit(self, batches: Iterator[SentencePairs], folder: Path, console: Console) -> Self:
+        """Learn from all sentence pairs of the language pair; gives the aligner that links them.
+
+        An aligner that has nothing to learn gives itself, and reads no batch. Files that `align` needs go into the
+        `folder`, which is empty and is removed when the pairs are written.
+        """
+        ...
+
     def check(self, batch: SentencePairs) -> Sequence[str]:
         """Look at the first sentence pairs of a corpus; gives sentences that the user is warned with.
 
@@ -75,7 +90,7 @@ class Aligner(Protocol):
         ...
 
     def align(self, batch: SentencePairs) -> Links:
-        """The links of a batch, unfiltered."""
+        """The links of a batch, unfiltered, with scores if the aligner is `scored`."""
         ...
 
     def statistics(self) -> Mapping[str, Any]:

@@ -10,10 +10,10 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -200,6 +200,8 @@ class DictionaryAligner:
     `digest` is that of the files' content: a file that changed while its name stayed is read again.
     """
 
+    scored: ClassVar[bool] = False
+
     source: str
     target: str
     forward: Path | None
@@ -238,6 +240,10 @@ class DictionaryAligner:
             found.note,
         )
         return aligner, [found.input]
+
+    def fit(self, batches: Iterator[SentencePairs], folder: Path, console: Console) -> Self:
+        """Nothing to learn: what is known is in the dictionary."""
+        return self
 
     def check(self, batch: SentencePairs) -> list[str]:
         """Refuse a file of the wrong direction: its columns fit the corpus the other way round.

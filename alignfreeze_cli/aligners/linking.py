@@ -26,16 +26,16 @@ from alignfreeze_cli.pairs.arrays import int32_array, table_from_bytes, table_to
 from alignfreeze_cli.pairs.chunks import Chunk, MalformedLine, ParsedChunk, parse_chunk, parse_companion
 from alignfreeze_cli.pairs.counts import LEFT_OUT, Counts
 from alignfreeze_cli.pairs.filters import Codes, TextFilters
-from alignfreeze_cli.pairs.folder import SCHEMA
-from alignfreeze_cli.pairs.links import Links, filter_links, write_pharaoh
+from alignfreeze_cli.pairs.folder import SCHEMA, SCORED_SCHEMA
+from alignfreeze_cli.pairs.links import Links, count_linked, filter_links, write_pharaoh
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
 
 
 @dataclass(frozen=True)
 class LinkingJob:
     """How the chunks of a language pair are aligned: its codes, the word rule, the aligner, whether links are wanted in
-    Pharaoh format, too, whether duplicates are to be found, and the filters. Small, as it is sent to the worker
-    processes with every chunk.
+    Pharaoh format, too, whether duplicates are to be found, the filters, and the least score of a link. Small, as it is
+    sent to the worker processes with every chunk.
     """
 
     source: str
@@ -45,14 +45,16 @@ class LinkingJob:
     pharaoh: bool = False
     find_duplicates: bool = False
     filters: TextFilters = TextFilters()
+    min_score: float | None = None
 
 
 @dataclass(frozen=True)
 class LinkedChunk:
     """A chunk's usable pairs, and what became of the rest.
 
-    `pairs_bytes` holds the pairs as an Arrow stream with `SCHEMA`, `pharaoh` the unfiltered links of all lines, if they
-    are wanted, `digests` one of each pair's words, if duplicates are to be found.
+    `pairs_bytes` holds the pairs as an Arrow stream with `SCHEMA`, or `SCORED_SCHEMA` if the aligner scores its links,
+    `pharaoh` the unfiltered links of all lines, if they are wanted, `digests` one of each pair's words, if duplicates
+    are to be found.
     """
 
     target: str
@@ -66,7 +68,7 @@ class LinkedChunk:
     digests: Sequence[bytes] = ()
 
     def pairs(self) -> pa.Table:
-        """The usable pairs as a table with `SCHEMA`."""
+        """The usable pairs as a table."""
         return table_from_bytes(self.pairs_bytes)
 
 
@@ -74,12 +76,12 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
     """Parse, cut into words, filter and align one chunk. Raises DataError for two files that are shifted."""
     parsed, batch, left_out = read_pairs(job, chunk)
     found = job.aligner.align(batch)
-    filtered = filter_links(batch.source, batch.target, found)
+    filtered = filter_links(batch.source, batch.target, found, job.min_score)
     if chunk.form == "two files" and job.aligner.companion is None:
         _refuse_shifted_files(job.aligner, chunk, batch, found)
 
-    # Every line of the chunk is one of: left out, malformed, with malformed links, empty, unlinked, with no link left,
-    # kept. A malformed line has no words, so no filter leaves it out.
+    # Every line of the chunk is one of: left out, malformed, with malformed links, empty, too long, unlinked, with no
+    # link left, kept. A malformed line has no words, so no filter leaves it out.
     malformed = np.zeros(len(batch), bool)
     malformed[[each.line - chunk.first for each in parsed.malformed]] = True
     unusable = malformed | (left_out > 0)
@@ -87,31 +89,41 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
     bad_links = {number: reason for number, reason in sorted(batch.malformed) if not unusable[number]}
     unusable[list(bad_links)] = True
     empty = ~unusable & ((batch.source.lengths == 0) | (batch.target.lengths == 0))
-    unlinked = ~unusable & ~empty & (found.counts(len(batch)) == 0)
+    too_long = np.zeros(len(batch), bool)
+    too_long[batch.too_long] = True
+    unlinked = ~unusable & ~empty & ~too_long & (found.counts(len(batch)) == 0)
     kept = filtered.links.counts(len(batch)) > 0
+    source_words_found, target_words_found = count_linked(batch.source, batch.target, found)
     counts = Counts(
         lines=len(batch),
         kept=int(kept.sum()),
         malformed=int(malformed.sum()),
         malformed_links=len(bad_links),
         empty=int(empty.sum()),
+        too_long=int(too_long.sum()),
         unlinked=int(unlinked.sum()),
-        filtered=int((~unusable & ~empty & ~unlinked & ~kept).sum()),
+        filtered=int((~unusable & ~empty & ~too_long & ~unlinked & ~kept).sum()),
         not_best=int((left_out == LEFT_OUT["keep-best"]).sum()),
         unequal=int((left_out == LEFT_OUT["length-ratio"]).sum()),
         foreign=int((left_out == LEFT_OUT["language"]).sum()),
         links_found=len(found),
         links_kept=len(filtered.links),
+        low_score=filtered.low_score,
         not_one_to_one=filtered.not_one_to_one,
         equal_words=filtered.equal_words,
         source_words=len(batch.source.values),
         target_words=len(batch.target.values),
+        source_words_found=source_words_found,
+        target_words_found=target_words_found,
     )
     if batch.companion_lines is not None and job.words != "blank":
         counts.recut, counts.recut_rightly = _count_recut(job, parsed, batch, found)
-    columns = [batch.source.column, batch.target.column, filtered.links.column(len(batch))]
+    columns, schema = [batch.source.column, batch.target.column, filtered.links.column(len(batch))], SCHEMA
+    if job.aligner.scored:
+        columns.append(filtered.links.scores_column(len(batch)))
+        schema = SCORED_SCHEMA
     rows = int32_array(np.flatnonzero(kept))
-    pairs = pa.table([column.take(rows) for column in columns], schema=SCHEMA)
+    pairs = pa.table([column.take(rows) for column in columns], schema=schema)
     return LinkedChunk(
         job.target,
         chunk.place,
@@ -119,7 +131,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         table_to_bytes(pairs),
         counts,
         parsed.malformed,
-        [MalformedLine(chunk.companion_first + number, reason) for number, reason in bad_links.items()],
+        [MalformedLine(chunk.position + number, reason) for number, reason in bad_links.items()],
         write_pharaoh(found, len(batch)) if job.pharaoh else "",
         _digests(pairs) if job.find_duplicates else (),
     )
@@ -132,7 +144,7 @@ def read_pairs(job: LinkingJob, chunk: Chunk) -> tuple[ParsedChunk, SentencePair
     """
     parsed = parse_chunk(chunk)
     companion_lines, undecodable = parse_companion(chunk)
-    batch = split_into_words(job, parsed, companion_lines, chunk.companion_first)
+    batch = split_into_words(job, parsed, chunk.position, companion_lines)
     batch.malformed.extend(undecodable.items())
     left_out = np.frombuffer(bytearray(chunk.left_out or chunk.count), np.uint8)
     job.filters.apply(left_out, parsed, batch.source, batch.target)
@@ -207,12 +219,12 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
 
 
 def split_into_words(
-    job: LinkingJob, parsed: ParsedChunk, companion_lines: Sequence[str] | None = None, companion_first: int = 1
+    job: LinkingJob, parsed: ParsedChunk, position: int | None = None, companion_lines: Sequence[str] | None = None
 ) -> SentencePairs:
-    """The words of a chunk's sentence pairs."""
+    """The words of a chunk's sentence pairs, and where these stand in the corpora."""
     source = _splitter(job.words, job.source)(parsed.source)
     target = _splitter(job.words, job.target)(parsed.target)
-    return SentencePairs(source, target, companion_lines, companion_first)
+    return SentencePairs(source, target, position, companion_lines)
 
 
 def _count_recut(job: LinkingJob, parsed: ParsedChunk, batch: SentencePairs, links: Links) -> tuple[int, int]:

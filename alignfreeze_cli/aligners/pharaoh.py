@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from alignfreeze_cli.aligners.base import SentencePairs
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
@@ -24,6 +25,8 @@ class PharaohAligner:
     `from_0`: some link of the file names word 0, so that it can't be one that counts words from 1.
     """
 
+    scored: ClassVar[bool] = False
+
     companion: Path | None
     words: str = "blank"
     from_0: bool = True
@@ -36,6 +39,10 @@ class PharaohAligner:
         found = resolve_files(f"links {target}", template, [path])
         return cls(path, settings.word_rule, _names_word_0(path)), [found]
 
+    def fit(self, batches: Iterator[SentencePairs], folder: Path, console: Console) -> Self:
+        """Nothing to learn: the links are there."""
+        return self
+
     def check(self, batch: SentencePairs) -> list[str]:
         """Nothing to check in advance: `align` checks every line."""
         return []
@@ -46,6 +53,7 @@ class PharaohAligner:
         Raises DataError if the links seem to count words from 1.
         """
         assert batch.companion_lines is not None
+        assert batch.position is not None
         source, target = batch.source.lengths.tolist(), batch.target.lengths.tolist()
         found: list[list[tuple[int, int]]] = []
         for number, line in enumerate(batch.companion_lines):
@@ -55,7 +63,7 @@ class PharaohAligner:
                 for i, j in links:
                     if i >= source[number] or j >= target[number]:
                         if not self.from_0 and (i == source[number] > 0 or j == target[number] > 0):
-                            self._refuse_from_1(f"{i}-{j}", batch.companion_first + number)
+                            self._refuse_from_1(f"{i}-{j}", batch.position + number)
                         raise ValueError(
                             f"{i}-{j} is outside a pair of {source[number]} and {target[number]} words, as --words "
                             f"{self.words} cuts them"

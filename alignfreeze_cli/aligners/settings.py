@@ -14,10 +14,20 @@ from alignfreeze_cli.pairs.settings import (
     placeholders,
     template_complaint,
 )
-from alignfreeze_cli.settings import setting
+from alignfreeze_cli.settings import declarations, setting
 
 MUSE = "https://dl.fbaipublicfiles.com/arrival/dictionaries/{source}-{target}.txt"
 """Where the paper's code fetches its dictionaries: the full MUSE files."""
+
+ONLY_WITH = {
+    "reverse_dictionary": ("dictionary",),
+    "fold_case": ("dictionary",),
+    "normalise": ("dictionary",),
+    "links": ("pharaoh",),
+}
+"""Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
+
+_ALWAYS_RECORDED = ("reverse_dictionary", "fold_case", "normalise", "links")  # as in the first records
 
 
 def _check_path(value: str) -> str | None:
@@ -35,6 +45,7 @@ class AlignPairsSettings(CorpusSettings):
         "cmn, jpn and the like are segmented as zh and ja are",
         "dictionaries with commas, several translations or scores in a line are read as such",
         "--fold-case takes İ for i",
+        "statistics.json says how many links and linked words there were before the filters",
     )
 
     aligner: str = setting(
@@ -76,6 +87,13 @@ class AlignPairsSettings(CorpusSettings):
         input=True,
         metavar="PATH",
     )
+    min_score: float | None = setting(
+        None,
+        help="Drop links whose score (0 to 1) is lower, before the other filters; for an aligner that gives scores. "
+        "Default: none is dropped.",
+        minimum=0,
+        maximum=1,
+    )
     pharaoh: Path | None = setting(
         None,
         help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line. "
@@ -92,6 +110,11 @@ class AlignPairsSettings(CorpusSettings):
         # Tools that make links are given text that is split already, and count what is between two blanks.
         return self.words or ("blank" if self.aligner == "pharaoh" else "unicode")
 
+    def left_out(self, name: str) -> bool:
+        unset = name == "min_score" and self.min_score is None
+        foreign = name not in _ALWAYS_RECORDED and self.aligner not in ONLY_WITH.get(name, ALIGNERS)
+        return super().left_out(name) or unset or foreign
+
     def conflicts(self) -> list[str]:
         found = super().conflicts()
         if self.source in self.target:
@@ -99,14 +122,10 @@ class AlignPairsSettings(CorpusSettings):
             found.append(f"--target{whose} holds the source language {self.source}; name the others")
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
-        if self.aligner != "pharaoh" and self.links is not None:
-            found.append("--links goes with --aligner pharaoh")
-        if self.aligner != "dictionary" and self.fold_case:
-            found.append("--fold-case goes with --aligner dictionary")
-        if self.aligner != "dictionary" and self.normalise != "nfc":
-            found.append("--normalise goes with --aligner dictionary")
-        if self.aligner != "dictionary" and self.reverse_dictionary != "own":
-            found.append("--reverse-dictionary goes with --aligner dictionary")
+        for declaration in declarations(type(self)):
+            aligners = ONLY_WITH.get(declaration.name, ALIGNERS)
+            if self.aligner not in aligners and getattr(self, declaration.name) != declaration.default:
+                found.append(f"--{declaration.key} goes with --aligner {' or '.join(aligners)}")
         if len(self.target) > 1:
             paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
             paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []

@@ -61,8 +61,8 @@ class Chunk:
     with the texts at `columns`), of both files (`two files`), or of an Arrow stream with two columns (`table`). The
     score is the third column, if there is one.
     `malformed` says what was wrong already when the lines were read.
-    `companion` holds as many lines of the aligner's companion file, if it has one: line k there belongs to line k here.
-    The first of them is line `companion_first` of that file, which goes on from corpus to corpus.
+    `position` counts the first line among those of all corpora of the language pair, from 1. `companion` holds as many
+    lines of the aligner's companion file, if it has one: its line `position` and those that follow.
     `left_out` holds a byte for each line: not 0 where it is known already that the line is not aligned (`LEFT_OUT`);
     none if no line is.
     """
@@ -75,8 +75,8 @@ class Chunk:
     layout: Layout = Layout()
     columns: tuple[ColumnPath, ...] = ()
     malformed: Reasons = field(default_factory=dict)
+    position: int = 1
     companion: bytes | None = None
-    companion_first: int = 1
     left_out: bytes = b""
 
 
@@ -153,7 +153,7 @@ def parse_companion(chunk: Chunk) -> tuple[list[str] | None, Reasons]:
     """
     if chunk.companion is None:
         return None, {}
-    text, starts, ends, reasons = _find_lines(chunk.companion, chunk.companion_first)
+    text, starts, ends, reasons = _find_lines(chunk.companion, chunk.position)
     (lines,) = _without_malformed([_cut(text, starts, ends)], reasons)
     return lines.to_pylist(), reasons
 

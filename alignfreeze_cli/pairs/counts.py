@@ -42,6 +42,7 @@ class Counts:
     malformed: int = 0
     malformed_links: int = 0
     empty: int = 0
+    too_long: int = 0
     unlinked: int = 0
     filtered: int = 0
     not_best: int = 0
@@ -51,10 +52,14 @@ class Counts:
     links_found: int = 0
     links_kept: int = 0
     duplicate_links: int = 0
+    low_score: int = 0
     not_one_to_one: int = 0
     equal_words: int = 0
     source_words: int = 0
     target_words: int = 0
+    # Words that the aligner has linked, before the filters.
+    source_words_found: int = 0
+    target_words_found: int = 0
     # Pairs with ready links in which the word rule finds another number of words than blanks do, and those among them
     # in which a link names a word that blanks do not find.
     recut: int = 0
@@ -70,12 +75,26 @@ class Counts:
         return {name: number for name, number in numbers.items() if number}
 
     def share_linked(self) -> dict[str, float]:
-        """Share of all words read that have a link, on each side."""
+        """Share of all words read that have a link left by the filters, on each side."""
         linked = self.links_kept + self.duplicate_links
+        return self._share_of_words(linked, linked)
+
+    def share_linked_before(self) -> dict[str, float]:
+        """Share of all words read that the aligner linked, on each side."""
+        return self._share_of_words(self.source_words_found, self.target_words_found)
+
+    def _share_of_words(self, source: int, target: int) -> dict[str, float]:
         return {
-            "source": round(linked / max(1, self.source_words), 4),
-            "target": round(linked / max(1, self.target_words), 4),
+            "source": round(source / max(1, self.source_words), 4),
+            "target": round(target / max(1, self.target_words), 4),
         }
+
+    def links_per_pair(self) -> dict[str, float]:
+        """Links for each pair that was aligned: those that the aligner found, those left by the filters of links."""
+        left_out = self.not_best + self.unequal + self.foreign
+        pairs = max(1, self.lines - self.malformed - self.malformed_links - self.empty - left_out)
+        left = self.links_kept + self.duplicate_links
+        return {"found": round(self.links_found / pairs, 2), "kept": round(left / pairs, 2)}
 
     def to_dict(self) -> dict[str, Any]:
         """The language's counts as statistics.json has them."""
@@ -86,6 +105,9 @@ class Counts:
                 "malformed line": self.malformed,
                 "malformed links": self.malformed_links,
                 "empty side": self.empty,
+            }
+            | ({"too long for the aligner": self.too_long} if self.too_long else {})
+            | {
                 "no link found": self.unlinked,
                 "no link left by the filters": self.filtered,
             }
@@ -93,10 +115,13 @@ class Counts:
             "links": {
                 "found": self.links_found,
                 "kept": self.links_kept,
-                "dropped": {"word linked more than once": self.not_one_to_one, "equal words": self.equal_words}
+                "dropped": ({"score too low": self.low_score} if self.low_score else {})
+                | {"word linked more than once": self.not_one_to_one, "equal words": self.equal_words}
                 | ({"duplicate pair": self.duplicate_links} if self.duplicates else {}),
             },
+            "links per pair": self.links_per_pair(),
             "words": {"source": self.source_words, "target": self.target_words},
+            "share of words linked before the filters": self.share_linked_before(),
             "share of words linked": self.share_linked(),
         }
 
@@ -106,6 +131,8 @@ class Counts:
             "lines": self.lines,
             "kept": self.kept,
             "links": self.links_kept,
+            "links per pair": self.links_per_pair(),
+            "share of words linked before the filters": self.share_linked_before(),
             "share of words linked": self.share_linked(),
         } | ({"left out": self.left_out()} if self.left_out() else {})
 

@@ -1,7 +1,8 @@
 """The pairs folder: `data/<source>-<target>.parquet` and `statistics.json` (docs/artifacts.md).
 
 Each Parquet file has the columns `source` and `target` (the words of both sentences) and `links` (pairs [i, j]: word i
-of the source is linked to word j of the target, counted from 0). Every row has at least one link.
+of the source is linked to word j of the target, counted from 0). Every row has at least one link. Where the aligner
+scores its links, the column `scores` has a number from 0 to 1 for each; steps that read the folder leave it alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ SCHEMA = pa.schema(
         pa.field("links", pa.list_(pa.list_(pa.int32()))),
     ]
 )
+SCORED_SCHEMA = SCHEMA.append(pa.field("scores", pa.list_(pa.float32())))
+"""The columns where links have scores."""
+
 ROW_GROUP = 10_000
 """Rows per row group: fixed, so that the bytes do not depend on how the rows arrived."""
 
@@ -53,16 +57,18 @@ class PairsFile(NamedTuple):
 class PairsWriter:
     """Writes one language pair's Parquet file as a stream; the same rows give the same bytes, in whatever portions.
 
-    A context manager. What is written must fit `SCHEMA`; rows wait in memory until a row group is full.
+    A context manager. What is written must fit `SCHEMA`, or `SCORED_SCHEMA` if links are `scored`; rows wait in memory
+    until a row group is full.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scored: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = 0
         self._waiting: list[pa.Table] = []
         # No column statistics: nobody searches by the least and greatest word, and they take a fifth of the writing.
+        schema = SCORED_SCHEMA if scored else SCHEMA
         self._writer = pq.ParquetWriter(
-            path, SCHEMA, version="2.6", compression="zstd", compression_level=1, write_statistics=False
+            path, schema, version="2.6", compression="zstd", compression_level=1, write_statistics=False
         )
 
     def __enter__(self) -> PairsWriter:
@@ -72,7 +78,7 @@ class PairsWriter:
         self.close()
 
     def write(self, table: pa.Table) -> None:
-        """Add the rows of a table with the columns of `SCHEMA`."""
+        """Add the rows of a table with the columns of the file."""
         self.rows += table.num_rows
         self._waiting.append(table)
         if sum(waiting.num_rows for waiting in self._waiting) >= ROW_GROUP:

@@ -12,11 +12,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
-from alignfreeze_cli.aligners.base import Aligner
-from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates, split_into_words
+from alignfreeze_cli.aligners.base import Aligner, SentencePairs
+from alignfreeze_cli.aligners.linking import (
+    LinkedChunk,
+    LinkingJob,
+    LinkingPool,
+    drop_duplicates,
+    read_pairs,
+    split_into_words,
+)
 from alignfreeze_cli.aligners.selection import Selection, keep_best
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result
@@ -31,7 +39,7 @@ from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistic
 from alignfreeze_cli.pairs.readers import Corpus, find_corpora
 from alignfreeze_cli.pairs.text_files import corpus_file, next_lines, open_lines
 from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
-from alignfreeze_cli.phrases import listed
+from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
@@ -57,6 +65,7 @@ class LanguagePair:
     selection: Selection | None = None
     words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
     warnings: list[str] = field(default_factory=list)
+    checked: bool = False  # whether the corpora have been read to the end, their beginnings checked
 
     @property
     def name(self) -> str:
@@ -79,6 +88,8 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
     if "language" in settings.filter:
         for code in (settings.source, *settings.target):
             language_test(code)  # raises SettingsError for a language that it does not know
+    if settings.min_score is not None and not aligner_class(settings.aligner).scored:
+        raise SettingsError(f"--min-score needs links that have scores, and --aligner {settings.aligner} gives none.")
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
     output = OutputFolder("pairs", settings, [each for pair in languages for each in pair.inputs], default="pairs")
@@ -127,6 +138,7 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
             max_ratio=settings.max_length_ratio if "length-ratio" in settings.filter else None,
             languages=(settings.source, target) if "language" in settings.filter else None,
         ),
+        min_score=settings.min_score,
     )
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
@@ -150,7 +162,13 @@ def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console:
             with console.progress(f"reading the scores of {pair.name}", unit="lines") as progress:
                 chunks = chain.from_iterable(corpus.chunks(settings.max_lines) for corpus in pair.corpora)
                 pair.selection = keep_best(chunks, settings.keep_best, progress)
-    with LinkingPool(settings.workers) as pool:
+    with ExitStack() as stack:
+        fitted = Path(stack.enter_context(TemporaryDirectory(dir=folder)))  # what the aligners learn
+        for pair in languages:
+            (fitted / pair.name).mkdir()
+            batches = _read_batches(pair, settings.max_lines, console)
+            pair.job = replace(pair.job, aligner=pair.aligner.fit(batches, fitted / pair.name, console))
+        pool = stack.enter_context(LinkingPool(settings.workers))
         # One stream over all languages: the processes need not wait for the end of one to begin the next.
         work = chain.from_iterable(
             ((pair.job, chunk) for chunk in _read_chunks(pair, settings.max_lines, console)) for pair in languages
@@ -182,12 +200,20 @@ def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Ite
                 held = next_lines(companion_lines, chunk.count, companion_file, number)
                 if len(held) < chunk.count:
                     raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
-                yield replace(chunk, companion=b"".join(held), companion_first=number)
+                yield replace(chunk, position=number, companion=b"".join(held))
             else:
-                yield chunk
+                yield replace(chunk, position=number)
             number += chunk.count
         if companion_lines is not None and limit is None and next(companion_lines, None) is not None:
             raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)
+
+
+def _read_batches(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[SentencePairs]:
+    """The sentence pairs of all corpora, for an aligner that learns from them before it links them."""
+    position = 1
+    for chunk in _checked_chunks(pair, limit, console):
+        yield read_pairs(pair.job, replace(chunk, position=position))[1]
+        position += chunk.count
 
 
 def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
@@ -199,6 +225,10 @@ def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> 
 
 
 def _chunks_of_corpora(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
+    """What is wrong with the corpora is found, and warned of, when they are read for the first time."""
+    if pair.checked:
+        yield from chain.from_iterable(corpus.chunks(limit) for corpus in pair.corpora)
+        return
     empty = []
     for corpus in pair.corpora:
         chunks = corpus.chunks(limit)
@@ -213,6 +243,7 @@ def _chunks_of_corpora(pair: LanguagePair, limit: int | None, console: Console) 
         raise DataError("is empty", listed(empty))
     if empty:
         console.warn(f"{pair.name}: {listed(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
+    pair.checked = True
 
 
 def _check_beginning(pair: LanguagePair, chunk: Chunk, console: Console) -> None:
@@ -261,7 +292,8 @@ def _write_language(
     with ExitStack() as stack:
         writer = pharaoh = None
         if folder is not None:
-            writer = stack.enter_context(PairsWriter(data_file(folder, pair.job.source, pair.job.target)))
+            path = data_file(folder, pair.job.source, pair.job.target)
+            writer = stack.enter_context(PairsWriter(path, pair.aligner.scored))
         if settings.pharaoh is not None:
             pharaoh = stack.enter_context(atomic_file(_pharaoh_file(settings.pharaoh, pair)))
         progress = stack.enter_context(console.progress(f"aligning {pair.name}", unit="lines"))
@@ -281,6 +313,14 @@ def _write_language(
             _demand_well_formed(place, pair.files[place])
         if pair.aligner.companion is not None:
             _demand_well_formed(companion, pair.files[companion])
+    if pair.counts.too_long:
+        be, have = ("is", "has") if pair.counts.too_long == 1 else ("are", "have")
+        warning = (
+            f"{pair.name}: {counted(pair.counts.too_long, 'pair')} of {pair.counts.lines:,} {be} longer than --aligner "
+            f"{settings.aligner} can take, and {have} no links."
+        )
+        console.warn(warning)
+        pair.warnings.append(warning)
     if filters := [name for name in FILTERED if name in settings.filters]:
         left_out = pair.counts.left_out()
         numbers = [f"{left_out.get(name, 0):,} by {name}" for name in filters]

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
 from alignfreeze_cli.errors import ArtifactError
-from alignfreeze_cli.pairs.folder import ROW_GROUP, Pair, PairsWriter, data_file, open_pairs, write_statistics
+from alignfreeze_cli.pairs.folder import (
+    ROW_GROUP,
+    SCORED_SCHEMA,
+    Pair,
+    PairsWriter,
+    data_file,
+    open_pairs,
+    write_statistics,
+)
 
 PAIRS = [Pair([f"w{n}", "x"], ["y"] * (n % 3 + 1), [(0, 0), (1, n % 3)]) for n in range(ROW_GROUP + 500)]
 
@@ -38,6 +48,16 @@ def test_rows_are_read_in_file_order_and_in_any_other(tmp_path: Path) -> None:
         list(pairs.read("de", [len(PAIRS)]))
     with pytest.raises(ArtifactError, match="no pairs for fr; it has de"):
         list(pairs.read("fr"))
+
+
+def test_scores_are_a_column_more_which_readers_leave_alone(tmp_path: Path) -> None:
+    make(tmp_path, PAIRS[:2], 2)
+    plain = open_pairs(tmp_path).table("de")
+    scores = pa.array([[0.5, 0.25], [1.0, 0.0]], SCORED_SCHEMA.field("scores").type)
+    with PairsWriter(data_file(tmp_path, "en", "de"), scored=True) as writer:
+        writer.write(plain.append_column("scores", scores))
+    assert list(open_pairs(tmp_path).read("de")) == PAIRS[:2]
+    assert pq.read_table(data_file(tmp_path, "en", "de")).column("scores").to_pylist() == scores.to_pylist()
 
 
 def test_datasets_loads_it(tmp_path: Path) -> None:

@@ -22,6 +22,25 @@ def test_what_is_written_is_read_again(links: list[list[tuple[int, int]]]) -> No
     assert Links.from_lists(links).to_lists(len(links)) == links
 
 
+@given(st.lists(st.lists(st.tuples(LINK, st.integers(0, 4)), max_size=5), max_size=5))
+def test_scores_stay_with_their_links(scored: list[list[tuple[tuple[int, int], int]]]) -> None:
+    links = Links.from_lists(
+        [[link for link, _ in pair] for pair in scored], [[n / 4 for _, n in pair] for pair in scored]
+    )
+    assert links.scores is not None
+    sure = links.select(links.scores >= 0.5)
+    left = [[(link, n) for link, n in pair if n >= 2] for pair in scored]
+    assert sure.to_lists(len(scored)) == [[link for link, _ in pair] for pair in left]
+    assert sure.scores_column(len(scored)).to_pylist() == [[n / 4 for _, n in pair] for pair in left]
+
+
+def test_links_of_a_low_score_go_before_a_word_is_said_to_have_several() -> None:
+    source, target = Words.from_lists([["a", "b"]]), Words.from_lists([["x", "y"]])
+    found = filter_links(source, target, Links.from_lists([[(0, 0), (0, 1), (1, 1)]], [[0.5, 0.4, 0.9]]), 0.5)
+    assert found.links.to_lists(1) == [[(0, 0), (1, 1)]]
+    assert (found.low_score, found.not_one_to_one, found.equal_words) == (1, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("line", "links"),
     [

@@ -177,6 +177,7 @@ class TestStatistics:
         }
         assert counted["links"]["kept"] == 4
         assert counted["words"] == {"source": 11, "target": 9}
+        assert counted["links per pair"] == {"found": 0.8, "kept": 0.8}  # of the five with words on both sides
         assert counted["share of words linked"] == {"source": 0.3636, "target": 0.4444}
         assert counted["files"] == {
             "a.tsv": {
@@ -184,11 +185,27 @@ class TestStatistics:
                 "malformed": 0,
                 "kept": 2,
                 "links": 4,
+                "links per pair": {"found": 0.8, "kept": 0.8},
+                "share of words linked before the filters": {"source": 0.3636, "target": 0.4444},
                 "share of words linked": {"source": 0.3636, "target": 0.4444},
             }
         }
         assert counted["aligner"]["entries"] == {"en-fr.txt": 7}
         assert result.details["languages"]["fr"]["kept"] == 2
+
+    def test_what_was_linked_before_the_filters(self, folder: Path) -> None:
+        Path("a.tsv").write_text("a b c\tx y c\na\tx\n\tx\n")
+        Path("a.links").write_text("0-0 0-1 1-1 2-2\n0-0\n\n")
+        result = run(aligner="pharaoh", links="a.links", corpus="a.tsv")
+        counted = json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
+        assert counted["links"] == {
+            "found": 5,
+            "kept": 1,
+            "dropped": {"word linked more than once": 3, "equal words": 1},
+        }
+        assert counted["links per pair"] == {"found": 2.5, "kept": 0.5}
+        assert counted["share of words linked before the filters"] == {"source": 1.0, "target": 0.8}
+        assert counted["share of words linked"] == {"source": 0.25, "target": 0.2}
 
     def test_malformed_lines_are_counted_named_and_skipped(self, folder: Path) -> None:
         lines = [b"the cat\tle chat\n"] * 400
