@@ -104,6 +104,7 @@ def link_chunk(job: LinkingJob, chunk: Chunk) -> LinkedChunk:
         unlinked=int(unlinked.sum()),
         filtered=int((~unusable & ~empty & ~too_long & ~unlinked & ~kept).sum()),
         not_best=int((left_out == LEFT_OUT["keep-best"]).sum()),
+        dissimilar=int((left_out == LEFT_OUT["similarity"]).sum()),
         unequal=int((left_out == LEFT_OUT["length-ratio"]).sum()),
         foreign=int((left_out == LEFT_OUT["language"]).sum()),
         links_found=len(found),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ TOKENIZER_FILES = (
     "*.model",
     "spm*",
 )
+_SENTENCE_FILES = ("modules.json", "*_Pooling/config.json", "*_Dense/config.json", "*_Dense/model.safetensors")
+"""What a folder of sentence-transformers holds besides the encoder."""
 _MODEL_FILES = ("config.json", *_WEIGHTS, *TOKENIZER_FILES)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf")
@@ -54,16 +56,23 @@ class Input:
         return {"name": self.name, "source": portable(self.source), "digest": self.digest, **kind, **commit}
 
 
-def resolve_encoder(reference: str, name: str = "model") -> Input:
+def resolve_encoder(reference: str, name: str = "model", of_sentences: bool = False) -> Input:
     """An encoder: a folder with `config.json` and safetensors weights, or a Hub id `org/name@revision`.
 
+    With `of_sentences` the files that say how vectors of sentences are made belong to its digest, if there are any.
     Raises ArtifactError for a folder of another kind, a missing or damaged file or weights that are pickles; HubError.
     """
-    folder, commit = _fetch(reference, [*_MODEL_FILES, RECORD_NAME], "model")
+    further = _SENTENCE_FILES if of_sentences else ()
+    folder, commit = _fetch(reference, [*_MODEL_FILES, *further, RECORD_NAME], "model")
     record = read_record(folder)
     if record is not None:
         _demand(record, ("encoder",), folder)
-    return _model_input(name, reference, folder, commit, record)
+    found = _model_input(name, reference, folder, commit, record)
+    paths = sorted({path for pattern in further for path in folder.glob(pattern) if path.is_file()})
+    if not paths:
+        return found
+    digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+    return replace(found, digest=content_digest(digests | {"encoder": found.digest}))
 
 
 def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Input:

@@ -133,7 +133,7 @@ def hidden_states_at(model: PreTrainedModel, inputs: Mapping[str, Any], block: i
     if not 0 <= block < n_blocks:
         raise SettingsError(f"there is no block {block}: the encoder has {n_blocks} blocks, counted from 0.")
     with cut_above(model, block):
-        return _forward(model, inputs)
+        return last_hidden_states(model, inputs)
 
 
 def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list[Tensor]:
@@ -146,7 +146,7 @@ def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list
     ]
     try:
         with cut_above(model, arch.n_blocks - 1):
-            seen.append(_forward(model, inputs))
+            seen.append(last_hidden_states(model, inputs))
     finally:
         for hook in hooks:
             hook.remove()
@@ -173,8 +173,11 @@ def cut_above(model: PreTrainedModel, block: int) -> Iterator[None]:
             setattr(encoder, part, module)
 
 
-def _forward(model: PreTrainedModel, inputs: Mapping[str, Any]) -> Tensor:
-    """The last hidden state of the (cut) encoder, (batch, positions, hidden)."""
+def last_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> Tensor:
+    """The output of the last block that the encoder has (see `cut_above`), (batch, positions, hidden).
+
+    Several threads may call it at once, inside one `cut_above` of them all.
+    """
     encoder, mask = model.base_model, inputs.get("attention_mask")
     if encoder.config.model_type == "deberta-v2" and isinstance(mask, Tensor) and mask.dim() == 4:
         # Its forward multiplies the embeddings with the mask, which only works for one number per position.

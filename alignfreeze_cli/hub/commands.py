@@ -9,7 +9,7 @@ from typing import Any
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts.record import KINDS, Record
 from alignfreeze_cli.encoder.settings import RealignSettings
-from alignfreeze_cli.hub.facts import Step, steps_of
+from alignfreeze_cli.hub.facts import MODEL_INPUTS, Step, steps_of
 from alignfreeze_cli.settings import StepSettings, declarations, plain, to_option
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
@@ -56,8 +56,8 @@ def _options(step: Step, names: Mapping[str, str]) -> Iterator[str]:
     for declaration in declarations(SETTINGS[step["kind"]]):
         key, value = declaration.key, step["settings"].get(declaration.key)
         default = None if declaration.required else plain(declaration.default)
-        if key == "model":
-            yield f"--model {inputs['model']}"
+        if key == "model" or (key in MODEL_INPUTS and key in inputs):
+            yield f"--{key} {inputs[key]}"
         elif key in ("pairs", "realign-with"):
             yield from (f"--{key} {each}" for each in pairs)
         elif key == "corpus" and len(corpora) == 1:

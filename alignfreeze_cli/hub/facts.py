@@ -21,6 +21,9 @@ from alignfreeze_cli.tasks.registry import TASKS
 
 Step = Mapping[str, Any]
 
+MODEL_INPUTS = ("model", "filter-encoder")
+"""Names of the inputs of steps that are models, not data."""
+
 BASE_LICENCES = {
     "FacebookAI/xlm-roberta-base": "mit",
     "FacebookAI/xlm-roberta-large": "mit",
@@ -229,7 +232,7 @@ def training_data(record: Record) -> list[Data]:
         if step["kind"] == "scores":
             continue
         for each in step["inputs"]:
-            if each["name"] != "model" and "kind" not in each:
+            if each["name"] not in MODEL_INPUTS and "kind" not in each:
                 data = _data(step, each)
                 found.setdefault((data.what, data.source), data)
     return list(found.values())

@@ -20,6 +20,7 @@ RIGHTLY = 0.02
 
 FILTERED = {
     "keep-best": ("not_best", "not among the best"),
+    "similarity": ("dissimilar", "sides not alike"),
     "length-ratio": ("unequal", "unequal lengths"),
     "language": ("foreign", "another language"),
     "duplicates": ("duplicates", "duplicate pair"),
@@ -46,6 +47,7 @@ class Counts:
     unlinked: int = 0
     filtered: int = 0
     not_best: int = 0
+    dissimilar: int = 0
     unequal: int = 0
     foreign: int = 0
     duplicates: int = 0

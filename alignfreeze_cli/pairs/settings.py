@@ -18,7 +18,7 @@ PAPER_LANGUAGES = tuple(_PAPER.split(" "))
 
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
-FILTERS = ("duplicates", "length-ratio", "language")
+FILTERS = ("duplicates", "length-ratio", "language", "similarity")
 DEFAULT_LENGTH_RATIO = 3.0
 """OpusFilter's default for words (its `LengthRatioFilter`); that of Moses' clean-corpus-n.perl is 9.
 
@@ -132,7 +132,8 @@ class CorpusSettings(StepSettings):
         (),
         help="Pairs to leave out; several with commas. duplicates: those whose words are the same, on both sides, as "
         "in a pair before. length-ratio: those with more than --max-length-ratio times as many words on one side as on "
-        "the other. language: those with a side that is in another language (extra `filters`).",
+        "the other. language: those with a side that is in another language (extra `filters`). similarity: those "
+        "whose sides are no more alike than unrelated sentences, by --filter-encoder.",
         choices=FILTERS,
     )
     max_length_ratio: float = setting(
@@ -144,7 +145,7 @@ class CorpusSettings(StepSettings):
     keep_best: float | None = setting(
         None,
         help="Keep only this share of each language's pairs (above 0, at most 1): those with the highest scores in "
-        "--score-column. [default: all pairs]",
+        "--score-column, or those whose sides are most alike by --filter-encoder. [default: all pairs]",
         minimum=0.0,
         above=True,
         maximum=1.0,
@@ -156,6 +157,27 @@ class CorpusSettings(StepSettings):
         "as --columns names the others.",
         metavar="COLUMN",
     )
+
+    filter_encoder: str | None = setting(
+        None,
+        input=True,
+        help="For --filter similarity, and for --keep-best without --score-column: an encoder that knows both "
+        "languages, at best one trained for sentences; a folder, or org/name[@revision] on the Hub. A sentence is the "
+        "mean of its subwords after the last block, unless the model says otherwise (modules.json).",
+        metavar="MODEL",
+    )
+    min_similarity: float | None = setting(
+        None,
+        help="With --filter similarity: the least cosine of the two sentences. [default: what 5 % of unrelated "
+        "sentences of the corpora reach]",
+        minimum=-1.0,
+        maximum=1.0,
+    )
+
+    @property
+    def by_similarity(self) -> bool:
+        """Whether pairs are compared by an encoder."""
+        return "similarity" in self.filter or (self.keep_best is not None and self.score_column is None)
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -176,14 +198,22 @@ class CorpusSettings(StepSettings):
     def left_out(self, name: str) -> bool:
         if name == "max_length_ratio":
             return "length-ratio" not in self.filter
-        return name in ("keep_best", "score_column") and getattr(self, name) is None
+        added = ("keep_best", "score_column", "filter_encoder", "min_similarity")
+        return name in added and getattr(self, name) is None
 
     def conflicts(self) -> list[str]:
         found = []
         if self.max_length_ratio != DEFAULT_LENGTH_RATIO and "length-ratio" not in self.filter:
             found.append("--max-length-ratio goes with --filter length-ratio")
-        if (self.keep_best is None) != (self.score_column is None):
-            found.append("--keep-best and --score-column go together")
+        if self.score_column is not None and self.keep_best is None:
+            found.append("--score-column goes with --keep-best")
+        if self.min_similarity is not None and "similarity" not in self.filter:
+            found.append("--min-similarity goes with --filter similarity")
+        if self.by_similarity and self.filter_encoder is None:
+            option = "--filter similarity" if "similarity" in self.filter else "--keep-best without --score-column"
+            found.append(f"{option} needs --filter-encoder, the model that compares the sentences")
+        if self.filter_encoder is not None and not self.by_similarity:
+            found.append("--filter-encoder goes with --filter similarity, or with --keep-best without --score-column")
         return found
 
 

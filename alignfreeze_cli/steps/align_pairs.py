@@ -25,9 +25,9 @@ from alignfreeze_cli.aligners.linking import (
     read_pairs,
     split_into_words,
 )
-from alignfreeze_cli.aligners.selection import Selection, keep_best
+from alignfreeze_cli.aligners.selection import Selection, select
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
-from alignfreeze_cli.artifacts import Input, OutputFolder, Result
+from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_encoder
 from alignfreeze_cli.artifacts.files import atomic_file
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
@@ -92,18 +92,22 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
         raise SettingsError(f"--min-score needs links that have scores, and --aligner {settings.aligner} gives none.")
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
-    output = OutputFolder("pairs", settings, [each for pair in languages for each in pair.inputs], default="pairs")
+    inputs = [each for pair in languages for each in pair.inputs]
+    if encoder := _find_filter_encoder(settings):
+        inputs.append(encoder)
+
+    output = OutputFolder("pairs", settings, inputs, default="pairs")
     if done := output.finished():
         if settings.pharaoh is not None and not settings.dry_run:
             # Files of links may be missing, or come from other settings: nothing records what they were made from.
             console.info("The pairs are there already; writing the links.")
-            _align(languages, settings, console, None)
+            _align(languages, encoder, settings, console, None)
         return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         return output.planned(_plan(languages, settings))
 
     with output.open(console) as work:
-        _align(languages, settings, console, work.path)
+        _align(languages, encoder, settings, console, work.path)
         counts = {pair.job.target: pair.counts for pair in languages}
         warnings = few_pairs_warnings(counts, settings.word_rule) + recut_warnings(counts, settings.word_rule)
         for warning in warnings:
@@ -143,6 +147,17 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
 
+def _find_filter_encoder(settings: AlignPairsSettings) -> Input | None:
+    """The encoder that compares sentences, if one does. Raises SettingsError or ArtifactError for what is none."""
+    if settings.filter_encoder is None:
+        return None
+    from alignfreeze_cli.encoder.models import skeleton  # with torch, which most runs do without
+
+    found = resolve_encoder(settings.filter_encoder, "filter-encoder", of_sentences=True)
+    skeleton(found.path)
+    return found
+
+
 def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[str, Any]:
     """What a dry run says."""
     plan: dict[str, Any] = {
@@ -155,13 +170,16 @@ def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[s
     return plan
 
 
-def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console: Console, folder: Path | None) -> None:
+def _align(
+    languages: list[LanguagePair],
+    encoder: Input | None,
+    settings: AlignPairsSettings,
+    console: Console,
+    folder: Path | None,
+) -> None:
     """Align every language and count; without a folder, only the files of links are written."""
-    if settings.keep_best is not None:
-        for pair in languages:
-            with console.progress(f"reading the scores of {pair.name}", unit="lines") as progress:
-                chunks = chain.from_iterable(corpus.chunks(settings.max_lines) for corpus in pair.corpora)
-                pair.selection = keep_best(chunks, settings.keep_best, progress)
+    if settings.keep_best is not None or settings.by_similarity:
+        _select_lines(languages, encoder, settings, console)
     with ExitStack() as stack:
         fitted = Path(stack.enter_context(TemporaryDirectory(dir=folder)))  # what the aligners learn
         for pair in languages:
@@ -181,6 +199,23 @@ def _align(languages: list[LanguagePair], settings: AlignPairsSettings, console:
             f"No usable pair in {sum(pair.counts.lines for pair in languages):,} lines: no link was left in any "
             "language; do the corpus, the dictionary and --words fit together?"
         )
+
+
+def _select_lines(
+    languages: list[LanguagePair], encoder: Input | None, settings: AlignPairsSettings, console: Console
+) -> None:
+    """Find out which lines of each language pair are aligned, where all of them must be read to know it."""
+    compare = None
+    if encoder is not None:
+        from alignfreeze_cli.encoder.sentences import load_sentence_encoder
+
+        compare = load_sentence_encoder(encoder.path)
+    for pair in languages:
+        chunks = chain.from_iterable(corpus.chunks(settings.max_lines) for corpus in pair.corpora)
+        pair.selection = select(chunks, settings, pair.name, compare, console)
+        if "similarity" in pair.selection.thresholds and settings.min_similarity is None:
+            least = pair.selection.thresholds["similarity"]
+            console.info(f"{pair.name}: pairs with a cosine below {least:.3f} are left out, as unrelated ones have.")
 
 
 def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
@@ -346,7 +381,7 @@ def _statistics(pair: LanguagePair) -> dict[str, Any]:
     files = {place: counts.to_dict() for place, counts in pair.files.items()}
     found = pair.counts.to_dict() | {"files": files}
     if pair.selection is not None:
-        found["least score"] = pair.selection.threshold
+        found["least scores"] = pair.selection.thresholds
     if aligner := dict(pair.aligner.statistics()):
         found["aligner"] = aligner
     return found

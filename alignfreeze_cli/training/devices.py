@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -60,3 +62,20 @@ def with_precision(settings: Chosen) -> Chosen:
 def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Inside, matrix products and attention are computed in `precision`; weights stay as they are."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def batch_threads(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute batches. On a CPU each takes whole batches for itself, elsewhere there is one thread.
+
+    Threads that share a batch wait for each other after every operation, which costs more than half of the time as soon
+    as anything else runs on the machine. So a batch's result does not depend on their number either.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads if device.type == "cpu" else 1, thread_name_prefix="batches")
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
-from alignfreeze_cli.aligners.selection import keep_best
+from alignfreeze_cli.aligners.selection import select
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result
-from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.pairs.chunks import Chunk, Layout
-from alignfreeze_cli.progress import ProgressBar
+from alignfreeze_cli.progress import Console
 from tests.steps.test_align_pairs import DICTIONARY, SENTENCES, pairs_of, run, tsv
 from tests.support.console import RecordingConsole
+from tests.support.models import SPECIAL, save_bert
 
 
 @pytest.fixture
@@ -177,7 +182,7 @@ class TestKeepBest:
         assert counted["dropped"]["not among the best"] == 2
         assert counted["dropped"]["empty side"] == 1
         assert counted["dropped"]["no link found"] == 1  # the zebra
-        assert counted["least score"] == 0.25
+        assert counted["least scores"] == {"keep-best": 0.25}
         assert console.said[-1] == "en-fr: pairs left out: 2 by keep-best."
         assert "| French | 2 |" in (result.path / "README.md").read_text()
 
@@ -187,7 +192,8 @@ class TestKeepBest:
         lines = text.splitlines(keepends=True)
         parts = [lines[first : first + size] for first in range(0, len(lines), size)]
         chunks = [Chunk("", 1, len(part), "tsv", (b"".join(part),), Layout(0, 1, 3, 2)) for part in parts]
-        found = keep_best(chunks, share, ProgressBar())
+        settings = AlignPairsSettings(target=("fr",), keep_best=share, score_column="3")
+        found = select(chunks, settings, "en-fr", None, Console())
         kept = sorted((score for score, out in zip(scores, found.left_out, strict=True) if not out), reverse=True)
         assert kept == sorted(scores, reverse=True)[: len(kept)]
         assert len(kept) >= share * (len(scores) - 1)
@@ -245,7 +251,98 @@ class TestKeepBest:
         with pytest.raises(SettingsError, match="--score-column is for files that hold both"):
             run(corpus="a.{language}", score_column="3", keep_best=1.0)
 
-    @pytest.mark.parametrize("settings", [{"keep_best": 0.5}, {"score_column": "3"}])
-    def test_keep_best_without_scores_and_the_other_way_round(self, settings: dict[str, object], folder: Path) -> None:
-        with pytest.raises(SettingsError, match="--keep-best and --score-column go together"):
-            run(corpus="a.tsv", **settings)
+
+NUMBERS = ("one un", "two deux", "three trois", "four quatre", "five cinq", "six six6", "seven sept", "nine neuf")
+
+
+class TestSimilarity:
+    """`--filter similarity` and `--keep-best` by an encoder that has one vector for a word and its translation."""
+
+    @pytest.fixture
+    def text(self, folder: Path) -> list[tuple[str, str]]:
+        """400 pairs; in every fourth one the sides have nothing in common but the linked word."""
+        random = np.random.default_rng(0)
+        words = [each.split() for each in NUMBERS]
+        Path("en-fr.txt").write_text("cat chat\n")
+        vocabulary = ["cat", "chat", *(word for pair in words for word in pair)]
+        save_bert(Path("bert"), vocabulary)
+        weights = load_file("bert/model.safetensors")
+        table = weights["embeddings.word_embeddings.weight"]
+        for first in range(len(SPECIAL), len(table), 2):
+            table[first + 1] = table[first]
+        save_file(weights, "bert/model.safetensors", {"format": "pt"})
+        orders = random.permutation([*itertools.permutations(range(len(words)), 4)])[:400].tolist()
+        pairs = []
+        for number, order in enumerate(orders):
+            other = [each for each in range(len(words)) if each not in order] if number % 4 == 0 else order
+            source, target = ([words[each][side] for each in chosen] for side, chosen in ((0, order), (1, other)))
+            pairs.append((" ".join(["cat", *source]), " ".join(["chat", *target])))
+        Path("a.tsv").write_text(tsv(pairs))
+        return pairs
+
+    def run(self, text: list[tuple[str, str]], **settings: object) -> tuple[set[int], Result]:
+        """Numbers of the pairs that were kept, and the result."""
+        result = run(corpus="a.tsv", filter_encoder="bert", **settings)
+        numbers = {pair: number for number, pair in enumerate(text)}
+        return {numbers[" ".join(pair.source), " ".join(pair.target)] for pair in pairs_of(result)}, result
+
+    def test_what_is_no_more_alike_than_unrelated_sentences(self, text: list[tuple[str, str]]) -> None:
+        kept, result = self.run(text, filter=("similarity",))
+        right = {number for number in range(400) if number % 4}
+        assert right <= kept
+        assert len(kept - right) < 15  # of 100
+        counted = json.loads((result.path / "statistics.json").read_text())["languages"]["fr"]
+        assert counted["dropped"]["sides not alike"] == 400 - len(kept)
+        card = (result.path / "README.md").read_text()
+        assert f"| French | {400 - len(kept)} |" in card
+        assert "measured with the encoder `bert`" in card
+        assert "--filter-encoder bert" in card
+        assert "| filter-encoder" not in card  # a model is no data
+        least = counted["least scores"]["similarity"]
+        again, _ = self.run(text, filter=("similarity",), min_similarity=least, output=Path("b"))
+        assert again == kept
+        assert self.run(text, filter=("similarity",), min_similarity=-1.0, output=Path("c"))[0] == {*range(400)}
+
+    def test_the_best_are_those_most_alike(self, text: list[tuple[str, str]]) -> None:
+        kept, _ = self.run(text, keep_best=0.75)
+        assert kept == {number for number in range(400) if number % 4}
+        both, _ = self.run(text, keep_best=0.9, filter=("similarity",), output=Path("b"), workers=2)
+        assert kept <= both
+        assert len(both) <= 360
+
+    def test_too_few_lines_to_know_unrelated_sentences(self, text: list[tuple[str, str]]) -> None:
+        Path("a.tsv").write_text(tsv(text[:90]))
+        with pytest.raises(DataError, match="en-fr: has only 90 pairs by which to tell how alike"):
+            self.run(text, filter=("similarity",))
+        Path("a.tsv").write_text(tsv([text[1]] * 200))
+        with pytest.raises(DataError, match="has only 0 pairs"):
+            self.run(text, filter=("similarity",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"score_column": "3"}, "--score-column goes with --keep-best"),
+        ({"keep_best": 0.5}, "--keep-best without --score-column needs --filter-encoder"),
+        ({"filter": ("similarity",)}, "--filter similarity needs --filter-encoder"),
+        ({"filter_encoder": "m"}, "--filter-encoder goes with --filter similarity, or with --keep-best without"),
+        (
+            {"filter_encoder": "m", "keep_best": 0.5, "score_column": "3"},
+            "--filter-encoder goes with --filter similarity",
+        ),
+        ({"min_similarity": 0.5}, "--min-similarity goes with --filter similarity"),
+        ({"max_length_ratio": 2.0}, "--max-length-ratio goes with --filter length-ratio"),
+        ({"keep_best": 0.0}, "--keep-best must be above 0"),
+        ({"keep_best": 1.5}, "--keep-best must be at most 1"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: dict[str, object], complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        AlignPairsSettings(target=("fr",), corpus=("a.tsv",), **settings)
+
+
+def test_an_encoder_that_is_none(folder: Path) -> None:
+    Path("a.tsv").write_text(tsv())
+    Path("empty").mkdir()
+    with pytest.raises(ArtifactError, match=r"empty: is no model folder"):
+        run(corpus="a.tsv", filter=("similarity",), filter_encoder="empty")
