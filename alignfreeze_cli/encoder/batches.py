@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from alignfreeze_cli.encoder.blocks import Architecture, architecture, hidden_states_at
 from alignfreeze_cli.encoder.encoding import EncodedPairs
@@ -31,6 +32,32 @@ if TYPE_CHECKING:
 
 
 Ints = NDArray[np.integer[Any]]
+
+
+class Packing(NamedTuple):
+    """How sentences are laid out for a device; see `packing_for`."""
+
+    budget: float = math.inf  # tokens of a batch that are encoded at once, with what the gradient needs of them
+    multiple: int = 1  # the widths of rows are multiples of it
+    # What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden
+    # unit (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
+    pair_cost: float = 8
+
+
+AS_ON_A_CPU = Packing()
+"""In one part, however large the batch is."""
+
+
+def packing_for(device: torch.device, batch_tokens: int | None = None) -> Packing:
+    """The layout that suits a device; `batch_tokens` is its budget if the user gave one.
+
+    On a GPU widths are multiples of 32: kernels of attention take masks whose rows begin at multiples of 16 bytes, and
+    few shapes come back again and again, so that memory and compiled kernels are found again. There attention counts
+    as what its operations are, 2 for its two products of positions, since no GPU has been measured.
+    """
+    if device.type == "cpu":
+        return Packing(batch_tokens or 16384)
+    return Packing(batch_tokens or 65536, multiple=32, pair_cost=2)
 
 
 class Drawn(NamedTuple):
@@ -48,6 +75,7 @@ class WordBatch(NamedTuple):
     starts: Tensor  # (words,) first position of each word in the flat layout, source words first
     ends: Tensor  # (words,) the position after its last
     n_source: int  # words of the source side
+    n_subwords: int  # of all words together
     links: Tensor  # (links, 2) numbers of a source word and a target word, each within its side
 
 
@@ -56,8 +84,12 @@ def make_batch(
     arch: Architecture,
     pad_id: int,
     renumber: Callable[[Ints], Ints] | None = None,
+    packing: Packing = AS_ON_A_CPU,
 ) -> WordBatch:
-    """Lay out some pairs. `renumber` turns token ids, also `pad_id`, into rows of a reduced embedding table."""
+    """Lay out some pairs.
+
+    `renumber` turns token ids, also `pad_id`, into rows of a reduced embedding table.
+    """
     sentences, words = [], []
     picks = [(d.pairs.source, d.source) for d in drawn] + [(d.pairs.target, d.target) for d in drawn]
     for side, index in picks:
@@ -69,7 +101,7 @@ def make_batch(
     ids: Ints = np.concatenate(sentences)
     if renumber is not None:
         ids, pad_id = renumber(ids), int(renumber(np.array([pad_id]))[0])
-    layout = pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id)
+    layout = pack(ids, np.cumsum(lengths) - lengths, lengths, arch, pad_id, packing)
 
     counts = np.array([len(spans) for spans in words])
     spans = np.concatenate(words) + np.repeat(layout.starts, counts)[:, None]  # (words, 2) in the flat layout
@@ -82,6 +114,7 @@ def make_batch(
         starts=torch.from_numpy(spans[:, 0].astype(np.int64)),
         ends=torch.from_numpy(spans[:, 1].astype(np.int64)),
         n_source=int(source.sum()),
+        n_subwords=int((spans[:, 1] - spans[:, 0]).sum()),
         links=torch.from_numpy(linked.astype(np.int64)),
     )
 
@@ -97,11 +130,6 @@ def _links(drawn: Drawn) -> NDArray[np.int32]:
     return np.stack([own[:count, 0], other[:count, 1]], 1)
 
 
-# What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden unit
-# (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9.
-PAIR_COST = 8
-
-
 class Rows(NamedTuple):
     """Rows of equal length; all tensors are (rows, positions), long."""
 
@@ -109,6 +137,7 @@ class Rows(NamedTuple):
     position_ids: Tensor
     sentences: Tensor  # number of the sentence within the batch, -1 at padding
     shared: bool  # whether some row holds more than one sentence
+    padded: bool  # whether there is a position without a sentence
 
 
 class PackedBatch(NamedTuple):
@@ -121,6 +150,7 @@ class PackedBatch(NamedTuple):
     groups: tuple[Rows, ...]
     starts: Ints  # (sentences,)
     tokens: int  # without padding
+    in_parts: bool = False  # whether there are too many positions to keep what the gradient needs of all groups
 
     @property
     def positions(self) -> int:
@@ -128,32 +158,64 @@ class PackedBatch(NamedTuple):
         return sum(rows.input_ids.numel() for rows in self.groups)
 
 
-def pack(ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0) -> PackedBatch:
+def pack(
+    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int = 0, packing: Packing = AS_ON_A_CPU
+) -> PackedBatch:
     """Lay the sentences `ids[starts[s] : starts[s] + lengths[s]]` out for the model, with little padding.
 
     `ids` is flat, (tokens,), and may be a memory map of a whole corpus; `starts` and `lengths` are (sentences,), every
-    length at least 1 and at most `arch.max_length`. Shared rows where the model allows it, else groups by length.
+    length at least 1 and at most `arch.max_length`. Shared rows where the model allows it, else groups by length. A
+    batch of more tokens than the budget is laid out in parts of about that many.
     """
-    lengths = np.asarray(lengths)
+    lengths, starts = np.asarray(lengths), np.asarray(starts)
+    tokens = int(lengths.sum())
     if not arch.can_pack:
-        return _in_groups(ids, starts, lengths, arch, pad_id, groups_by_length(lengths))
-    row, column = _assign_rows(lengths, arch.hidden_size)
-    rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id)
-    return PackedBatch((rows,), first, int(lengths.sum()))
+        groups = groups_by_length(lengths, packing.budget)
+        laid_out = _in_groups(ids, starts, lengths, arch, pad_id, groups, packing.multiple)
+        return laid_out._replace(in_parts=tokens > packing.budget)
+    if tokens <= packing.budget:
+        row, column = _assign_rows(lengths, arch.hidden_size, packing.pair_cost)
+        rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id, packing.multiple)
+        return PackedBatch((rows,), first, tokens)
+    # Long and short sentences in every part, which fill rows well.
+    count = min(len(lengths), math.ceil(tokens / packing.budget))
+    order = np.argsort(-lengths, kind="stable")
+    parts: list[Rows] = []
+    first, before = np.zeros(len(lengths), dtype=np.int64), 0
+    for members in (order[number::count] for number in range(count)):
+        part = pack(ids, starts[members], lengths[members], arch, pad_id, packing._replace(budget=math.inf))
+        first[members] = before + part.starts
+        before += part.positions
+        parts += part.groups
+    return PackedBatch(tuple(parts), first, tokens, in_parts=True)
 
 
 def encode(model: PreTrainedModel, batch: PackedBatch, block: int) -> Tensor:
-    """Output of block number `block` for every position of the batch, (positions, hidden); see `PackedBatch.starts`."""
-    outputs = [hidden_states_at(model, model_inputs(model, rows), block) for rows in batch.groups]
-    return torch.cat([hidden.flatten(0, 1) for hidden in outputs]) if len(outputs) > 1 else outputs[0].flatten(0, 1)
+    """Output of block number `block` for every position of the batch, (positions, hidden); see `PackedBatch.starts`.
+
+    Of a batch that was packed in parts, a part's intermediate results are not kept for the gradient but computed again
+    when its turn comes (gradient caching, arXiv 2101.06983), with the same dropout: the memory of one part suffices.
+    """
+
+    def encoded(rows: Rows) -> Tensor:
+        return hidden_states_at(model, model_inputs(model, rows), block).flatten(0, 1)
+
+    if batch.in_parts and torch.is_grad_enabled():
+        outputs = [checkpoint(encoded, rows, use_reentrant=False) for rows in batch.groups]
+    else:
+        outputs = [encoded(rows) for rows in batch.groups]
+    return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def model_inputs(model: PreTrainedModel, rows: Rows) -> dict[str, Any]:
     """What the encoder's forward takes for these rows, the mask in the form that its family understands."""
     inputs: dict[str, Any] = {"input_ids": rows.input_ids, "position_ids": rows.position_ids}
-    if not rows.shared:
-        return {**inputs, "attention_mask": (rows.sentences >= 0).long()}
+    if not rows.shared and not rows.padded:
+        return inputs
     arch = architecture(model)
+    if not arch.can_pack:
+        return {**inputs, "attention_mask": (rows.sentences >= 0).long()}
+    # Also of rows with one sentence each: given one number per position, transformers reads whether all of them are 1.
     # Padding sees padding, so no position is without anything to attend to (a softmax over nothing is NaN).
     same = (rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)).unsqueeze(1)  # (rows, 1, query, key)
     mask = _additive(same, model.dtype) if arch.additive_mask else same
@@ -169,7 +231,7 @@ def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
-def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints]:
+def _assign_rows(lengths: Ints, hidden_size: int, pair_cost: float) -> tuple[Ints, Ints]:
     """Row and column of each sentence, both (sentences,).
 
     Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least. Fewer rows
@@ -181,7 +243,7 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints]:
     best: tuple[float, list[int], list[int]] | None = None
     # More rows than this only add padding, since none can be narrower than the longest sentence.
     n_rows = min(len(sizes), -(-total // longest) + 1)
-    while n_rows and (best is None or total * (12.0 * hidden_size + PAIR_COST * total / n_rows) < best[0]):
+    while n_rows and (best is None or total * (12.0 * hidden_size + pair_cost * total / n_rows) < best[0]):
         fill = [(0, row) for row in range(n_rows)]
         row_of, column_of = [0] * len(sizes), [0] * len(sizes)
         for sentence in order:
@@ -189,7 +251,7 @@ def _assign_rows(lengths: Ints, hidden_size: int) -> tuple[Ints, Ints]:
             row_of[sentence], column_of[sentence] = row, used
             heapq.heapreplace(fill, (used + sizes[sentence], row))
         width = max(used for used, _ in fill)
-        cost = n_rows * width * (12.0 * hidden_size + PAIR_COST * width)
+        cost = n_rows * width * (12.0 * hidden_size + pair_cost * width)
         if best is None or cost < best[0]:
             best = (cost, row_of, column_of)
         n_rows -= max(1, n_rows // 16)
@@ -206,30 +268,32 @@ def _lay_out(
     column: Ints,
     arch: Architecture,
     pad_id: int,
+    multiple: int,
     numbers: Ints | None = None,
 ) -> tuple[Rows, Ints]:
     """Copy every sentence to its row and column at once; also returns where each begins, counted row after row."""
-    n_rows, width = int(row.max()) + 1, int((column + lengths).max())
+    n_rows, width = int(row.max()) + 1, -(-int((column + lengths).max()) // multiple) * multiple
     first = row * width + column  # (sentences,)
+    to_fill = n_rows * width
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # (tokens,)
     to = np.repeat(first, lengths) + within
-    flat_ids, positions, sentences = (np.full(n_rows * width, fill) for fill in (pad_id, arch.first_position, -1))
+    flat_ids, positions, sentences = (np.full(to_fill, fill) for fill in (pad_id, arch.first_position, -1))
     flat_ids[to] = ids[np.repeat(starts, lengths) + within]
     positions[to] += within
     sentences[to] = np.repeat(np.arange(len(lengths)) if numbers is None else numbers, lengths)
     laid_out = [torch.from_numpy(flat.reshape(n_rows, width)) for flat in (flat_ids, positions, sentences)]
-    return Rows(laid_out[0], laid_out[1], laid_out[2], shared=len(lengths) > n_rows), first
+    return Rows(laid_out[0], laid_out[1], laid_out[2], len(lengths) > n_rows, bool(lengths.sum() < to_fill)), first
 
 
 def _in_groups(
-    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints]
+    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints], multiple: int
 ) -> PackedBatch:
     """One row per sentence; each group of sentences (given by their numbers) is as wide as its longest one."""
     all_rows, first, before = [], np.zeros(len(lengths), dtype=np.int64), 0
     starts = np.asarray(starts)
     for members in groups:
         row, column = np.arange(len(members)), np.zeros(len(members), dtype=np.int64)
-        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, arch, pad_id, members)
+        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, arch, pad_id, multiple, members)
         all_rows.append(rows)
         first[members] = before + at
         before += rows.input_ids.numel()
@@ -259,20 +323,23 @@ def groups_by_length(lengths: Ints, most: float = math.inf, overhead: int = 128)
     return groups[::-1]
 
 
-def pool_words(hidden: Tensor, starts: Tensor, ends: Tensor, pooling: str = "first") -> Tensor:
+def pool_words(
+    hidden: Tensor, starts: Tensor, ends: Tensor, pooling: str = "first", n_subwords: int | None = None
+) -> Tensor:
     """One vector per word, (words, hidden size).
 
     `hidden` is (positions, hidden size), the rows of a batch one after the other; word w covers the positions
     `starts[w]` .. `ends[w] - 1` of it (both (words,), long), at least one. `pooling` is "first", the hidden state of
     the first subword, as published; or "mean", the mean over all of them, whose loss equals that of the published
-    code's sum, since cosines and the projection do not mind the length of a vector.
+    code's sum, since cosines and the projection do not mind the length of a vector. `n_subwords`, the sum of all
+    lengths, spares a GPU from telling it.
     """
     if pooling == "first":
         return F.embedding(starts, hidden)  # its backward adds rows up, much faster than the one of hidden[starts]
     if pooling != "mean":
         raise ValueError(f"pooling is first or mean, not {pooling!r}")
     lengths = ends - starts
-    word = torch.arange(len(starts), device=hidden.device).repeat_interleave(lengths)  # (subwords,)
+    word = torch.arange(len(starts), device=hidden.device).repeat_interleave(lengths, output_size=n_subwords)
     first = torch.cumsum(lengths, 0) - lengths  # where each word begins among the subwords
     at = starts[word] + torch.arange(len(word), device=hidden.device) - first[word]
     total = hidden.new_zeros(len(starts), hidden.shape[1]).index_add(0, word, F.embedding(at, hidden))

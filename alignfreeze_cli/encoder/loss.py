@@ -19,8 +19,12 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from alignfreeze_cli.encoder.batches import WordBatch, encode, pool_words
+
+LARGEST_MATRIX = 1 << 24
+"""Numbers of the matrix of similarities that are held at once, 64 MB in single precision."""
 
 
 def realignment_loss(
@@ -35,10 +39,13 @@ def realignment_loss(
 ) -> Tensor:
     """This process's share of the realignment loss of the whole batch, a scalar; the shares add up to the loss.
 
-    `model` holds `encoder` and `projection`. One forward pass for both sides, up to the block that is read.
+    `model` holds `encoder` and `projection`. One forward pass for both sides, up to the block that is read; in parts if
+    the batch was packed in parts (`encode`).
     """
     hidden = encode(model["encoder"], batch.layout, block)  # (positions, hidden)
-    words = model["projection"](pool_words(hidden, batch.starts, batch.ends, pooling))  # (words, size)
+    words = model["projection"](
+        pool_words(hidden, batch.starts, batch.ends, pooling, batch.n_subwords)
+    )  # (words, size)
     source, target, links = gather_words(words[: batch.n_source], words[batch.n_source :], batch.links)
     loss = contrastive_loss(source, target, links, temperature, negatives)
     # `train` adds this up over the processes. Each computes the loss of the whole batch, but only the gradient through
@@ -53,7 +60,8 @@ def contrastive_loss(
 
     `source_words` is (S, d) and `target_words` (T, d): the words of all sentences of the batch, linked or not.
     `links` is (N, 2), long: rows of `source_words` and of `target_words` that translate each other. `negatives` is
-    "all" or "other-language". At least single precision is used, also under autocast.
+    "all" or "other-language". At least single precision is used, also under autocast. The matrix of similarities,
+    (2N, W), is made in parts of at most `LARGEST_MATRIX` numbers: a larger batch takes more time, not more memory.
     """
     if negatives not in ("all", "other-language"):
         raise ValueError(f"negatives is all or other-language, not {negatives!r}")
@@ -65,13 +73,28 @@ def contrastive_loss(
         words = F.normalize(words if words.dtype == torch.float64 else words.float(), dim=1)
         source, target = links[:, 0], links[:, 1] + n_source
         anchors, partners = torch.cat([source, target]), torch.cat([target, source])  # (2N,)
-        logits = F.embedding(anchors, words) @ words.T / temperature  # (2N, W); words[anchors] with a faster backward
-        positions = torch.arange(len(words), device=words.device)
-        if negatives == "all":  # the anchor itself is no candidate
-            excluded = positions == anchors.unsqueeze(1)
-        else:  # nor is any word of the anchor's own language
-            excluded = (positions < n_source) == (anchors < n_source).unsqueeze(1)
-        return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partners)
+        at_once = max(1, LARGEST_MATRIX // len(words))
+        if len(anchors) <= at_once:
+            return _summed(words, anchors, partners, n_source, temperature, negatives) / len(anchors)
+        # Each part's matrix is made for its sum, thrown away, and made again for its gradient.
+        parts = [
+            checkpoint(_summed, words, some, theirs, n_source, temperature, negatives, use_reentrant=False)
+            for some, theirs in zip(anchors.split(at_once), partners.split(at_once), strict=True)
+        ]
+        return torch.stack(parts).sum() / len(anchors)
+
+
+def _summed(
+    words: Tensor, anchors: Tensor, partners: Tensor, n_source: int, temperature: float, negatives: str
+) -> Tensor:
+    """The sum of l(x) over some anchors, (anchors,) like their `partners`; `words` are of length 1."""
+    logits = F.embedding(anchors, words) @ words.T / temperature  # (anchors, W); words[anchors] with a faster backward
+    positions = torch.arange(len(words), device=words.device)
+    if negatives == "all":  # the anchor itself is no candidate
+        excluded = positions == anchors.unsqueeze(1)
+    else:  # nor is any word of the anchor's own language
+        excluded = (positions < n_source) == (anchors < n_source).unsqueeze(1)
+    return F.cross_entropy(logits.masked_fill(excluded, float("-inf")), partners, reduction="sum")
 
 
 def gather_words(source_words: Tensor, target_words: Tensor, links: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
 from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.training.checkpoints import disk_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WORD_EMBEDDINGS = re.compile(r"(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)\.weight$")
 
@@ -124,6 +128,26 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
     model, missing = _load(folder, auto_class)
     _demand_whole(folder, missing)
     return model, tuple(model.config.id2label[number] for number in range(model.config.num_labels))
+
+
+def word_embeddings(folder: Path) -> Callable[[], Tensor] | None:
+    """A function that reads the matrix of word embeddings from a model folder, (rows, size), in single precision.
+
+    The file is held open, so one that takes its place later is not read. None if the matrix is not found by its name.
+    """
+    import torch
+    from safetensors import safe_open
+
+    def read(file: Any, name: str) -> Tensor:
+        found: Tensor = file.get_tensor(name)
+        return found.to(torch.float32)
+
+    for path in weight_files(folder):
+        file = safe_open(path, "pt")
+        name = next((name for name in file.keys() if _WORD_EMBEDDINGS.search(name)), None)  # noqa: SIM118
+        if name is not None:
+            return partial(read, file, name)
+    return None
 
 
 def store_products_in_bf16(model: Any) -> None:

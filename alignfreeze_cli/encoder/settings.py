@@ -128,6 +128,13 @@ class RealignSettings(StepSettings):
         "of N steps would have made.",
     )
     batch_size: int = setting(16, minimum=1, help="Sentence pairs per step, all processes together.")
+    batch_tokens: int | None = setting(
+        None,
+        minimum=8,
+        help="Subwords whose intermediate results are kept for the gradient: a batch that has more is encoded in "
+        "parts, each of them twice. The loss is that of the whole batch, but dropout draws other random numbers. "
+        "[default: 16384 on a CPU, 65536 on a GPU]",
+    )
     learning_rate: float | None = setting(
         None,
         minimum=0.0,
@@ -218,4 +225,4 @@ class RealignSettings(StepSettings):
         return [f"--save-at {self.save_at[-1]} must be below the {steps} steps of the run"]
 
     def left_out(self, name: str) -> bool:
-        return name in ("save_at", *LORA_OPTIONS) and not getattr(self, name)
+        return name in ("save_at", "batch_tokens", *LORA_OPTIONS) and not getattr(self, name)

@@ -11,14 +11,14 @@ their last bit, because fused Adam computes what is left after the last whole ve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.errors import SettingsError
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 class ActiveVocabulary:
     """The model's word embeddings, reduced to the rows `ids` (any order, repeats allowed), except inside `whole()`.
 
-    The full table rests in main memory, without gradient or optimizer state, and is not part of the model meanwhile.
-    Whatever is fed to the model must go through `remap`, also the padding id. SettingsError if the output layer shares
-    the table (masked-word models), since that layer needs every row.
+    The full table is not part of the model meanwhile, and has no gradient or optimizer state. It rests in main memory,
+    or, if `read` is given, nowhere: `read()` gives it as it was, whenever it is needed. Whatever is fed to the model
+    must go through `remap`, also the padding id. SettingsError if the output layer shares the table (masked-word
+    models), since that layer needs every row.
     """
 
-    def __init__(self, model: PreTrainedModel, ids: NDArray[np.integer[Any]]) -> None:
-        self.model = model
+    def __init__(
+        self, model: PreTrainedModel, ids: NDArray[np.integer[Any]], read: Callable[[], Tensor] | None = None
+    ) -> None:
+        self.model, self._read = model, read
         self.full: nn.Embedding = model.get_input_embeddings()
         output = model.get_output_embeddings()
         if output is not None and output.weight is self.full.weight:
@@ -55,7 +58,12 @@ class ActiveVocabulary:
         small.weight.requires_grad_(self.full.weight.requires_grad)
         small.train(self.full.training)
         model.set_input_embeddings(small)
+        self._rest()
+
+    def _rest(self) -> None:
         self.full.to("cpu")
+        if self._read is not None:
+            self.full.weight.data = torch.empty(0)
 
     def summary(self, where: str) -> str:
         """One sentence on how much of the vocabulary occurs there."""
@@ -72,6 +80,8 @@ class ActiveVocabulary:
     def whole(self) -> Iterator[None]:
         """Inside, the model has its full table, with the rows as trained so far; then training can go on."""
         small, weight = self.model.get_input_embeddings(), self.full.weight
+        if self._read is not None:
+            weight.data = self._read()
         with torch.no_grad():
             weight[self.ids] = small.weight.to(weight.device, weight.dtype)
         weight.requires_grad_(small.weight.requires_grad)
@@ -81,4 +91,4 @@ class ActiveVocabulary:
             yield
         finally:
             self.model.set_input_embeddings(small)
-            self.full.to("cpu")
+            self._rest()

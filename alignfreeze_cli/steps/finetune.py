@@ -16,10 +16,11 @@ import torch
 
 from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
+from alignfreeze_cli.encoder.batches import packing_for
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters, heads_of
-from alignfreeze_cli.encoder.models import new_task_model, save_model, skeleton
+from alignfreeze_cli.encoder.models import new_task_model, save_model, skeleton, word_embeddings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
@@ -105,14 +106,16 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         )
         process, processes = accelerator.process_index, accelerator.num_processes
         on_cpu = accelerator.device.type == "cpu"
-        budget = settings.batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
+        packing = packing_for(
+            accelerator.device, settings.batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
+        )
         per_pass = steps_per_pass(learnable(windows), settings)
         dataset = joint.dataset(console, encoder, size["steps"], per_pass, accelerator) if joint else None
         model.to(accelerator.device)
         vocabulary = None
         if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
             occurring = [windows.token_ids(), *([dataset.token_ids()] if dataset else [])]
-            vocabulary = ActiveVocabulary(model, np.concatenate(occurring))
+            vocabulary = ActiveVocabulary(model, np.concatenate(occurring), word_embeddings(encoder.path))
             console.info(vocabulary.summary("the data"))
         adapters = Adapters.attach(model, plan.trained, settings.lora) if settings.lora else None
         if adapters:
@@ -120,10 +123,10 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
 
         renumber = vocabulary.remap if vocabulary else None
         learning, loss = model, summed_loss(task)
-        micro_batches = batches(windows, settings, arch, budget, renumber, process, processes)
+        micro_batches = batches(windows, settings, arch, packing, renumber, process, processes)
         if joint and dataset:
             learning, loss = joint.model(model), joint.loss(loss, processes)
-            micro_batches = joint.batches(micro_batches, dataset, arch, renumber, process, processes)
+            micro_batches = joint.batches(micro_batches, dataset, arch, packing, renumber, process, processes)
         training = train(
             learning,
             loss,
@@ -159,7 +162,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "frozen-blocks": list(plan.frozen),
             "max-length": max_length,
             "learning-rate": rate,
-            "batch-tokens": budget,
+            "batch-tokens": packing.budget,
             **size,
             "epochs": round(size["steps"] / per_pass, 3),
             **({"notes": dict(windows.notes)} if windows.notes else {}),

@@ -19,13 +19,13 @@ from torch import nn
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import OutputFolder, Result, Workspace, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
-from alignfreeze_cli.encoder.batches import make_batch
+from alignfreeze_cli.encoder.batches import make_batch, packing_for
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, report_usage, resolve_pairs
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
-from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton
+from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton, word_embeddings
 from alignfreeze_cli.encoder.probe import log_retrieval
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
@@ -98,7 +98,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
 
         vocabulary = adapters = None
         if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
-            vocabulary = ActiveVocabulary(model, dataset.token_ids())
+            vocabulary = ActiveVocabulary(model, dataset.token_ids(), word_embeddings(source.path))
             console.info(vocabulary.summary("the pairs"))
         torch.manual_seed(settings.seed)  # of the projection and of the adapters
         projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
@@ -106,10 +106,12 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             adapters = Adapters.attach(model, plan.trained, settings.lora)  # they train instead of the blocks' weights
             console.info(adapters.summary())
 
+        packing = packing_for(accelerator.device, settings.batch_tokens)
+
         def batches(step: int) -> list[MicroBatch]:
             """This process's share of a step's pairs."""
             drawn = dataset.drawn(step)[process::processes]
-            batch = make_batch(drawn, arch, dataset.pad_id, vocabulary.remap if vocabulary else None)
+            batch = make_batch(drawn, arch, dataset.pad_id, vocabulary.remap if vocabulary else None, packing)
             # The loss of the batch is one term, of which each process brings its share.
             layout = batch.layout
             return [MicroBatch(batch, weight=1 / processes, tokens=layout.tokens, computed=layout.positions)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from alignfreeze_cli.encoder.batches import Packing
     from alignfreeze_cli.encoder.blocks import Architecture
 
 Options = Mapping[str, Any]
@@ -90,7 +91,7 @@ class RowSharingWindows(Windows):
     """Windows of which several may share a row: what their task's head gives at a position depends on it alone."""
 
     @abstractmethod
-    def pack(self, indices: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+    def pack(self, indices: np.ndarray, arch: Architecture, packing: Packing) -> tuple[dict[str, Any], int]:
         """A batch like that of `collate`, with the windows side by side in few rows; and the positions it has."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alignfreeze_cli.encoder.batches import Rows, groups_by_length
+from alignfreeze_cli.encoder.batches import Packing, Rows, groups_by_length
 from alignfreeze_cli.encoder.blocks import Architecture
 from alignfreeze_cli.tasks.base import RowSharingWindows, Task, Windows
 from alignfreeze_cli.tasks.settings import FinetuneSettings
@@ -50,7 +50,7 @@ def batches(
     windows: Windows,
     settings: FinetuneSettings,
     arch: Architecture,
-    budget: int,
+    packing: Packing,
     renumber: Renumber | None = None,
     process: int = 0,
     processes: int = 1,
@@ -58,8 +58,8 @@ def batches(
     """The micro-batches of a step on one of several processes, a function of the step alone.
 
     Every pass over the data has its own order, a function of seed and pass; its last batch may be smaller. A batch is
-    computed in micro-batches of about `budget` subwords: windows of any length, several to a row, where task and
-    encoder allow that, else windows of similar length. That changes no gradient and saves most of the padding.
+    computed in micro-batches of about `packing.budget` subwords: windows of any length, several to a row, where task
+    and encoder allow that, else windows of similar length. That changes no gradient and saves most of the padding.
     `renumber` turns token ids into rows of a reduced embedding table.
     """
     usable = learnable(windows)
@@ -75,8 +75,8 @@ def batches(
             # Fewer windows than processes: all must still take part in the step, this one with nothing to add.
             own, share = batch[:1], 0.0
         found = []
-        for part in _parts(windows, own, arch, budget):
-            collated, positions = _collate(windows, part, arch)
+        for part in _parts(windows, own, arch, packing.budget):
+            collated, positions = _collate(windows, part, arch, packing)
             if renumber is not None:
                 collated = _renumbered(collated, renumber)
             found.append(
@@ -92,7 +92,7 @@ def batches(
     return of_step
 
 
-def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: int) -> list[np.ndarray]:
+def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: float) -> list[np.ndarray]:
     """The windows of each micro-batch; `own` are all of them, the longest first."""
     lengths = windows.lengths[own]
     if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
@@ -101,10 +101,10 @@ def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: int) -
     return [own[group] for group in groups_by_length(lengths, budget)]
 
 
-def _collate(windows: Windows, part: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+def _collate(windows: Windows, part: np.ndarray, arch: Architecture, packing: Packing) -> tuple[dict[str, Any], int]:
     """The batch of some windows, and its positions, padding included."""
     if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
-        return windows.pack(part, arch)
+        return windows.pack(part, arch, packing._replace(budget=math.inf))
     lengths = windows.lengths[part]
     return windows.collate(part), int(lengths.max() * len(lengths))
 

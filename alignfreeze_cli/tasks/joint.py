@@ -12,6 +12,7 @@ along, at the rate of fine-tuning, and is not part of the saved model.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts import Input
-from alignfreeze_cli.encoder.batches import WordBatch, make_batch
+from alignfreeze_cli.encoder.batches import Packing, WordBatch, make_batch
 from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.dataset import (
     LanguageSource,
@@ -120,6 +121,7 @@ class Joint:
         of_task: Batches,
         dataset: RealignDataset,
         arch: Architecture,
+        packing: Packing,
         renumber: Callable[[np.ndarray], np.ndarray] | None = None,
         process: int = 0,
         processes: int = 1,
@@ -133,7 +135,7 @@ class Joint:
         def of_step(step: int) -> list[MicroBatch]:
             *before, last = of_task(step)
             drawn = dataset.drawn(step % dataset.draws.steps)[process::processes]
-            pairs = make_batch(drawn, arch, dataset.pad_id, renumber)
+            pairs = make_batch(drawn, arch, dataset.pad_id, renumber, packing._replace(budget=math.inf))
             return [
                 *(_joined(micro_batch, None, 0.0) for micro_batch in before),
                 _joined(last, pairs, 1 / processes),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from alignfreeze_cli.encoder.batches import Packing
     from alignfreeze_cli.encoder.blocks import Architecture
 
 
@@ -124,14 +125,14 @@ class TaggedWindows(RowSharingWindows):
             "gold": self._gold_of(slots),
         }
 
-    def pack(self, indices: np.ndarray, arch: Architecture) -> tuple[dict[str, Any], int]:
+    def pack(self, indices: np.ndarray, arch: Architecture, packing: Packing) -> tuple[dict[str, Any], int]:
         """`rows` in place of `inputs`, for `model_inputs`; `slots` and `gold` as `collate` gives them."""
         import numpy as np
         import torch
 
         from alignfreeze_cli.encoder.batches import pack
 
-        layout = pack(self.tokens, self.starts[indices], self.lengths[indices], arch, self.padding_id)
+        layout = pack(self.tokens, self.starts[indices], self.lengths[indices], arch, self.padding_id, packing)
         (rows,) = layout.groups
         slots = self.slots_of(indices)
         at = np.repeat(layout.starts, self.weights[indices]) + self.position[slots]  # (slots,) in the flat layout

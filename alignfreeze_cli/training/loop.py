@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs, is_tensorboard_available, is_wandb_available, send_to_device
+from accelerate.utils import (
+    InitProcessGroupKwargs,
+    is_tensorboard_available,
+    is_wandb_available,
+    recursively_apply,
+    send_to_device,
+)
 from torch import Tensor, nn
 
 from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
@@ -176,8 +182,8 @@ def train(
     Raises Interrupted after SIGINT or SIGTERM, once the running step is finished and saved (a second SIGINT: at once),
     AlignFreezeError when the loss is no longer a number, OSError when a checkpoint cannot be written.
     """
+    prepared = accelerator.prepare_model(_Step(model, objective))  # on its device, where the optimizer finds it
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    prepared = accelerator.prepare_model(_Step(model, objective))
     optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
     checkpoint, torn = checkpoints.latest(store)
@@ -196,6 +202,9 @@ def train(
             metrics.sync()
             checkpoints.save(store, step, trained, _optimizer_tensors(trained, optimizer), asdict(progress))
         accelerator.wait_for_everyone()
+
+    def placed(step: int) -> list[MicroBatch]:
+        return [replace(each, inputs=_on_device(each.inputs, accelerator.device)) for each in batches(step)]
 
     model.train()
     coefficients = [coefficient for _, coefficient in settings.parts]
@@ -218,7 +227,7 @@ def train(
 
     with _stop_signals() as stop, console.progress("training", settings.steps, "steps") as bar:
         bar.advance(begin)
-        for step, micro_batches in _ahead(batches, begin, settings.steps):
+        for step, micro_batches in _ahead(placed, begin, settings.steps):
             torch.manual_seed(_seed(settings.seed, step, accelerator.process_index))
             rate = settings.learning_rate * rate_factor(settings.schedule, step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
@@ -229,7 +238,7 @@ def train(
             for number, micro in enumerate(micro_batches, 1):
                 last = number == len(micro_batches)
                 with nullcontext() if last else accelerator.no_sync(prepared):
-                    sums = prepared(send_to_device(micro.inputs, accelerator.device, non_blocking=True))
+                    sums = prepared(micro.inputs)
                     means = [each / weight for each, weight in zip(sums.reshape(-1), weights, strict=True)]  # (parts,)
                     whole = torch.stack([each * by for each, by in zip(means, coefficients, strict=True)]).sum()
                     # Gradients are averaged over the processes, where a sum is wanted.
@@ -298,6 +307,13 @@ def _ahead(batches: Callable[[int], list[MicroBatch]], begin: int, end: int) -> 
             ready = coming.result()
             coming = pool.submit(batches, step + 1) if step + 1 < end else None
             yield step, ready
+
+
+def _on_device(inputs: Any, device: torch.device) -> Any:
+    """The inputs on a device. What goes to a GPU goes by way of pinned memory, so that nothing waits for the copy."""
+    if device.type == "cuda":
+        inputs = recursively_apply(Tensor.pin_memory, inputs)
+    return send_to_device(inputs, device, non_blocking=device.type == "cuda")
 
 
 def _totals(

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from alignfreeze_cli.encoder import loss
 from alignfreeze_cli.encoder.batches import pool_words
-from alignfreeze_cli.encoder.loss import Projection, contrastive_loss, gather_words
+from alignfreeze_cli.encoder.loss import Projection, _summed, contrastive_loss, gather_words
 from tests.support.processes import finish, start_python
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "loss_cases.json"
@@ -191,3 +192,29 @@ def test_two_processes_make_the_loss_and_gradient_of_one(tmp_path: Path) -> None
         for name, gradient in one["gradients"].items():
             summed = two[0]["gradients"][name] + two[1]["gradients"][name]
             torch.testing.assert_close(summed, gradient, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("negatives", ["all", "other-language"])
+@pytest.mark.parametrize("at_once", [1, 60, 250, 10_000])
+def test_a_matrix_in_parts_gives_the_same_loss_and_gradient(
+    monkeypatch: pytest.MonkeyPatch, negatives: str, at_once: int
+) -> None:
+    """No more numbers are held than allowed, where a row of the matrix fits into that."""
+    torch.manual_seed(0)
+    words = [torch.randn(n, 6, dtype=torch.float64, requires_grad=True) for n in (11, 13)]
+    links = torch.stack([torch.randint(n, (20,)) for n in (11, 13)], dim=1)
+    whole = contrastive_loss(*words, links, negatives=negatives)
+    expected = torch.autograd.grad(whole, words)
+    largest = []
+
+    def watched(words: Tensor, anchors: Tensor, *rest: Any) -> Tensor:
+        largest.append(len(words) * len(anchors))
+        return _summed(words, anchors, *rest)
+
+    monkeypatch.setattr(loss, "LARGEST_MATRIX", at_once)
+    monkeypatch.setattr(loss, "_summed", watched)
+    in_parts = contrastive_loss(*words, links, negatives=negatives)
+    torch.testing.assert_close(in_parts, whole, rtol=1e-12, atol=0)
+    for found, gradient in zip(torch.autograd.grad(in_parts, words), expected, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=0, atol=1e-12)
+    assert max(largest) <= max(at_once, 24)

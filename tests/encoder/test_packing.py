@@ -13,7 +13,16 @@ from accelerate.utils import send_to_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignfreeze_cli.encoder.batches import PackedBatch, Rows, encode, model_inputs, pack, pool_words
+from alignfreeze_cli.encoder.batches import (
+    PackedBatch,
+    Packing,
+    Rows,
+    encode,
+    model_inputs,
+    pack,
+    packing_for,
+    pool_words,
+)
 from alignfreeze_cli.encoder.blocks import FAMILIES, Architecture, all_hidden_states, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
 from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
@@ -41,7 +50,9 @@ def pad(ids: Any, starts: Any, lengths: Any, arch: Architecture) -> PackedBatch:
         numbers[sentence, :length] = sentence
     positions = arch.first_position + torch.arange(shape[1]).expand(shape) * (numbers >= 0)
     first = np.arange(shape[0]) * shape[1]
-    return PackedBatch((Rows(tokens, positions, numbers, shared=False),), first, int(sum(lengths)))
+    return PackedBatch(
+        (Rows(tokens, positions, numbers, shared=False, padded=bool((numbers < 0).any())),), first, int(sum(lengths))
+    )
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -84,9 +95,9 @@ def _rows_of(numbers: torch.Tensor) -> dict[int, torch.Tensor]:
 def test_no_token_attends_to_another_sentence(lengths: list[int], family: str) -> None:
     model = MODELS.setdefault(family, tiny(family))
     (rows,) = pack(*random_ids(lengths), of(family)).groups
-    mask = model_inputs(model, rows)["attention_mask"]
-    if not rows.shared:
-        assert torch.equal(mask.bool(), rows.sentences >= 0)
+    mask = model_inputs(model, rows).get("attention_mask")
+    if mask is None:
+        assert (rows.sentences == torch.arange(len(lengths)).unsqueeze(1)).all()  # whole rows, each a sentence
         return
     masks = mask if isinstance(mask, dict) else {"full_attention": mask}
     same = rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)
@@ -215,3 +226,43 @@ def test_a_batch_moves_between_devices() -> None:
     batch = send_to_device(pack(*sentences(), of("bert")), "meta")
     assert {rows.input_ids.device.type for rows in batch.groups} == {"meta"}
     assert batch.groups[0].shared
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_in_parts_gives_the_same_numbers_and_gradients(family: str) -> None:
+    """With dropout, too: a part that is computed again for its gradient draws the same numbers again."""
+    ids, starts, lengths = random_ids([3, 17, 9, 1, 22, 5, 13, 8])
+    dropout = {"dropout": 0.2} if family == "distilbert" else {"hidden_dropout_prob": 0.2}
+    for changes in ({}, dropout):
+        model = tiny(family, **changes)
+        arch = architecture(model)
+        parts = pack(ids, starts, lengths, arch, packing=Packing(budget=30))
+        assert parts.in_parts
+        assert len(parts.groups) > 1
+        layouts = [parts, parts._replace(in_parts=False)]  # all of them kept for the gradient
+        layouts += [] if changes else [pack(ids, starts, lengths, arch)]
+        results = []
+        for layout in layouts:
+            torch.manual_seed(0)
+            hidden = encode(model, layout, READ)[token_places(layout, lengths)]
+            model.zero_grad()
+            (hidden * torch.linspace(-1, 1, hidden.numel(), dtype=hidden.dtype).view_as(hidden)).sum().backward()
+            results.append((hidden.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}))
+        for hidden, gradients in results[1:]:
+            torch.testing.assert_close(hidden, results[0][0], rtol=0, atol=1e-9)
+            assert gradients.keys() == results[0][1].keys()
+            for name, gradient in gradients.items():
+                torch.testing.assert_close(gradient, results[0][1][name], rtol=1e-9, atol=1e-9)
+
+
+def test_widths_for_a_gpu_are_few() -> None:
+    arch, packing = of("bert"), packing_for(torch.device("cuda"))
+    random = np.random.default_rng(0)
+    widths = {"cpu": set(), "cuda": set()}
+    for _ in range(100):
+        ids, starts, lengths = random_ids(random.integers(5, 60, 32).tolist())
+        for name, how in (("cpu", Packing()), ("cuda", packing)):
+            (rows,) = pack(ids, starts, lengths, arch, packing=how).groups
+            widths[name].add(rows.input_ids.shape[1])
+    assert all(width % 32 == 0 for width in widths["cuda"])
+    assert len(widths["cuda"]) < 5 < len(widths["cpu"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForTokenClassification
 
 from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.encoder.models import word_embeddings
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import SettingsError
 from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
@@ -60,6 +62,26 @@ def test_training_the_active_rows_equals_training_the_whole_table(family: str) -
         name = next(name for name, value in small.named_parameters() if value is table)
         assert torch.equal(table[untouched], before[name][untouched])
         assert not torch.equal(table, before[name])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_table_that_is_read_again_rests_nowhere(family: str, tmp_path: Path) -> None:
+    """Stored in half precision, as some checkpoints are; a folder that is replaced meanwhile changes nothing."""
+    model = tiny(family, dtype=torch.float32, hidden_size=48)
+    model.half().save_pretrained(tmp_path)
+    model.float()
+    expected = model.get_input_embeddings().weight.detach().clone()
+    read = word_embeddings(tmp_path)
+    assert read is not None
+    active = ActiveVocabulary(model, flat_ids(), read)
+    assert active.full.weight.numel() == 0
+    model.get_input_embeddings().weight.data += 1
+    expected[active.ids] += 1
+    (tmp_path / "model.safetensors").unlink()
+    for _ in range(2):
+        with active.whole():
+            assert torch.equal(model.get_input_embeddings().weight, expected)
+        assert active.full.weight.numel() == 0
 
 
 @pytest.mark.parametrize("hidden", [16, 48, 768, 1, 7, 13, 21, 40])

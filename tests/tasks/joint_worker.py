@@ -13,6 +13,7 @@ from typing import Any
 from transformers import AutoModelForTokenClassification
 
 from alignfreeze_cli.artifacts import resolve_encoder
+from alignfreeze_cli.encoder.batches import Packing
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.progress import Console
@@ -81,11 +82,13 @@ def one_step(folder: Path, inputs: Path, **changes: Any) -> None:
     process, processes = accelerator.process_index, accelerator.num_processes
     chosen, joint, model = settings(inputs, **changes), joint_of(inputs, **changes), model_of(inputs)
     material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
-    of_task = batches(windows_of(inputs), chosen, architecture(model), 24, process=process, processes=processes)
+    of_task = batches(
+        windows_of(inputs), chosen, architecture(model), Packing(24), process=process, processes=processes
+    )
     train(
         joint.model(model).double(),
         joint.loss(summed_loss(POS), processes),
-        joint.batches(of_task, material, architecture(model), None, process, processes),
+        joint.batches(of_task, material, architecture(model), Packing(), None, process, processes),
         loop,
         folder / "checkpoints",
         Console(),

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from alignfreeze_cli.encoder.batches import Rows
+from alignfreeze_cli.encoder.batches import Packing, Rows
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.tasks.finetuning import batches, summed_loss
@@ -125,8 +125,8 @@ def test_every_pass_sees_every_window_once_in_an_order_of_its_own() -> None:
     windows = encode([TaggedSentence(str(n), ["a" * (n % 7 + 1)], ["X"]) for n in range(12)], 20)
     seen = []
     for step in range(6):
-        of_step = batches(windows, settings(), ARCH, 20)(step)
-        again = batches(windows, settings(), ARCH, 20)(step)
+        of_step = batches(windows, settings(), ARCH, Packing(20))(step)
+        again = batches(windows, settings(), ARCH, Packing(20))(step)
         assert [m.tokens for m in of_step] == [m.tokens for m in again]
         assert len(of_step) == (2 if step % 3 < 2 else 1)
         seen.append([sentence for m in of_step for sentence in _sentences(m.inputs[0]["rows"])])
@@ -151,7 +151,8 @@ def test_the_loss_of_a_step_depends_on_neither_micro_batches_nor_processes(budge
         whole = windows.collate(_windows_of(step, len(windows.lengths)))
         expected = POS.loss(model, whole) / len(whole["gold"])
         by_process = [
-            batches(windows, settings(), ARCH, budget, process=p, processes=processes)(step) for p in range(processes)
+            batches(windows, settings(), ARCH, Packing(budget), process=p, processes=processes)(step)
+            for p in range(processes)
         ]
         assert all(by_process)
         parts = [micro_batch for some in by_process for micro_batch in some]
@@ -172,7 +173,7 @@ def test_windows_that_share_rows_learn_what_they_learn_alone(family: str) -> Non
     POS.loss(model, windows.collate(np.arange(count))).backward()
     expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    of_step = batches(windows, settings(batch_size=count), arch, 120)(0)
+    of_step = batches(windows, settings(batch_size=count), arch, Packing(120))(0)
     assert arch.can_pack_with_head == (family != "deberta-v2")
     if arch.can_pack_with_head:
         assert all(len(m.inputs[0]["rows"].input_ids) < 5 for m in of_step)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import read_record, resolve_encoder
 from alignfreeze_cli.cli.app import app
-from alignfreeze_cli.encoder.batches import make_batch
+from alignfreeze_cli.encoder.batches import Packing, make_batch
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan
 from alignfreeze_cli.encoder.loss import contrastive_loss
@@ -77,7 +77,7 @@ def by_hand(inputs: Path, **changes: Any) -> tuple[Any, dict[str, Tensor], Tenso
     joint, task_model = joint_of(inputs, **changes), model_of(inputs)
     both = joint.model(task_model).double()
     windows = windows_of(inputs)
-    (whole,) = batches(windows, settings(inputs), architecture(task_model), 1000)(0)
+    (whole,) = batches(windows, settings(inputs), architecture(task_model), Packing(1000))(0)
     assert isinstance(whole.weight, float)
     task = summed_loss(POS)(task_model, whole.inputs) / whole.weight
 
@@ -130,8 +130,8 @@ def test_what_is_frozen_gets_the_tasks_gradient_and_no_other(inputs: Path) -> No
     both = joint.model(model).double()
     accelerator = open_accelerator(inputs / "exact", "cpu")
     material = joint.dataset(Console(), resolve_encoder(str(inputs / "encoder")), 1, 1, accelerator)
-    of_task = batches(windows_of(inputs), settings(inputs), architecture(model_of(inputs)), 1000)
-    (micro_batch,) = joint.batches(of_task, material, architecture(model))(0)
+    of_task = batches(windows_of(inputs), settings(inputs), architecture(model_of(inputs)), Packing(1000))
+    (micro_batch,) = joint.batches(of_task, material, architecture(model), Packing())(0)
     task_alone = summed_loss(POS)(model, micro_batch.inputs[0])
     parts = joint.loss(summed_loss(POS), 1)(both, micro_batch.inputs)
     assert all(parameter.requires_grad for parameter in both.parameters())
@@ -261,12 +261,12 @@ def test_the_published_stream_begins_anew_in_every_epoch(inputs: Path) -> None:
     accelerator = open_accelerator(inputs / "stream", "cpu")
     base = resolve_encoder(str(inputs / "encoder"))
     arch = architecture(model_of(inputs))
-    of_task = batches(windows_of(inputs), settings(inputs), arch, 1000)
+    of_task = batches(windows_of(inputs), settings(inputs), arch, Packing(1000))
 
     def pairs(sampling: str | None) -> list[list[list[int]]]:
         joint = joint_of(inputs, realign_sampling=sampling)
         material = joint.dataset(Console(), base, 12, 6, accelerator)
-        step = joint.batches(of_task, material, arch)
+        step = joint.batches(of_task, material, arch, Packing())
         return [[g.input_ids.tolist() for g in step(n)[-1].inputs[1].layout.groups] for n in range(12)]
 
     published, own = pairs("published"), pairs(None)
