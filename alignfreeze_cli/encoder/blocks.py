@@ -153,6 +153,15 @@ def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list
     return seen
 
 
+def compile_blocks(model: PreTrainedModel) -> None:
+    """Have torch compile every block at its first use, for any shape; its names and weights stay as they are.
+
+    The blocks are alike, so the first one's code serves all of them.
+    """
+    for block in architecture(model).blocks(model):
+        block.compile(dynamic=True)
+
+
 @contextmanager
 def cut_above(model: PreTrainedModel, block: int) -> Iterator[None]:
     """While inside, the encoder ends with the output of block number `block`: no block above it, no norm, no pooler."""

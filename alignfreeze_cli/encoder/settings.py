@@ -66,6 +66,15 @@ def device_setting() -> Any:
     )
 
 
+def compile_setting() -> Any:
+    """The setting `compile` of realign and finetune."""
+    return setting(
+        False,
+        help="Have torch compile the encoder's blocks: for long runs on a GPU. It takes half a minute, and on a CPU "
+        "steps then take longer (docs/performance.md).",
+    )
+
+
 def _device_complaint(name: str) -> str | None:
     if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
         return None
@@ -188,6 +197,7 @@ class RealignSettings(StepSettings):
         "needs less memory and time.",
     )
     precision: str = precision_setting("forward and backward passes")
+    compile: bool = compile_setting()
     seed: int = setting(
         31, minimum=0, help="Decides the order of the pairs, dropout, the projection head and the held-out pairs."
     )
@@ -225,4 +235,4 @@ class RealignSettings(StepSettings):
         return [f"--save-at {self.save_at[-1]} must be below the {steps} steps of the run"]
 
     def left_out(self, name: str) -> bool:
-        return name in ("save_at", "batch_tokens", *LORA_OPTIONS) and not getattr(self, name)
+        return name in ("save_at", "batch_tokens", "compile", *LORA_OPTIONS) and not getattr(self, name)

@@ -17,7 +17,7 @@ import torch
 from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.batches import packing_for
-from alignfreeze_cli.encoder.blocks import architecture
+from alignfreeze_cli.encoder.blocks import architecture, compile_blocks
 from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters, heads_of
 from alignfreeze_cli.encoder.models import new_task_model, save_model, skeleton, word_embeddings
@@ -121,6 +121,8 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         if adapters:
             console.info(adapters.summary())
 
+        if settings.compile:
+            compile_blocks(model)
         renumber = vocabulary.remap if vocabulary else None
         learning, loss = model, summed_loss(task)
         micro_batches = batches(windows, settings, arch, packing, renumber, process, processes)

@@ -20,7 +20,7 @@ from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import OutputFolder, Result, Workspace, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.batches import make_batch, packing_for
-from alignfreeze_cli.encoder.blocks import Architecture, architecture
+from alignfreeze_cli.encoder.blocks import Architecture, architecture, compile_blocks
 from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, report_usage, resolve_pairs
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters
@@ -106,6 +106,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             adapters = Adapters.attach(model, plan.trained, settings.lora)  # they train instead of the blocks' weights
             console.info(adapters.summary())
 
+        if settings.compile:
+            compile_blocks(model)
         packing = packing_for(accelerator.device, settings.batch_tokens)
 
         def batches(step: int) -> list[MicroBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -58,24 +59,31 @@ def predict(
     """
     from accelerate.utils import send_to_device
 
-    def answer(windows: Windows, indices: np.ndarray) -> tuple[np.ndarray, Any]:
-        with torch.inference_mode(), arithmetic(precision, device):
-            return indices, task.answer(model, send_to_device(windows.collate(indices), device))
+    def answer(windows: Windows, indices: np.ndarray) -> list[tuple[np.ndarray, Any]]:
+        """The batch's answers with their windows, in two halves if a GPU's memory is too small for all at once."""
+        try:
+            with torch.inference_mode(), arithmetic(precision, device):
+                return [(indices, task.answer(model, send_to_device(windows.collate(indices), device)))]
+        except torch.OutOfMemoryError:
+            if len(indices) == 1:
+                raise
+        first, second = np.array_split(indices, 2)
+        return answer(windows, first) + answer(windows, second)
 
     threads = torch.get_num_threads()
     workers = threads if device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
-    ahead: tuple[Named, Windows, Iterator[tuple[np.ndarray, Any]]] | None = None
+    ahead: tuple[Named, Windows, Iterator[list[tuple[np.ndarray, Any]]]] | None = None
     torch.set_num_threads(1 if device.type == "cpu" else threads)
     try:
         with read_positions_only(model):
             for name, windows in prepared:
                 begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
                 if ahead is not None:
-                    yield *ahead[:2], list(ahead[2])
+                    yield *ahead[:2], list(chain.from_iterable(ahead[2]))
                 ahead = name, windows, begun
             if ahead is not None:
-                yield *ahead[:2], list(ahead[2])
+                yield *ahead[:2], list(chain.from_iterable(ahead[2]))
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ from alignfreeze_cli.encoder.settings import (
     LORA_OPTIONS,
     WORDS_WITH_BLANKS,
     RealignSettings,
+    compile_setting,
     device_setting,
     keep_adapter_setting,
     lora_complaints,
@@ -187,6 +188,7 @@ class _Finetune(StepSettings):
         None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
     )
     precision: str = precision_setting("forward and backward passes")
+    compile: bool = compile_setting()
     seed: int = setting(31, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
         500, help="Steps between checkpoints for --resume; 0: only when interrupted.", minimum=0, result=False
@@ -209,7 +211,7 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     )
 
     def left_out(self, name: str) -> bool:
-        if name in LORA_OPTIONS:
+        if name in ("compile", *LORA_OPTIONS):
             return not getattr(self, name)
         return super().left_out(name) or (name in JOINT_OPTIONS and is_unset(getattr(self, name)))
 

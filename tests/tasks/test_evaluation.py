@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from alignfreeze_cli.encoder.models import load_task_model, store_products_in_bf16
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.tasks.conllu import read_conllu
+from alignfreeze_cli.tasks.pos import PosTask
 from alignfreeze_cli.tasks.prediction import length_batches
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
@@ -85,6 +87,22 @@ def test_threads_change_nothing(world: Path) -> None:
     finally:
         torch.set_num_threads(before)
     assert (folder / "scores.json").read_bytes() == (score(world, "one").path / "scores.json").read_bytes()
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_halves(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = score(world, "whole").path
+    answer = PosTask.answer
+
+    def small_memory(task: PosTask, model: Any, batch: Any) -> Any:
+        if len(batch["inputs"]["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return answer(task, model, batch)
+
+    monkeypatch.setattr(PosTask, "answer", small_memory)
+    found = score(world, "halves").path
+    for language in ("en", "xx", "yy"):
+        name = f"predictions/{language}.parquet"
+        assert pq.read_table(found / name) == pq.read_table(expected / name)
 
 
 def test_bf16_is_recorded_and_changes_little(world: Path) -> None:
