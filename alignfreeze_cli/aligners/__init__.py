@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 ALIGNERS = {
     "dictionary": "alignfreeze_cli.aligners.dictionary:DictionaryAligner",
     "pharaoh": "alignfreeze_cli.aligners.pharaoh:PharaohAligner",
+    "fast-align": "alignfreeze_cli.aligners.statistical:StatisticalAligner",
+    "eflomal": "alignfreeze_cli.aligners.statistical:StatisticalAligner",
+    "hmm": "alignfreeze_cli.aligners.statistical:StatisticalAligner",
 }
 """Name on the command line -> module and class, imported when it is used."""
 

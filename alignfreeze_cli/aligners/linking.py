@@ -181,7 +181,7 @@ def drop_duplicates(linked: LinkedChunk, seen: set[bytes]) -> LinkedChunk:
 
 
 _WINDOW = 128  # lines by which a shift is found
-_SHIFTS = (-2, -1, 1, 2)
+_SHIFTS = (0, -2, -1, 1, 2)
 _SURE = 4.0  # standard deviations
 
 
@@ -203,11 +203,11 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
     source = batch.source.select(np.concatenate(lines))
     target = batch.target.select(np.concatenate([each + shift for each, shift in zip(lines, _SHIFTS, strict=True)]))
     links = aligner.align(SentencePairs(source, target)).counts(len(source))
-    there_by_shift = [int(part.sum()) for part in np.split(links, np.cumsum([len(each) for each in lines])[:-1])]
-    for shift, (first, last), there in zip(_SHIFTS, ranges, there_by_shift, strict=True):
+    unshifted, *by_shift = np.split(links, np.cumsum([len(each) for each in lines])[:-1])
+    for shift, (first, last), shifted in zip(_SHIFTS[1:], ranges[1:], by_shift, strict=True):
         if last <= first:  # a chunk shorter than the shift
             continue
-        here = int(before[last] - before[first])
+        here, there = int(unshifted[first - start : last - start].sum()), int(shifted.sum())
         if there > 1.5 * here and there - here > _SURE * math.sqrt(there + here):
             line = chunk.first + first
             raise DataError(

@@ -19,11 +19,27 @@ from alignfreeze_cli.settings import declarations, setting
 MUSE = "https://dl.fbaipublicfiles.com/arrival/dictionaries/{source}-{target}.txt"
 """Where the paper's code fetches its dictionaries: the full MUSE files."""
 
+STATISTICAL = ("fast-align", "eflomal", "hmm")
+
+SYMMETRISE = (
+    "intersection",
+    "union",
+    "grow-diag",
+    "grow-diag-final",
+    "grow-diag-final-and",
+    "forward",
+    "reverse",
+)
+
 ONLY_WITH = {
     "reverse_dictionary": ("dictionary",),
     "fold_case": ("dictionary",),
     "normalise": ("dictionary",),
     "links": ("pharaoh",),
+    "symmetrise": STATISTICAL,
+    "save_aligner": STATISTICAL,
+    "load_aligner": STATISTICAL,
+    "seed": ("eflomal",),
 }
 """Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
 
@@ -50,7 +66,8 @@ class AlignPairsSettings(CorpusSettings):
 
     aligner: str = setting(
         "dictionary",
-        help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links.",
+        help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links; "
+        "fast-align, eflomal, hmm: statistics of the text itself (extra `aligners`).",
         choices=tuple(ALIGNERS),
     )
     dictionary: str = setting(
@@ -87,6 +104,26 @@ class AlignPairsSettings(CorpusSettings):
         input=True,
         metavar="PATH",
     )
+    symmetrise: str = setting(
+        "intersection",
+        help="For statistical aligners: which links are taken of those from source to target and those from target to "
+        "source. intersection keeps the most right links after our filters; grow-diag-final-and is the paper's.",
+        choices=SYMMETRISE,
+    )
+    save_aligner: Path | None = setting(
+        None,
+        help="For statistical aligners: also keep what was learned, as a folder for --load-aligner.",
+        result=False,
+        metavar="DIR",
+    )
+    load_aligner: str | None = setting(
+        None,
+        help="For statistical aligners: link the text with what --save-aligner kept, and learn nothing from it. A "
+        "folder, or org/name@revision on the Hub.",
+        input=True,
+        metavar="PATH",
+    )
+    seed: int = setting(0, help="For --aligner eflomal: seed of its sampling.", minimum=0)
     min_score: float | None = setting(
         None,
         help="Drop links whose score (0 to 1) is lower, before the other filters; for an aligner that gives scores. "
@@ -111,7 +148,7 @@ class AlignPairsSettings(CorpusSettings):
         return self.words or ("blank" if self.aligner == "pharaoh" else "unicode")
 
     def left_out(self, name: str) -> bool:
-        unset = name == "min_score" and self.min_score is None
+        unset = name in ("min_score", "save_aligner", "load_aligner") and getattr(self, name) is None
         foreign = name not in _ALWAYS_RECORDED and self.aligner not in ONLY_WITH.get(name, ALIGNERS)
         return super().left_out(name) or unset or foreign
 
@@ -120,6 +157,8 @@ class AlignPairsSettings(CorpusSettings):
         if self.source in self.target:
             whose = ", by default the paper's 34 languages," if self.target == PAPER_LANGUAGES else ""
             found.append(f"--target{whose} holds the source language {self.source}; name the others")
+        if self.save_aligner is not None and self.load_aligner is not None:
+            found.append("--save-aligner keeps what is learned, and with --load-aligner nothing is")
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
         for declaration in declarations(type(self)):

@@ -82,6 +82,8 @@ def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Inpu
     """
     if kind == "pairs":
         folder, commit = _fetch(reference, ["data/*", "statistics.json", RECORD_NAME], "dataset")
+    elif kind == "aligner":
+        folder, commit = _fetch(reference, ["*/*", RECORD_NAME], "model")
     else:
         folder, commit = _fetch(reference, [*_MODEL_FILES, "predictions/*", "scores.json", RECORD_NAME], "model")
     record = read_record(folder)

@@ -24,6 +24,7 @@ RECORD_NAME = "alignfreeze.json"
 SCHEMA = 1
 KINDS = {
     "pairs": "align-pairs",
+    "aligner": "align-pairs --save-aligner",
     "encoder": "realign",
     "task-model": "finetune",
     "scores": "evaluate",
@@ -41,6 +42,7 @@ ADAPTER = "adapter"
 _BLOCKS = {"blocks": int, "read-block": int, "frozen-blocks": list, "trained-blocks": list}
 _DETAILS: dict[str, dict[str, Any]] = {
     "pairs": {"languages": dict, "warnings": list},
+    "aligner": {"languages": dict},
     "encoder": {**_BLOCKS, "family": str, "steps": int, "languages": dict, "probe": list},
     "task-model": {"task": str, "options": dict, "language": str, "labels": list, "frozen-blocks": list, "steps": int},
     "scores": {"task": str, "metric": str, "source-language": str, "languages": dict, "scoring": dict},

@@ -22,6 +22,9 @@ from alignfreeze_cli.pairs.words import Words
 _LINK = r"\d{1,9}[-p]\d{1,9}(?::[-+]?[\d.]+(?:[eE][-+]?\d+)?)?"
 _PHARAOH_LINE = re.compile(rf"\s*({_LINK}(\s+|$))*")
 
+Link = tuple[int, int]
+"""Position of a source word, position of a target word, both from 0."""
+
 Indices = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
