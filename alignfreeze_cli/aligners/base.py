@@ -16,6 +16,9 @@ from alignfreeze_cli.pairs.links import Links
 from alignfreeze_cli.pairs.words import Words
 from alignfreeze_cli.progress import Console
 
+MODEL = "model"
+"""In the folder of a fitted aligner, the folder of what `--save-aligner` keeps."""
+
 
 @dataclass(frozen=True)
 class SentencePairs:
@@ -78,7 +81,8 @@ class Aligner(Protocol):
         """Learn from all sentence pairs of the language pair; gives the aligner that links them.
 
         An aligner that has nothing to learn gives itself, and reads no batch. Files that `align` needs go into the
-        `folder`, which is empty and is removed when the pairs are written.
+        `folder`, which is empty and is removed when the pairs are written; what `--save-aligner` is to keep goes into
+        the folder `MODEL` in it.
         """
         ...
 

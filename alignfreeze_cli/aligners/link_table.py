@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alignfreeze_cli.aligners.fit_text import Keys, word_keys
-from alignfreeze_cli.pairs.links import Link, Links, Scores
-from alignfreeze_cli.pairs.words import Words
+from alignfreeze_cli.aligners.fit_text import Keys
+from alignfreeze_cli.pairs.links import Scores
 
 Counts = npt.NDArray[np.int64]
 
@@ -66,39 +65,16 @@ class LinkTable:
 
     @classmethod
     def load(cls, folder: Path) -> LinkTable:
-        """Map the files into memory. Raises ValueError or OSError for files that hold no table."""
+        """Map the files into memory. Raises ValueError, EOFError or OSError for files that hold no table."""
         arrays: list[Any] = [
             np.load(folder / f"{each.name}.npy", mmap_mode="r", allow_pickle=False) for each in fields(cls)
         ]
+        for keys, counts in zip(arrays[::2], arrays[1::2], strict=True):
+            if not (isinstance(keys, np.ndarray) and isinstance(counts, np.ndarray) and keys.shape == counts.shape):
+                raise ValueError("keys and counts do not belong together")
+            if keys.ndim != 1 or keys.dtype != np.uint64 or counts.dtype != np.int64:
+                raise ValueError("no keys and counts")
         return cls(*arrays)
-
-
-LIKELY = 0.2
-"""Score from which two words of any sentence pair are taken for translations of each other."""
-
-
-def likely_links(source: Words, target: Words, table: LinkTable) -> Links:
-    """Links between the words of any sentence pairs that are likely by themselves, wherever they stand.
-
-    Those that are often linked in the text of the table, and those that are the same: numbers and names are, in
-    sentences that translate each other.
-    """
-    keys = [word_keys(words) for words in (source, target)]
-    names = [
-        np.array([len(word) > 1 and word.isalnum() for word in words.values.to_pylist()], bool)
-        for words in (source, target)
-    ]
-    found: list[list[Link]] = []
-    for n in range(len(source)):
-        (s_keys, s_names), (t_keys, t_names) = (
-            (keys[side][part], names[side][part])
-            for side, part in enumerate(slice(*words.offsets[n : n + 2]) for words in (source, target))
-        )
-        pairs = (np.repeat(s_keys, len(t_keys)), np.tile(t_keys, len(s_keys)))
-        likely = (table.scores(*pairs) >= LIKELY).reshape(len(s_keys), len(t_keys))
-        likely |= (s_keys[:, None] == t_keys) & s_names[:, None] & t_names
-        found.append([(int(i), int(j)) for i, j in np.argwhere(likely)])
-    return Links.from_lists(found, [[1.0] * len(links) for links in found])
 
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)

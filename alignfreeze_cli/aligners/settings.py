@@ -159,6 +159,8 @@ class AlignPairsSettings(CorpusSettings):
             found.append(f"--target{whose} holds the source language {self.source}; name the others")
         if self.save_aligner is not None and self.load_aligner is not None:
             found.append("--save-aligner keeps what is learned, and with --load-aligner nothing is")
+        if self.save_aligner is not None and self.save_aligner == (self.output or Path("pairs")):
+            found.append("--save-aligner and --output are the same folder")
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
         for declaration in declarations(type(self)):

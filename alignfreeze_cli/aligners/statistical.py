@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from alignfreeze_cli.aligners.base import SentencePairs
+from alignfreeze_cli.aligners.base import MODEL, SentencePairs
 from alignfreeze_cli.aligners.fit_text import SIDES, FitText, word_keys, write_text
 from alignfreeze_cli.aligners.fitting import (
     DIRECTIONS,
@@ -25,7 +25,7 @@ from alignfreeze_cli.aligners.fitting import (
     symmetrise_text,
     symmetrise_units,
 )
-from alignfreeze_cli.aligners.link_table import LinkTable, likely_links
+from alignfreeze_cli.aligners.link_table import LinkTable
 from alignfreeze_cli.aligners.saved import KNOWN, find_saved
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.aligners.thot_process import Task, longest, units
@@ -39,8 +39,8 @@ from alignfreeze_cli.progress import Console
 FEW = 1_000
 """Sentence pairs below which a statistical aligner is warned of: it has nothing but them to learn from."""
 
-MODEL = "model"
-"""Folder of the model among the files of a fitted aligner."""
+_NO_ARRAYS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What NumPy raises for a file that holds no arrays."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,6 @@ class StatisticalAligner:
                 raise ArtifactError(f"does not fit the text ({error}); fit the aligner again", self.loaded) from error
         text.remove()
         links.save(folder)
-        table.save(folder)
         if self.keep:
             (folder / MODEL).mkdir(exist_ok=True)  # it is not there if no pair was usable
             table.save(folder / MODEL)
@@ -134,7 +133,7 @@ class StatisticalAligner:
             return KnownLinks.none()
         try:
             return KnownLinks.load(self.loaded / KNOWN)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except _NO_ARRAYS as error:
             raise ArtifactError(f"holds no links ({error}); fit the aligner again", self.loaded / KNOWN) from error
 
     def _tasks(self, text: FitText) -> list[Task]:
@@ -173,10 +172,10 @@ class StatisticalAligner:
         return []
 
     def align(self, batch: SentencePairs) -> Links:
-        """The links that were found for these lines of the corpora; of other pairs, those that are likely."""
+        """The links that were found for these lines of the corpora; other pairs get none."""
         assert self.fitted is not None
         if batch.position is None:
-            return likely_links(batch.source, batch.target, _load_table(self.fitted))
+            return Links.from_lists([[] for _ in range(len(batch))], [])
         links, first = _load_links(self.fitted), batch.position - 1
         bounds = links.bounds[first : first + len(batch) + 1]
         start, end = np.searchsorted(links.too_long, (first, first + len(batch)))
@@ -198,5 +197,5 @@ def _load_links(folder: Path) -> FittedLinks:
 def _load_table(folder: Path, digest: str = "") -> LinkTable:
     try:
         return LinkTable.load(folder)
-    except (OSError, ValueError, EOFError) as error:
+    except _NO_ARRAYS as error:
         raise ArtifactError(f"holds no counts of links ({error}); fit the aligner again", folder) from error

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from pathlib import Path
@@ -16,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
-from alignfreeze_cli.aligners.base import Aligner, SentencePairs
+from alignfreeze_cli.aligners.base import MODEL, Aligner, SentencePairs
 from alignfreeze_cli.aligners.linking import (
     LinkedChunk,
     LinkingJob,
@@ -25,6 +26,7 @@ from alignfreeze_cli.aligners.linking import (
     read_pairs,
     split_into_words,
 )
+from alignfreeze_cli.aligners.saved import saved_aligner
 from alignfreeze_cli.aligners.selection import Selection, select
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_encoder
@@ -97,17 +99,21 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
         inputs.append(encoder)
 
     output = OutputFolder("pairs", settings, inputs, default="pairs")
+    kept = saved_aligner(settings, inputs)
+    if kept is not None and kept.finished() is not None:
+        kept = None
     if done := output.finished():
-        if settings.pharaoh is not None and not settings.dry_run:
+        if (settings.pharaoh is not None or kept is not None) and not settings.dry_run:
             # Files of links may be missing, or come from other settings: nothing records what they were made from.
-            console.info("The pairs are there already; writing the links.")
-            _align(languages, encoder, settings, console, None)
+            console.info("The pairs are there already; writing what else is asked for.")
+            with _kept_models(kept, languages, console) as models:
+                _align(languages, encoder, settings, console, None, models)
         return card_after(done, console, settings.dry_run)
     if settings.dry_run:
         return output.planned(_plan(languages, settings))
 
-    with output.open(console) as work:
-        _align(languages, encoder, settings, console, work.path)
+    with output.open(console) as work, _kept_models(kept, languages, console) as models:
+        _align(languages, encoder, settings, console, work.path, models)
         counts = {pair.job.target: pair.counts for pair in languages}
         warnings = few_pairs_warnings(counts, settings.word_rule) + recut_warnings(counts, settings.word_rule)
         for warning in warnings:
@@ -147,6 +153,17 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
     return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
 
 
+@contextmanager
+def _kept_models(kept: OutputFolder | None, languages: list[LanguagePair], console: Console) -> Iterator[Path | None]:
+    """Where the fitted aligners are kept, if they are; made whole as the pairs are."""
+    if kept is None:
+        yield None
+        return
+    with kept.open(console) as work:
+        yield work.path
+        work.details = {"languages": {pair.job.target: {"lines": pair.counts.lines} for pair in languages}}
+
+
 def _find_filter_encoder(settings: AlignPairsSettings) -> Input | None:
     """The encoder that compares sentences, if one does. Raises SettingsError or ArtifactError for what is none."""
     if settings.filter_encoder is None:
@@ -165,6 +182,8 @@ def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[s
         "aligner": settings.aligner,
         "corpora": {pair.name: [corpus.place for corpus in pair.corpora] for pair in languages},
     }
+    if settings.save_aligner is not None:
+        plan["saved aligner"] = str(settings.save_aligner)
     if settings.pharaoh is not None:
         plan["pharaoh"] = [str(_pharaoh_file(settings.pharaoh, pair)) for pair in languages]
     return plan
@@ -176,16 +195,19 @@ def _align(
     settings: AlignPairsSettings,
     console: Console,
     folder: Path | None,
+    models: Path | None,
 ) -> None:
-    """Align every language and count; without a folder, only the files of links are written."""
+    """Align every language and count; without a folder, no pairs are written; without `models`, no models are kept."""
     if settings.keep_best is not None or settings.by_similarity:
         _select_lines(languages, encoder, settings, console)
     with ExitStack() as stack:
-        fitted = Path(stack.enter_context(TemporaryDirectory(dir=folder)))  # what the aligners learn
+        fitted = Path(stack.enter_context(TemporaryDirectory(dir=folder or models)))  # what the aligners learn
         for pair in languages:
             (fitted / pair.name).mkdir()
             batches = _read_batches(pair, settings.max_lines, console)
             pair.job = replace(pair.job, aligner=pair.aligner.fit(batches, fitted / pair.name, console))
+            if models is not None:
+                shutil.move(fitted / pair.name / MODEL, models / pair.name)
         pool = stack.enter_context(LinkingPool(settings.workers))
         # One stream over all languages: the processes need not wait for the end of one to begin the next.
         work = chain.from_iterable(

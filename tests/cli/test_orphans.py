@@ -60,3 +60,28 @@ def test_no_process_is_left_behind(world: Path, tmp_path: Path, how: signal.Sign
         )
         assert not list(tmp_path.glob(".pairs*"))
     assert not (tmp_path / "pairs").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="there is no /proc to look at")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_in_fitting_nothing_is_left_behind(world: Path, tmp_path: Path, how: signal.Signals) -> None:
+    pytest.importorskip("thot", reason="sil-thot is not installed")
+    lines = (world / "text" / "en-xx.tsv").read_text()
+    (tmp_path / "en-xx.tsv").write_text(lines * (10_000 // lines.count("\n")))
+    command = [COMMAND, "align-pairs", "--target", "xx", "--corpus", tmp_path / "en-xx.tsv", "--workers", "2",
+               "--aligner", "hmm", "--save-aligner", tmp_path / "kept", "--output", tmp_path / "pairs"]  # fmt: skip
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    others: set[int] = set()
+    while len(others) < 2:  # both directions are being fitted
+        assert running.poll() is None, running.stderr.read()
+        others = descendants(running.pid)
+    os.kill(running.pid, how)
+    running.communicate(timeout=60)
+    while any(map(is_running, others)):
+        os.sched_yield()
+    if how == signal.SIGKILL:  # there was no time to tidy up: the next run does it
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == (
+        ["en-xx.tsv", "kept", "pairs"] if how == signal.SIGKILL else ["en-xx.tsv"]
+    )
