@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ALIGNERS = {
     "dictionary": "alignfreeze_cli.aligners.dictionary:DictionaryAligner",
+    "encoder": "alignfreeze_cli.aligners.encoder:EncoderAligner",
     "pharaoh": "alignfreeze_cli.aligners.pharaoh:PharaohAligner",
 }
 """Name on the command line -> module and class, imported when it is used."""

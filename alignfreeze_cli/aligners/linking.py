@@ -27,7 +27,7 @@ from alignfreeze_cli.pairs.chunks import Chunk, MalformedLine, ParsedChunk, pars
 from alignfreeze_cli.pairs.counts import LEFT_OUT, Counts
 from alignfreeze_cli.pairs.filters import Codes, TextFilters
 from alignfreeze_cli.pairs.folder import SCHEMA, SCORED_SCHEMA
-from alignfreeze_cli.pairs.links import Links, count_linked, filter_links, write_pharaoh
+from alignfreeze_cli.pairs.links import Links, Scores, count_linked, filter_links, write_pharaoh
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
 
 
@@ -183,40 +183,74 @@ def drop_duplicates(linked: LinkedChunk, seen: set[bytes]) -> LinkedChunk:
 _WINDOW = 128  # lines by which a shift is found
 _SHIFTS = (-2, -1, 1, 2)
 _SURE = 4.0  # standard deviations
+_FEW = 30  # links of which a mean score says little
+_SCORE = 0.01  # differences that rounding makes are smaller
 
 
 def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, found: Links) -> None:
-    """Raise DataError if the lines that have the fewest links fit better when one of the files is shifted a little.
+    """Raise DataError if the lines that fit each other worst fit better when one of the files is shifted a little.
 
-    A line missing in one of the files makes all that follow translations of something else. The few links that are left
-    are between frequent words: in samples of real text in 12 languages a half to a fifteenth of what the right lines
-    have.
+    A line missing in one of the files makes all that follow translations of something else. The few links that a
+    dictionary finds then are between frequent words: in samples of real text in 12 languages a half to a fifteenth of
+    what the right lines have. Aligners that score their links find as many in any two sentences, with lower scores.
     """
     pairs = len(batch)
     size = min(_WINDOW, pairs)
-    before = np.concatenate(([0], np.cumsum(found.counts(pairs))))
     starts = np.append(np.arange(0, pairs - size, size), pairs - size)
-    start = int(starts[np.argmin(before[starts + size] - before[starts])])
+    here = _Fit.of_ranges(found, pairs, [(int(start), int(start) + size) for start in starts])
+    start = int(starts[np.argmin([fit.goodness for fit in here])])
     ranges = [(max(start, -shift), max(0, min(start + size, pairs - max(0, shift)))) for shift in _SHIFTS]
     lines = [np.arange(first, last) for first, last in ranges]
     # All shifts at once: most of what a small batch costs is the same for a large one.
     source = batch.source.select(np.concatenate(lines))
     target = batch.target.select(np.concatenate([each + shift for each, shift in zip(lines, _SHIFTS, strict=True)]))
-    links = aligner.align(SentencePairs(source, target)).counts(len(source))
-    there_by_shift = [int(part.sum()) for part in np.split(links, np.cumsum([len(each) for each in lines])[:-1])]
-    for shift, (first, last), there in zip(_SHIFTS, ranges, there_by_shift, strict=True):
-        if last <= first:  # a chunk shorter than the shift
-            continue
-        here = int(before[last] - before[first])
-        if there > 1.5 * here and there - here > _SURE * math.sqrt(there + here):
+    ends = np.cumsum([len(each) for each in lines]).tolist()
+    shifted = aligner.align(SentencePairs(source, target))
+    there = _Fit.of_ranges(shifted, len(source), list(zip([0, *ends], ends, strict=False)))
+    here = _Fit.of_ranges(found, pairs, ranges)
+    for shift, (first, last), ours, theirs in zip(_SHIFTS, ranges, here, there, strict=True):
+        if last > first and theirs.is_surely_better_than(ours):  # a chunk may be shorter than the shift
             line = chunk.first + first
             raise DataError(
-                f"the two files are shifted: {last - first} lines from here on have {here} links with the same lines "
-                f"of the other file, but {there} with those from line {line + shift} on; is a line missing in one, "
-                "here or before?",
+                f"the two files are shifted: {last - first} lines from here on have {ours} with the same lines of the "
+                f"other file, but {theirs} with those from line {line + shift} on; is a line missing in one, here or "
+                "before?",
                 chunk.place,
                 line,
             )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well some lines fit each other: by the number of links, or by their scores, where they have any."""
+
+    links: int
+    scores: Scores | None  # (links,)
+
+    @classmethod
+    def of_ranges(cls, links: Links, pairs: int, ranges: Sequence[tuple[int, int]]) -> list[_Fit]:
+        """The fit of the lines of each range, from its first to before its last; `links` are those of `pairs` lines."""
+        before = np.concatenate(([0], np.cumsum(links.counts(pairs))))
+        # A range may be empty, and begin where there is no line.
+        bounds = [(int(before[min(first, pairs)]), int(before[min(max(first, last), pairs)])) for first, last in ranges]
+        return [cls(end - begin, None if links.scores is None else links.scores[begin:end]) for begin, end in bounds]
+
+    @property
+    def goodness(self) -> float:
+        return self.links if self.scores is None else float(self.scores.mean()) if self.links else 0.0
+
+    def is_surely_better_than(self, other: _Fit) -> bool:
+        """Whether it is not by chance that these lines have more links, or such with higher scores."""
+        difference = self.goodness - other.goodness
+        if self.scores is None or other.scores is None:
+            return difference > 0.5 * other.links and difference > _SURE * math.sqrt(self.links + other.links)
+        if min(self.links, other.links) < _FEW:
+            return False
+        variance = sum(float(each.var()) / len(each) for each in (self.scores, other.scores))
+        return difference > max(_SCORE, _SURE * math.sqrt(variance))
+
+    def __str__(self) -> str:
+        return f"{self.links} links" if self.scores is None else f"links with a mean score of {self.goodness:.2f}"
 
 
 def split_into_words(

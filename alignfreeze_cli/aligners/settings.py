@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.aligners import ALIGNERS
+from alignfreeze_cli.aligners.encoder_settings import ENCODER_OPTIONS, EncoderAlignerSettings
 from alignfreeze_cli.pairs.settings import (
     PAPER_LANGUAGES,
     TWO_FILES,
@@ -22,8 +23,9 @@ MUSE = "https://dl.fbaipublicfiles.com/arrival/dictionaries/{source}-{target}.tx
 ONLY_WITH = {
     "reverse_dictionary": ("dictionary",),
     "fold_case": ("dictionary",),
-    "normalise": ("dictionary",),
+    "normalise": ("dictionary", "encoder"),
     "links": ("pharaoh",),
+    **dict.fromkeys(ENCODER_OPTIONS, ("encoder",)),
 }
 """Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
 
@@ -35,7 +37,7 @@ def _check_path(value: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignPairsSettings(CorpusSettings):
+class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     """How parallel text is aligned and written as a pairs folder."""
 
     changes = (
@@ -50,7 +52,8 @@ class AlignPairsSettings(CorpusSettings):
 
     aligner: str = setting(
         "dictionary",
-        help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links.",
+        help="Where the links between words come from. dictionary: a bilingual dictionary; encoder: the vectors of a "
+        "multilingual encoder; pharaoh: a file of links.",
         choices=tuple(ALIGNERS),
     )
     dictionary: str = setting(
@@ -73,9 +76,9 @@ class AlignPairsSettings(CorpusSettings):
     )
     normalise: str = setting(
         "nfc",
-        help="How words are compared with the dictionary's; the pairs keep the text as it is. nfc: in Unicode's form C "
-        "and without invisible format characters (soft hyphens, directional marks, joiners); none: as they are, as in "
-        "the paper.",
+        help="How words are looked up in the dictionary, or read by the encoder; the pairs keep the text as it is. "
+        "nfc: in Unicode's form C and without invisible format characters (soft hyphens, directional marks; for the "
+        "dictionary joiners, too); none: as they are, as in the paper.",
         choices=("nfc", "none"),
     )
     links: str | None = setting(
@@ -126,6 +129,8 @@ class AlignPairsSettings(CorpusSettings):
             aligners = ONLY_WITH.get(declaration.name, ALIGNERS)
             if self.aligner not in aligners and getattr(self, declaration.name) != declaration.default:
                 found.append(f"--{declaration.key} goes with --aligner {' or '.join(aligners)}")
+        if self.aligner == "encoder":
+            found += self.encoder_complaints(self.workers)
         if len(self.target) > 1:
             paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
             paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []

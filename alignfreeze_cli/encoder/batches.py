@@ -323,6 +323,20 @@ def groups_by_length(lengths: Ints, most: float = math.inf, overhead: int = 128)
     return groups[::-1]
 
 
+def batches_by_length(lengths: Ints, budget: int) -> list[NDArray[np.int64]]:
+    """Numbers of items in batches of similar length, longest first, each of at most `budget` subwords or one item.
+
+    `lengths`: subwords of each item, such as a sentence or a pair of them, (items,).
+    """
+    order: NDArray[np.int64] = np.argsort(-lengths, kind="stable")
+    batches, begin = [], 0
+    while begin < len(order):
+        fitting = int(np.searchsorted(np.cumsum(lengths[order[begin : begin + budget]]), budget, side="right"))
+        batches.append(order[begin : begin + max(1, fitting)])
+        begin += len(batches[-1])
+    return batches
+
+
 def pool_words(
     hidden: Tensor, starts: Tensor, ends: Tensor, pooling: str = "first", n_subwords: int | None = None
 ) -> Tensor:

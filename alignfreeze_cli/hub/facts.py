@@ -21,7 +21,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 
 Step = Mapping[str, Any]
 
-MODEL_INPUTS = ("model", "filter-encoder")
+MODEL_INPUTS = ("model", "encoder", "filter-encoder")
 """Names of the inputs of steps that are models, not data."""
 
 BASE_LICENCES = {

@@ -90,11 +90,16 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
             language_test(code)  # raises SettingsError for a language that it does not know
     if settings.min_score is not None and not aligner_class(settings.aligner).scored:
         raise SettingsError(f"--min-score needs links that have scores, and --aligner {settings.aligner} gives none.")
+    if settings.aligner == "encoder":
+        from alignfreeze_cli.training.devices import with_precision  # needs torch, other aligners don't
+
+        settings = with_precision(settings)
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
     inputs = [each for pair in languages for each in pair.inputs]
     if encoder := _find_filter_encoder(settings):
         inputs.append(encoder)
+    inputs = list({each.name: each for each in inputs}.values())  # languages may have one in common, an encoder
 
     output = OutputFolder("pairs", settings, inputs, default="pairs")
     if done := output.finished():

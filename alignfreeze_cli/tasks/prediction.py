@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +12,7 @@ import torch
 
 from alignfreeze_cli.encoder.blocks import read_positions_only
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.training.devices import arithmetic
+from alignfreeze_cli.training.devices import arithmetic, batch_threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -53,9 +52,7 @@ def predict(
     """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
 
     The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next data set is
-    prepared (read, cut, tokenised) while this one is computed. On a CPU every thread takes whole batches for itself:
-    threads that share a batch wait for each other after every operation, which costs more than half of the time as soon
-    as anything else runs on the machine.
+    prepared (read, cut, tokenised) while this one is computed.
     """
     from accelerate.utils import send_to_device
 
@@ -70,20 +67,12 @@ def predict(
         first, second = np.array_split(indices, 2)
         return answer(windows, first) + answer(windows, second)
 
-    threads = torch.get_num_threads()
-    workers = threads if device.type == "cpu" else 1
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
     ahead: tuple[Named, Windows, Iterator[list[tuple[np.ndarray, Any]]]] | None = None
-    torch.set_num_threads(1 if device.type == "cpu" else threads)
-    try:
-        with read_positions_only(model):
-            for name, windows in prepared:
-                begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
-                if ahead is not None:
-                    yield *ahead[:2], list(chain.from_iterable(ahead[2]))
-                ahead = name, windows, begun
+    with batch_threads(device) as pool, read_positions_only(model):
+        for name, windows in prepared:
+            begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
             if ahead is not None:
                 yield *ahead[:2], list(chain.from_iterable(ahead[2]))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+            ahead = name, windows, begun
+        if ahead is not None:
+            yield *ahead[:2], list(chain.from_iterable(ahead[2]))
