@@ -168,6 +168,8 @@ class Recipe:
             if name not in self.strategies
         ]
         for variant in self.variants():
+            if complaint := self._links_from_complaint(variant):
+                found.append(f"{where}: links-from of strategy {variant.strategy}: {complaint}")
             for name in variant.steps:
                 try:
                     variant.preview(name)
@@ -176,13 +178,31 @@ class Recipe:
                     found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
         return list(dict.fromkeys(found))
 
+    def _links_from_complaint(self, variant: Variant) -> str | None:
+        """What is wrong with where the links of a variant come from, or None."""
+        seen = [variant.strategy]
+        while variant.links_from is not None:
+            name = variant.links_from
+            if name not in self.strategies:
+                return f"there is no strategy {name!r}" + nearest(name, self.strategies)
+            if name in seen:
+                return f"goes round in a circle, back to {name}"
+            if "align-pairs" not in variant.steps or not variant.links_itself:
+                return "needs align-pairs.aligner: encoder, and neither align-pairs.encoder nor pairs"
+            seen.append(name)
+            variant = self.variant(name, variant.task)
+            if "realign" not in variant.steps:
+                return f"{name} realigns no encoder before fine-tuning"
+        return None
+
 
 @dataclass(frozen=True)
 class Variant:
     """The settings of one strategy and task, merged: one mapping of keys per section.
 
     `pairs` are existing pairs folders, used instead of the align-pairs step. `realigned` is False for a baseline;
-    `during` is True if realignment is part of fine-tuning, so that there is no realign step.
+    `during` is True if realignment is part of fine-tuning, so that there is no realign step. `links_from` is another
+    strategy, whose encoder links the words of this one's pairs.
     """
 
     strategy: str
@@ -192,6 +212,13 @@ class Variant:
     during: bool
     pairs: tuple[str, ...]
     sections: Mapping[str, Mapping[str, Any]]
+    links_from: str | None = None
+
+    @property
+    def links_itself(self) -> bool:
+        """Whether the model that is realigned links the words, too: the recipe names the aligner, but no encoder."""
+        section = self.sections["align-pairs"]
+        return section.get("aligner") == "encoder" and section.get("encoder") is None
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -205,6 +232,8 @@ class Variant:
     def settings(self, step: str, where: str, **filled: Any) -> StepSettings:
         """The settings of a step; `filled` is what follows from the graph. SettingsError lists what does not fit."""
         values = {key: value for key, value in self.sections[step].items() if key not in SECTIONS[step].filled_in}
+        if step == "align-pairs" and self.links_itself:
+            values["encoder"] = f"encoder of {self.links_from}" if self.links_from else self.model or "?"
         return from_mapping(SECTIONS[step].settings, {**values, **filled}, f"{where}: {step}")
 
     def preview(self, step: str, seed: int = 0) -> StepSettings:
@@ -213,6 +242,10 @@ class Variant:
         known = {"model": self.model or "?", "task": self.task, "pairs": pairs, "seed": seed}
         known["realign-with"] = pairs if self.during else []
         return self.settings(step, "", **{key: known[key] for key in SECTIONS[step].filled_in})
+
+
+_LATE = ("pairs", "targets", "schedule", "links-from")
+"""Shortcuts that are read when everything is merged."""
 
 
 class _Merged:
@@ -225,7 +258,7 @@ class _Merged:
 
     def apply(self, overlay: Mapping[str, Any], is_override: bool = False) -> None:
         """Lay a part on top. Settings of `--set` do not make a baseline realign."""
-        self.shortcuts |= {key: overlay[key] for key in ("pairs", "targets", "schedule") if key in overlay}
+        self.shortcuts |= {key: overlay[key] for key in _LATE if key in overlay}
         if "freeze" in overlay:
             self._section("realign", {"freeze": overlay["freeze"]})
         if "source" in overlay:
@@ -265,7 +298,8 @@ class _Merged:
         if during:
             sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
         filled = {name: {k: fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
-        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled)
+        links_from = self.shortcuts.get("links-from")
+        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled, links_from)
 
 
 def _on_the_hub(task: str, language: str) -> bool:

@@ -59,6 +59,7 @@ SHORTCUTS = {
     "source": "language of training; short for align-pairs.source and finetune.language",
     "targets": "target languages; short for align-pairs.target and, with the source before them, evaluate.languages",
     "pairs": "existing pairs folders, used instead of the align-pairs step",
+    "links-from": "strategy whose realigned encoder, of the same seed, links the words (align-pairs.aligner: encoder)",
     "schedule": "before: realign, then fine-tune; during: realign while fine-tuning",
 }
 """Keys that stand for settings of several steps; allowed wherever sections are."""

@@ -133,6 +133,10 @@ class _Check:
             if value not in SCHEDULES:
                 self.add(place, f"must be {' or '.join(SCHEDULES)}, not {value!r}" + nearest(str(value), SCHEDULES))
             return
+        if key == "links-from":
+            if complaint := _name(value):
+                self.add(place, complaint)
+            return
         step, setting = {
             "freeze": ("realign", "freeze"),
             "source": ("align-pairs", "source"),
