@@ -133,21 +133,33 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
 def word_embeddings(folder: Path) -> Callable[[], Tensor] | None:
     """A function that reads the matrix of word embeddings from a model folder, (rows, size), in single precision.
 
-    The file is held open, so one that takes its place later is not read. None if the matrix is not found by its name.
+    It keeps nothing open, for what is read of a file counts as this process's memory until then. It raises
+    ArtifactError if the file is another one by then. None if the matrix is not found by its name.
     """
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        with safe_open(path, "pt") as file:
+            name = next((name for name in file.keys() if _WORD_EMBEDDINGS.search(name)), None)  # noqa: SIM118
+        if name is not None:
+            return partial(_read_tensor, path, name, _version(path))
+    return None
+
+
+def _read_tensor(path: Path, name: str, version: tuple[int, ...]) -> Tensor:
     import torch
     from safetensors import safe_open
 
-    def read(file: Any, name: str) -> Tensor:
+    if not path.is_file() or _version(path) != version:
+        raise ArtifactError("was changed while the encoder was trained; its word embeddings are needed again", path)
+    with safe_open(path, "pt") as file:
         found: Tensor = file.get_tensor(name)
-        return found.to(torch.float32)
+    return found.to(torch.float32)
 
-    for path in weight_files(folder):
-        file = safe_open(path, "pt")
-        name = next((name for name in file.keys() if _WORD_EMBEDDINGS.search(name)), None)  # noqa: SIM118
-        if name is not None:
-            return partial(read, file, name)
-    return None
+
+def _version(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def store_products_in_bf16(model: Any) -> None:

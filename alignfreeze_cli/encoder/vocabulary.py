@@ -51,7 +51,9 @@ class ActiveVocabulary:
         self.ids = torch.from_numpy(active)
         self._numbers = np.full(self.full.num_embeddings, -1)
         self._numbers[active] = np.arange(len(active))
-        rows = self.full.weight.detach()[self.ids.to(self.full.weight.device)]  # (active, size), a copy
+        # From the file, where there is one: a row that is read from a table in a file maps all that lies around it.
+        table = self.full.weight.detach() if read is None else read().to(self.full.weight.device)
+        rows = table[self.ids.to(table.device)]  # (active, size), a copy
         small = nn.Embedding.from_pretrained(
             rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
         )
