@@ -181,7 +181,7 @@ def drop_duplicates(linked: LinkedChunk, seen: set[bytes]) -> LinkedChunk:
 
 
 _WINDOW = 128  # lines by which a shift is found
-_SHIFTS = (-2, -1, 1, 2)
+_SHIFTS = (0, -2, -1, 1, 2)
 _SURE = 4.0  # standard deviations
 _FEW = 30  # links of which a mean score says little
 _SCORE = 0.01  # differences that rounding makes are smaller
@@ -197,23 +197,24 @@ def _refuse_shifted_files(aligner: Aligner, chunk: Chunk, batch: SentencePairs, 
     pairs = len(batch)
     size = min(_WINDOW, pairs)
     starts = np.append(np.arange(0, pairs - size, size), pairs - size)
-    here = _Fit.of_ranges(found, pairs, [(int(start), int(start) + size) for start in starts])
-    start = int(starts[np.argmin([fit.goodness for fit in here])])
+    fits = _Fit.of_ranges(found, pairs, [(int(start), int(start) + size) for start in starts])
+    start = int(starts[np.argmin([fit.goodness for fit in fits])])
     ranges = [(max(start, -shift), max(0, min(start + size, pairs - max(0, shift)))) for shift in _SHIFTS]
     lines = [np.arange(first, last) for first, last in ranges]
-    # All shifts at once: most of what a small batch costs is the same for a large one.
+    # All shifts at once: most of what a small batch costs is the same for a large one. The lines as they are once more,
+    # too: an aligner that was fitted to the corpora links other pairs in another way.
     source = batch.source.select(np.concatenate(lines))
     target = batch.target.select(np.concatenate([each + shift for each, shift in zip(lines, _SHIFTS, strict=True)]))
-    ends = np.cumsum([len(each) for each in lines]).tolist()
-    shifted = aligner.align(SentencePairs(source, target))
-    there = _Fit.of_ranges(shifted, len(source), list(zip([0, *ends], ends, strict=False)))
-    here = _Fit.of_ranges(found, pairs, ranges)
-    for shift, (first, last), ours, theirs in zip(_SHIFTS, ranges, here, there, strict=True):
-        if last > first and theirs.is_surely_better_than(ours):  # a chunk may be shorter than the shift
+    links = aligner.align(SentencePairs(source, target))
+    begins = np.cumsum([0, *(len(each) for each in lines)]).tolist()
+    for shift, (first, last), begin in zip(_SHIFTS[1:], ranges[1:], begins[1:], strict=False):
+        bounds = [(first - start, last - start), (begin, begin + max(0, last - first))]
+        here, there = _Fit.of_ranges(links, len(source), bounds)
+        if there.is_surely_better_than(here):
             line = chunk.first + first
             raise DataError(
-                f"the two files are shifted: {last - first} lines from here on have {ours} with the same lines of the "
-                f"other file, but {theirs} with those from line {line + shift} on; is a line missing in one, here or "
+                f"the two files are shifted: {last - first} lines from here on have {here} with the same lines of the "
+                f"other file, but {there} with those from line {line + shift} on; is a line missing in one, here or "
                 "before?",
                 chunk.place,
                 line,
