@@ -25,7 +25,7 @@ from alignfreeze_cli.artifacts import Input, resolve_encoder
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.encoder.batches import batches_by_length, model_inputs, pack, packing_for
 from alignfreeze_cli.encoder.blocks import Architecture, architecture, cut_above, last_hidden_states
-from alignfreeze_cli.encoder.models import load_encoder, skeleton, store_products_in_bf16
+from alignfreeze_cli.encoder.models import load_encoder, prepare_for_bf16, skeleton
 from alignfreeze_cli.encoder.tokenizers import encode_words, load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.pairs.links import Links
@@ -249,7 +249,7 @@ def _load(folder: Path, digest: str, device_name: str, precision: str) -> _Encod
     model, _ = load_encoder(folder)
     model.to(device).eval()
     if precision == "bf16":
-        store_products_in_bf16(model)
+        prepare_for_bf16(model)
     arch = architecture(model)
     return _Encoder(folder, model, load_tokenizer(folder, arch.vocabulary_size), arch, device, precision)
 

@@ -162,16 +162,28 @@ def _version(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def store_products_in_bf16(model: Any) -> None:
-    """Keep the weights of matrix products in bf16, for use under autocast, which would convert them at every pass.
+def prepare_for_bf16(model: Any) -> None:
+    """Make a task model ready to be used, not trained or saved, under autocast to bf16.
 
-    The results are the same. For a model that is only used, not trained or saved.
+    The weights of the encoder's matrix products are kept in bf16, which autocast would otherwise make of them at every
+    pass. The head computes in single precision: of two labels that are nearly as likely, bf16 would make a tie.
     """
     import torch
 
+    encoder = set(model.base_model.modules())
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
-            module.to(torch.bfloat16)
+            if module in encoder:
+                module.to(torch.bfloat16)
+            else:
+                module.forward = partial(_in_single_precision, module.forward)  # type: ignore[method-assign]
+
+
+def _in_single_precision(forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+    import torch
+
+    with torch.autocast(states.device.type, enabled=False):
+        return forward(states.float())
 
 
 def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:

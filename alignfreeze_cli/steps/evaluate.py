@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_artifact
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.models import load_task_model, skeleton, store_products_in_bf16
+from alignfreeze_cli.encoder.models import load_task_model, prepare_for_bf16, skeleton
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
@@ -86,7 +86,7 @@ def _score_languages(
     model, labels = load_task_model(folder, task.auto_class)
     model.to(device).eval()
     if settings.precision == "bf16":
-        store_products_in_bf16(model)
+        prepare_for_bf16(model)
     tokenizer = load_tokenizer(folder, architecture(model).vocabulary_size)
     budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
 
