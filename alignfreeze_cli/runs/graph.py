@@ -1,6 +1,7 @@
 """The graph of recipes: every step that has to be run, once, with what it needs and the folder it writes.
 
     <output>/pairs                              shared by all runs with the same settings of align-pairs
+    <output>/pairs-<aligner>                    by an aligner other than the recipe's usual one
     <output>/pairs-<strategy>                   of a strategy with pairs of its own
     <output>/pairs-<model>                      linked by the model that is realigned
     <output>/<model>-<strategy>-s<seed>/        one run (artifacts/run_folder.py)
@@ -121,7 +122,7 @@ class _Builder:
             filled = {"model": str(tagger.output), "task": task}
             self._add(recipe, variant, "evaluate", f"{folder}/{task}-scores", (tagger.name,), filled)
         scores = {task: f"{task}-scores" for task in recipe.tasks}
-        control = strategy in recipe.controls
+        control = recipe.aligner_of(strategy)[0] in recipe.controls
         run = RunFolder(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
         if other := self.runs.get(run.folder):  # two recipes with a strategy in common and tasks of their own: one run
             run = replace(run, tasks=other.tasks | scores, links=other.links | links)
@@ -205,10 +206,12 @@ class _Names:
         first = recipe.variant(None, recipe.tasks[0]).sections["align-pairs"]
         self._pairs: list[tuple[Mapping[str, Any], str]] = [(first, "pairs")]
         for strategy in recipe.strategies:
+            bare, aligner = recipe.aligner_of(strategy)
             for task in recipe.tasks:
-                common = recipe.variant(None, task).sections["align-pairs"]
-                own = recipe.variant(strategy, task).sections["align-pairs"]
-                parts = ["pairs"] + [task] * (common != first) + [strategy] * (own != common)
+                variants = recipe.variant(None, task), recipe.common(aligner, task), recipe.variant(strategy, task)
+                common, with_aligner, own = (each.sections["align-pairs"] for each in variants)
+                parts = ["pairs"] + [task] * (common != first)
+                parts += [str(aligner)] * (with_aligner != common) + [bare] * (own != with_aligner)
                 if all(own != section for section, _ in self._pairs):
                     self._pairs.append((own, "-".join(parts)))
 

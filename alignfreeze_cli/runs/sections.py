@@ -74,12 +74,14 @@ TOP = {
     "data": "folder that {data} stands for in paths",
     "threads": "threads of every step, so that scores do not depend on the machine",
     "strategies": "name -> what is different in that strategy",
+    "aligners": "name -> what is different with that aligner",
+    "aligner": "which of `aligners` to run every strategy with: front with fastalign is the strategy front-fastalign",
     "controls": "strategies that the table lists apart, as controls",
     "per-task": "task -> what is different for that task",
 }
 """Keys at the top of a file only (`per-task` also in a strategy)."""
 
-FILES_ONLY = ("extends", "strategy", "strategies", "controls", "per-task")
+FILES_ONLY = ("extends", "strategy", "strategies", "aligners", "controls", "per-task")
 """Keys that `--set` does not take: they make a recipe, they do not change one."""
 
 SCHEDULES = ("before", "during")

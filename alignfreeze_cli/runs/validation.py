@@ -31,6 +31,10 @@ def problems_in(document: Document, has_data: bool) -> list[str]:
             found.add(("strategies", name), "a name may hold letters, digits, dots and hyphens only")
         found.overlay(overlay, ("strategies", name), ("per-task",))
         found.per_task(overlay, ("strategies", name))
+    for name, overlay in found.mapping("aligners", document.values, ()):
+        if not _NAME.fullmatch(name):
+            found.add(("aligners", name), "a name may hold letters, digits, dots and hyphens only")
+        found.overlay(overlay, ("aligners", name), ())
     found.per_task(document.values, ())
     return [*document.problems, *found.problems]
 
@@ -193,5 +197,6 @@ _TOP_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "tasks": _tasks,
     "data": _text,
     "threads": _count,
+    "aligner": _names,
     "controls": _names,
 }
