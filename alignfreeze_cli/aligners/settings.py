@@ -115,8 +115,12 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
 
     def left_out(self, name: str) -> bool:
         unset = name == "min_score" and self.min_score is None
-        foreign = name not in _ALWAYS_RECORDED and self.aligner not in ONLY_WITH.get(name, ALIGNERS)
+        foreign = name not in _ALWAYS_RECORDED and not self._reads(name)
         return super().left_out(name) or unset or foreign
+
+    def _reads(self, name: str) -> bool:
+        """Whether a setting is for this aligner, or for the encoder that compares sentences."""
+        return self.aligner in ONLY_WITH.get(name, ALIGNERS) or (name == "device" and self.by_similarity)
 
     def conflicts(self) -> list[str]:
         found = super().conflicts()
@@ -126,9 +130,8 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
         for declaration in declarations(type(self)):
-            aligners = ONLY_WITH.get(declaration.name, ALIGNERS)
-            if self.aligner not in aligners and getattr(self, declaration.name) != declaration.default:
-                found.append(f"--{declaration.key} goes with --aligner {' or '.join(aligners)}")
+            if not self._reads(declaration.name) and getattr(self, declaration.name) != declaration.default:
+                found.append(f"--{declaration.key} goes with --aligner {' or '.join(ONLY_WITH[declaration.name])}")
         if self.aligner == "encoder":
             found += self.encoder_complaints(self.workers)
         if len(self.target) > 1:

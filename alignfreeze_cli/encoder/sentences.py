@@ -95,12 +95,13 @@ class SentenceEncoder:
         return total / count.unsqueeze(1)
 
 
-def load_sentence_encoder(folder: Path) -> SentenceEncoder:
+def load_sentence_encoder(folder: Path, device_name: str = "auto") -> SentenceEncoder:
     """The encoder of a folder. Pooling is as its `modules.json` (sentence-transformers) says, the mean without one.
 
-    Raises ArtifactError for files that cannot be read, and for steps between pooling and vector that are not known.
+    Raises SettingsError for a device that is not there, ArtifactError for files that cannot be read, and for steps
+    between pooling and vector that are not known.
     """
-    device = pick_device("auto")
+    device = pick_device(device_name)
     pooling, after = _modules(folder)
     model, _ = load_encoder(folder)
     model.to(device).eval()

@@ -175,7 +175,7 @@ def _select_lines(
     if encoder is not None:
         from alignfreeze_cli.encoder.sentences import load_sentence_encoder
 
-        compare = load_sentence_encoder(encoder.path)
+        compare = load_sentence_encoder(encoder.path, settings.device)
     for pair in languages:
         chunks = chunks_of_corpora(pair, settings.max_lines, console)
         pair.selection = select(chunks, settings, pair.name, compare, console)
