@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 NAMES = ("align", "encode", "realign", "contrastive", "finetune", "evaluate", "profile", "memory")
+NEEDING_DATA = ("aligners",)  # run only where they are named
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
         epilog="example: python -m benchmarks realign profile --model MiniLM --targets de,fr "
         "--corpus 'tatoeba/en-{target}.tsv' 'ntrex/en-{target}.tsv' --dictionary 'muse/{source}-{target}.txt'",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: these), aligners")
     data = parser.add_argument_group("what to run on")
     data.add_argument("--model", type=Path, help="folder of an encoder")
     data.add_argument("--shape", default="minilm", help="of the random encoder otherwise: tiny, minilm, xlm-r-base")
@@ -32,7 +33,11 @@ def main() -> None:
     )
     data.add_argument("--treebank", nargs="+", type=Path, default=[], help="CoNLL-U files to score")
     data.add_argument("--train-treebank", type=Path, help="CoNLL-U file to learn from, for finetune")
+    data.add_argument("--gold", type=Path, help="aligners: folder of gold alignments (see benchmarks/aligners.py)")
+    data.add_argument("--parallel", type=Path, help="aligners: folder of folders with TSV files such as en-de.tsv")
+    data.add_argument("--encoder", type=Path, help="aligners: folder of a multilingual encoder")
     how = parser.add_argument_group("how")
+    how.add_argument("--aligners", default="", metavar="REGEX", help="only aligners whose names match (default: all)")
     how.add_argument("--freeze", default="front", help="freeze plan")
     how.add_argument("--batch-size", type=int, default=16)
     how.add_argument("--steps", type=int, default=40, help="realign steps")
@@ -49,9 +54,9 @@ def main() -> None:
     how.add_argument("--seed", type=int, default=31)
     given = vars(parser.parse_args())
     names, threads = given.pop("names") or NAMES, given.pop("threads")
-    unknown = [name for name in names if name not in NAMES]
+    unknown = [name for name in names if name not in (*NAMES, *NEEDING_DATA)]
     if unknown:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join((*NAMES, *NEEDING_DATA))}")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that some benchmarks start, and for torch here
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

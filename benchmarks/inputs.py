@@ -48,6 +48,10 @@ class Options:
     seed: int = 31
     top: int = 0
     peers: str = ""
+    gold: Path | None = None
+    parallel: Path | None = None
+    encoder: Path | None = None
+    aligners: str = ""
 
     @property
     def precision(self) -> str:

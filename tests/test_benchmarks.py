@@ -18,7 +18,7 @@ from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
-from benchmarks import align, contrastive, encode, realign
+from benchmarks import align, aligners, contrastive, encode, realign
 from benchmarks import finetune as finetuning
 from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs, Options
@@ -30,6 +30,7 @@ from benchmarks.plain import evaluate as plain_evaluate
 from benchmarks.plain import realign as plain_realign
 from benchmarks.plain.realign import batch_loss, read_pair
 from benchmarks.table import Row, comparison
+from tests.support.lexical import save_lexical
 
 LABELS = TASKS["pos"].labels(TASKS["pos"].defaults)
 
@@ -159,3 +160,15 @@ def test_a_long_sentence_is_cut_between_words() -> None:
 
     parts = plain_evaluate.cut(["aaa", "bb", "c", "dddd"], ["A", "B", "C", "D"], tokenizer, 8)
     assert parts == [(["aaa", "bb", "c"], ["A", "B", "C"]), (["dddd"], ["D"])]
+
+
+def test_aligners_are_scored_on_the_gold_that_is_there(tmp_path: Path) -> None:
+    words = {"house": "dum", "red": "cerveny", "old": "stary", "cat": "kocka"}
+    encoder = save_lexical(tmp_path / "bert", {each: en for en, cs in words.items() for each in (en, cs)})
+    (tmp_path / "gold" / "binaryalign").mkdir(parents=True)
+    entry = {"src_words": [*words], "tgt_words": [*words.values()], "alignment": [[0, 0], [1, 1], [2, 2], [3, 2]]}
+    path = tmp_path / "gold" / aligners.GOLD["en-cs"].links
+    path.write_text(f"{json.dumps(entry)}\n" * 3, encoding="utf-8")
+    report = aligners.run(Inputs(Options(gold=tmp_path / "gold", encoder=encoder, aligners="argmax"), tmp_path))
+    rows = [line for line in report.text.splitlines() if line.startswith("| encoder, argmax")]
+    assert [row.split(" | ")[1].rstrip(" |") for row in rows[:3]] == ["25.0", "75.0 / 75.0 / 75.0", "4.0 → 4.0 @ 75.0"]
