@@ -120,7 +120,8 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
 
     def _reads(self, name: str) -> bool:
         """Whether a setting is for this aligner, or for the encoder that compares sentences."""
-        return self.aligner in ONLY_WITH.get(name, ALIGNERS) or (name == "device" and self.by_similarity)
+        anyone = name not in ONLY_WITH or (name == "device" and self.by_similarity)
+        return anyone or self.aligner in ONLY_WITH[name]
 
     def conflicts(self) -> list[str]:
         found = super().conflicts()
