@@ -137,12 +137,13 @@ def _measure(
         given |= {"encoder": str(options.encoder), "device": options.device, "precision": options.precision}
     aligner, _ = aligner_class(chosen["aligner"]).prepare(AlignPairsSettings(**given, **chosen), target, Console())
     wanted, batch = min(SENTENCES, len(gold)), text
-    if chosen["aligner"] == "encoder":
-        batch = _first(text, wanted)
-        aligner.align(_first(text, 1))  # loads it
     folder = inputs.folder / "fitted"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if chosen["aligner"] == "encoder":
+        batch = _first(text, wanted)
+        aligner = aligner.fit(iter(()), folder, Console())  # loads it
+        aligner.align(_first(text, 1))
     begun = processor_time()
     aligner = aligner.fit(iter([batch]), folder, Console())
     links = aligner.align(batch)

@@ -8,8 +8,9 @@ linked if any of their subwords are.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -35,6 +36,9 @@ from alignfreeze_cli.training.devices import arithmetic, batch_threads, pick_dev
 
 PAIRS_AT_ONCE = 1_024
 """Sentence pairs that are held as subwords, sorted by length and batched."""
+
+_LOADED: weakref.WeakValueDictionary[tuple[Path, str, str, str], _Encoder] = weakref.WeakValueDictionary()
+"""Encoders that some aligner holds, so that those of several languages share one."""
 
 CPU_BATCH_TOKENS = 1_024
 GPU_BATCH_TOKENS = 32_768
@@ -65,6 +69,7 @@ class EncoderAligner:
     normalise: str = "nfc"
     device: str = "auto"
     precision: str = "auto"
+    encoder: _Encoder | None = field(default=None, compare=False, repr=False)  # once it is loaded
     companion: Path | None = None  # it reads nothing but the corpus
 
     @classmethod
@@ -85,8 +90,15 @@ class EncoderAligner:
         return cls(place, found.path, found.digest, block, n_blocks, extraction, *how), [found]
 
     def fit(self, batches: Iterator[SentencePairs], folder: Path, console: Console) -> Self:
-        """Nothing to learn: what is known is in the encoder."""
-        return self
+        """Nothing to learn: what is known is in the encoder, which is loaded. Raises ArtifactError if it can't be."""
+        return replace(self, encoder=self._load())
+
+    def _load(self) -> _Encoder:
+        key = (self.folder, self.digest, self.device, self.precision)
+        encoder = self.encoder or _LOADED.get(key)
+        if encoder is None:
+            encoder = _LOADED[key] = _load(self.folder, self.device, self.precision)
+        return encoder
 
     def check(self, batch: SentencePairs) -> list[str]:
         """Nothing to check in advance."""
@@ -97,7 +109,7 @@ class EncoderAligner:
 
         A pair with a sentence of more subwords than the encoder has positions for gets none, and is among `too_long`.
         """
-        encoder = _load(self.folder, self.digest, self.device, self.precision)
+        encoder = self._load()
         budget = CPU_BATCH_TOKENS if encoder.device.type == "cpu" else GPU_BATCH_TOKENS
         found: list[_Found] = [_NOTHING] * len(batch)
         there = np.flatnonzero((batch.source.lengths > 0) & (batch.target.lengths > 0))
@@ -241,9 +253,7 @@ def _link_pair(encoder: _Encoder, extraction: Extraction, source: _Side, target:
     return _Found(*word_links(links, scores, source_words, target_words))
 
 
-@functools.lru_cache(maxsize=1)
-def _load(folder: Path, digest: str, device_name: str, precision: str) -> _Encoder:
-    """The encoder, loaded when first needed; `digest` is only there so that another model is read anew."""
+def _load(folder: Path, device_name: str, precision: str) -> _Encoder:
     device = pick_device(device_name)
     precision = pick_precision(precision, device)
     model, _ = load_encoder(folder)

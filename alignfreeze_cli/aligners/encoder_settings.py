@@ -12,6 +12,9 @@ EXTRACTIONS = ("argmax", "itermax", "match", "softmax")
 THRESHOLD = 0.001
 """Of softmax: AWESOME's, for dot products."""
 
+ENCODER_LINES = 1_024
+"""Lines that an encoder links before progress is shown: some ten seconds on two cores."""
+
 _PANEL = "With --aligner encoder"
 
 

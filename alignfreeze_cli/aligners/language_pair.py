@@ -12,7 +12,7 @@ from alignfreeze_cli.aligners.linking import LinkingJob, read_pairs, split_into_
 from alignfreeze_cli.aligners.selection import Selection
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
+from alignfreeze_cli.pairs.chunks import CHUNK, Chunk, ParsedChunk, parse_chunk, split_chunk
 from alignfreeze_cli.pairs.counts import Counts, FileCounts
 from alignfreeze_cli.pairs.readers import Corpus
 from alignfreeze_cli.pairs.text_files import corpus_file, next_lines, open_lines
@@ -35,6 +35,7 @@ class LanguagePair:
     job: LinkingJob
     corpora: list[Corpus]
     inputs: list[Input]
+    lines_at_once: int = CHUNK  # that are linked before progress is shown
     counts: Counts = field(default_factory=Counts)
     files: dict[str, FileCounts] = field(default_factory=dict)
     selection: Selection | None = None
@@ -68,9 +69,10 @@ def read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iter
                 held = next_lines(companion_lines, chunk.count, companion_file, number)
                 if len(held) < chunk.count:
                     raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
-                yield replace(chunk, position=number, companion=b"".join(held))
-            else:
-                yield replace(chunk, position=number)
+                chunk = replace(chunk, companion=b"".join(held))
+            # Of two files each part is looked at for a shift, which costs as much as linking hundreds of lines.
+            lines = CHUNK if chunk.form == "two files" else pair.lines_at_once
+            yield from split_chunk(replace(chunk, position=number), lines)
             number += chunk.count
         if companion_lines is not None and limit is None and next(companion_lines, None) is not None:
             raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
+from alignfreeze_cli.aligners.encoder_settings import ENCODER_LINES
 from alignfreeze_cli.aligners.language_pair import LanguagePair, chunks_of_corpora, read_batches, read_chunks
 from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates
 from alignfreeze_cli.aligners.selection import select
@@ -25,6 +26,7 @@ from alignfreeze_cli.artifacts.files import atomic_file
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
+from alignfreeze_cli.pairs.chunks import CHUNK
 from alignfreeze_cli.pairs.counts import FILTERED, FileCounts, few_pairs_warnings, recut_warnings
 from alignfreeze_cli.pairs.filters import TextFilters, language_test
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
@@ -110,7 +112,8 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
         ),
         min_score=settings.min_score,
     )
-    return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
+    lines = ENCODER_LINES if settings.aligner == "encoder" else CHUNK
+    return LanguagePair(job, corpora, [corpus_input, *aligner_inputs], lines)
 
 
 def _find_filter_encoder(settings: AlignPairsSettings) -> Input | None:
