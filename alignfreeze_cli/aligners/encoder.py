@@ -45,6 +45,10 @@ GPU_BATCH_TOKENS = 32_768
 """Subwords of both sides that are encoded at once."""
 
 
+MOST_UNKNOWN = 0.1
+"""Share of different words that an encoder may have no subwords for without a warning."""
+
+
 def default_block(n_blocks: int) -> int:
     """The block that is compared, counted from 0: round(7n/12) - 1, the seventh of twelve.
 
@@ -101,8 +105,21 @@ class EncoderAligner:
         return encoder
 
     def check(self, batch: SentencePairs) -> list[str]:
-        """Nothing to check in advance."""
-        return []
+        """Warn of a side with many words that the encoder's vocabulary lacks: they all have the same vector."""
+        tokenizer = self._load().tokenizer
+        if tokenizer.unk_token_id is None:
+            return []
+        warnings = []
+        for side, words in (("source", batch.source), ("target", batch.target)):
+            values = words.values.unique().to_pylist()
+            encodings = encode_words(tokenizer, [[word] for word in values], add_special_tokens=False)
+            unknown = sum(tokenizer.unk_token_id in each.ids for each in encodings)
+            if unknown > MOST_UNKNOWN * len(values):
+                warnings.append(
+                    f"{self.name} has no subwords for {unknown:,} of the first {len(values):,} different words of the "
+                    f"{side} side; their links mean nothing. Does it know the language?"
+                )
+        return warnings
 
     def align(self, batch: SentencePairs) -> Links:
         """The links of a batch in ascending order, with scores.

@@ -256,6 +256,14 @@ def test_through_the_whole_step(lexical: Path, tmp_path: Path) -> None:
     assert align_pairs(settings, Console()).status == "already done"
 
 
+def test_words_without_subwords_are_warned_of(lexical: Path) -> None:
+    known, foreign = Words.from_lists([["old", "cat"]] * 3), Words.from_lists([["猫", "old"]] * 3)
+    aligner = prepared(lexical)
+    assert aligner.check(SentencePairs(known, known)) == []
+    (warning,) = aligner.check(SentencePairs(known, foreign))
+    assert "no subwords for 1 of the first 2 different words of the target side" in warning
+
+
 def test_a_missing_line_is_found_by_the_scores(lexical: Path, tmp_path: Path) -> None:
     write_corpus(tmp_path, 400, missing=150)
     settings = AlignPairsSettings(
