@@ -8,8 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
-NAMES = ("align", "encode", "realign", "contrastive", "finetune", "evaluate", "profile", "memory")
-NEEDING_DATA = ("aligners",)  # run only where they are named
+BENCH = ("align", "encode", "realign", "contrastive", "finetune", "evaluate", "profile", "memory")
+NAMES = (*BENCH, "growth", "projection", "aligners")  # the last ones only where they are named
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         epilog="example: python -m benchmarks realign profile --model MiniLM --targets de,fr "
         "--corpus 'tatoeba/en-{target}.tsv' 'ntrex/en-{target}.tsv' --dictionary 'muse/{source}-{target}.txt'",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: these), aligners")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} (default: {', '.join(BENCH)})")
     data = parser.add_argument_group("what to run on")
     data.add_argument("--model", type=Path, help="folder of an encoder")
     data.add_argument("--shape", default="minilm", help="of the random encoder otherwise: tiny, minilm, xlm-r-base")
@@ -50,13 +50,16 @@ def main() -> None:
     how.add_argument("--threads", type=int, default=0, help="of torch (default: as torch chooses)")
     how.add_argument("--peak-tflops", type=float, help="also state the share of this peak that realign reaches")
     how.add_argument("--peers", default="", metavar="REGEX", help="only peers whose names match (default: all)")
+    how.add_argument("--growth", default="", metavar="SIZES", help="growth: only over these sizes, comma separated")
+    how.add_argument("--most", type=int, default=1_000_000, help="growth: lines at most, ten times the sentences")
+    how.add_argument("--images", type=Path, help="growth: folder for the plots")
     how.add_argument("--top", type=int, default=0, help="profile: also list so many operators")
     how.add_argument("--seed", type=int, default=31)
     given = vars(parser.parse_args())
-    names, threads = given.pop("names") or NAMES, given.pop("threads")
-    unknown = [name for name in names if name not in (*NAMES, *NEEDING_DATA)]
+    names, threads = given.pop("names") or BENCH, given.pop("threads")
+    unknown = [name for name in names if name not in NAMES]
     if unknown:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join((*NAMES, *NEEDING_DATA))}")
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that some benchmarks start, and for torch here
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -70,6 +73,7 @@ def main() -> None:
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # it reports the random head of the tagger as missing weights
     given["precisions"] = tuple(given.pop("precision").split(","))
+    given["growth"] = tuple(name for name in given["growth"].split(",") if name)
     given["targets"] = tuple(given["targets"].split(","))
     given["corpus"], given["treebank"] = tuple(given["corpus"]), tuple(given["treebank"])
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:

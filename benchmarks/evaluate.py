@@ -84,11 +84,10 @@ def run(inputs: Inputs) -> Report:
             after[one.name].cpu.append(ended.cpu - start.cpu)
 
     rows = []
-    work = f"`evaluate`, {len(banks)} languages, whole process"
-    for laps, title in ((whole, work), (after, f"{work.removesuffix(', whole process')}, without start-up")):
+    for laps, what in ((whole, "whole process"), (after, "without start-up")):
         for own in ours:
             rows += [
-                Row(title, laps[program.name], laps[own.name])
+                Row(f"`evaluate` {own.precision}, {len(banks)} languages, {what}", laps[program.name], laps[own.name])
                 for program in programs
                 if program.precision == own.precision or (own.precision == "bf16" and "in the order" in program.name)
             ]

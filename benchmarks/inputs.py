@@ -52,6 +52,9 @@ class Options:
     parallel: Path | None = None
     encoder: Path | None = None
     aligners: str = ""
+    growth: tuple[str, ...] = ()
+    most: int = 1_000_000
+    images: Path | None = None
 
     @property
     def precision(self) -> str:
@@ -167,6 +170,17 @@ class Inputs:
         """The pairs that a realignment with these settings draws, step by step."""
         sources = language_sources(resolve_pairs(settings.pairs), settings.targets)
         return build_dataset(settings, sources, load_tokenizer(self.encoder), processes=1, console=Console())
+
+    def drawn_subwords(self, steps: int) -> int:
+        """Subwords of the pairs that a realignment of so many steps draws."""
+        dataset = self.dataset(self.realign_settings(steps))
+        sides = [
+            (side, number)
+            for step in range(steps)
+            for drawn in dataset.drawn(step)
+            for side, number in ((drawn.pairs.source, drawn.source), (drawn.pairs.target, drawn.target))
+        ]
+        return sum(int(side.ids_at[number + 1] - side.ids_at[number]) for side, number in sides)
 
     def corpus_files(self, target: str) -> list[Path]:
         """The files of one language."""
