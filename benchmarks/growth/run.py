@@ -18,7 +18,7 @@ from benchmarks.growth.series import FLAT, LINEAR, Growth, Law, Series
 from benchmarks.inputs import Inputs
 from benchmarks.peers.tagging import TRAIN_LENGTH
 from benchmarks.processes import Ended, recorded_rate, run_module
-from benchmarks.table import Report, markdown
+from benchmarks.table import Report
 
 LANGUAGES = (1, 3, 10, 30, 100)
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
@@ -30,7 +30,7 @@ LINES_PER_LANGUAGE = 2_000
 TOKENS = 2_048  # subwords of a step, where their length grows
 STEPS = 8
 PER = 1_000  # subwords
-LANGUAGE_CODES = [a + b for a in "abcd" for b in "abcdefghijklmnopqrstuvwxyz"]  # made-up languages
+LANGUAGE_CODES = [f"q{a}{b}" for a in "abcd" for b in "abcdefghijklmnopqrstuvwxyz"]  # ISO 639-2: for local use
 BYTES_PER_TRAINED = 16  # Adam in fp32: weight, gradient and two moments
 
 
@@ -52,7 +52,7 @@ def run(inputs: Inputs) -> Report:
         shutil.rmtree(folder)
         if inputs.options.images:
             draw(growth, inputs.options.images / f"growth-{name}.svg")
-        parts.append(f"### {growth.size}\n\n{markdown(growth.columns(), growth.cells())}")
+        parts.append(f"### {name.capitalize()}\n\n{growth.markdown()}")
     return Report(text="\n\n".join(parts))
 
 
@@ -125,7 +125,7 @@ def _vocabulary(inputs: Inputs, folder: Path) -> Growth:
     width = _config(inputs.encoder)["hidden_size"]
     kept = Law("4 bytes a weight", lambda rows: rows * width, factor=4.0)
     trained = Law("16 bytes a weight", lambda rows: rows * width, factor=BYTES_PER_TRAINED)
-    active, full = Series("realign, active", FLAT, kept), Series("realign, full", LINEAR, trained)
+    active, full = Series("realign, active vocabulary", FLAT, kept), Series("realign, full vocabulary", LINEAR, trained)
     finetuning = Series("finetune", FLAT, kept)
     train = _train_treebank(inputs, folder)
     for rows in VOCABULARIES:
@@ -142,7 +142,9 @@ def _vocabulary(inputs: Inputs, folder: Path) -> Growth:
 
 def _blocks(inputs: Inputs, folder: Path) -> Growth:
     """Training steps with more and more blocks."""
-    front, none, finetuning = (Series(name, LINEAR, LINEAR) for name in ("realign, front", "realign, full", "finetune"))
+    front, none, finetuning = (
+        Series(name, LINEAR, LINEAR) for name in ("realign, front", "realign, all blocks", "finetune")
+    )
     train = _train_treebank(inputs, folder)
     for blocks in BLOCKS:
         encoder = folder / f"encoder-{blocks}"

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from benchmarks.table import markdown
+
 
 @dataclass(frozen=True)
 class Law:
@@ -60,23 +62,18 @@ class Growth:
     time: str  # what the seconds are of
     series: list[Series]
 
-    def cells(self) -> list[list[str]]:
-        """A row per series and size: name, size, seconds and what its law says, gigabytes and what its law says."""
+    def markdown(self) -> str:
+        """A table of the points beside their laws, and which law is whose."""
+        columns = ("work", self.size, self.time, "law", "GB", "law")
+        laws = (f"{each.name}: {each.time_law.name}; {each.memory_law.name}" for each in self.series)
+        return f"{markdown(columns, self._cells())}\n\nLaws of time and memory. {'. '.join(laws)}."
+
+    def _cells(self) -> list[list[str]]:
         rows = []
         for series in self.series:
             time = series.time_law.fitted(series.sizes, series.seconds)
             memory = series.memory_law.fitted(series.sizes, series.peaks)
             for size, seconds, peak in zip(series.sizes, series.seconds, series.peaks, strict=True):
-                rows.append(
-                    [
-                        *(series.name, f"{size:,}", f"{seconds:.3g}", f"{time(size):.3g}"),
-                        *(f"{peak / 1e9:.2f}", f"{memory(size) / 1e9:.2f}"),
-                    ]
-                )
+                numbers = f"{seconds:.3g}", f"{time(size):.3g}", f"{peak / 1e9:.2f}", f"{memory(size) / 1e9:.2f}"
+                rows.append([series.name, f"{size:,}", *numbers])
         return rows
-
-    def columns(self) -> list[str]:
-        """The names of the cells."""
-        law = sorted({series.time_law.name for series in self.series})
-        memory = sorted({series.memory_law.name for series in self.series})
-        return ["work", self.size, self.time, "or ".join(law), "GB", "or ".join(memory)]
