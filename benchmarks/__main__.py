@@ -25,7 +25,7 @@ def main() -> None:
     data = parser.add_argument_group("what to run on")
     data.add_argument("--model", type=Path, help="folder of an encoder")
     data.add_argument("--shape", default="minilm", help="of the random encoder otherwise: tiny, minilm, xlm-r-base")
-    data.add_argument("--task-model", type=Path, help="folder of a tagger, for evaluate (default: a random head)")
+    data.add_argument("--task-model", type=Path, help="folder of a tagger, for evaluate (default: one is trained)")
     data.add_argument("--corpus", nargs="+", default=[], help="TSV files with {target} in their names")
     data.add_argument("--dictionary", help="MUSE's format, with {source}-{target} or en-{target} in the name")
     data.add_argument(
@@ -40,16 +40,18 @@ def main() -> None:
     how.add_argument("--aligners", default="", metavar="REGEX", help="only aligners whose names match (default: all)")
     how.add_argument("--freeze", default="front", help="freeze plan")
     how.add_argument("--batch-size", type=int, default=16)
-    how.add_argument("--steps", type=int, default=40, help="realign steps")
-    how.add_argument("--finetune-steps", type=int, default=20, help="steps of 32 sentences")
-    how.add_argument("--rounds", type=int, default=3, help="repetitions of align and evaluate")
-    how.add_argument("--lines", type=int, default=300_000, help="lines to align; the corpora are repeated up to it")
+    how.add_argument("--steps", type=int, default=20, help="realign steps")
+    how.add_argument("--finetune-steps", type=int, default=10, help="steps of 32 sentences")
+    how.add_argument("--rounds", type=int, default=3, help="repetitions, in turn")
+    how.add_argument("--lines", type=int, default=100_000, help="lines to align; the corpora are repeated up to it")
     how.add_argument("--vocabulary", default="active", choices=("active", "full"))
     how.add_argument("--precision", default="fp32,bf16", help="fp32, bf16, or both (default)")
     how.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     how.add_argument("--threads", type=int, default=0, help="of torch (default: as torch chooses)")
     how.add_argument("--peak-tflops", type=float, help="also state the share of this peak that realign reaches")
-    how.add_argument("--peers", default="", metavar="REGEX", help="only peers whose names match (default: all)")
+    how.add_argument(
+        "--peers", default="", metavar="REGEX", help="only peers whose names match, . for all (default: the usual ones)"
+    )
     how.add_argument("--growth", default="", metavar="SIZES", help="growth: only over these sizes, comma separated")
     how.add_argument("--most", type=int, default=1_000_000, help="growth: lines at most, ten times the sentences")
     how.add_argument("--images", type=Path, help="growth: folder for the plots")
@@ -68,6 +70,7 @@ def main() -> None:
     from transformers.utils import logging
 
     from benchmarks.inputs import Inputs, Options
+    from benchmarks.machine import machine
     from benchmarks.table import Report, Row, comparison
 
     logging.disable_progress_bar()
@@ -79,6 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         os.environ["ALIGNFREEZE_CACHE"] = f"{folder}/cache"
         inputs = Inputs(Options(**given), Path(folder))
+        print(f"{machine()}\n", flush=True)
         rows: list[Row] = []
         for name in names:
             report: Report = importlib.import_module(f"benchmarks.{name}").run(inputs)

@@ -53,6 +53,13 @@ class Laps:
         self.cpu.append(ended.cpu)
         self.peak.append(ended.peak)
 
+    def without(self, start: Ended) -> Laps:
+        """The same laps, less what another process took."""
+        wall, cpu = (
+            [value - less for value in values] for values, less in ((self.wall, start.wall), (self.cpu, start.cpu))
+        )
+        return Laps(self.name, wall=wall, cpu=cpu)
+
     @contextmanager
     def lap(self, units: float) -> Iterator[None]:
         """Time the block."""

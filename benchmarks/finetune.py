@@ -38,7 +38,7 @@ def run(inputs: Inputs) -> Report:
 
     rows = []
     for precision in options.precisions:
-        variants = {name: more for name, more in VARIANTS.items() if options.wants(name, precision)}
+        variants = {name: more for name, more in VARIANTS.items() if options.wants(name, precision, common=not more)}
         whole = {name: Laps(name) for name in ("alignfreeze", *variants)}
         steps = {name: Laps(name) for name in whole}
         for _ in range(options.rounds):
