@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
 from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
@@ -133,33 +135,35 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
 def word_embeddings(folder: Path) -> Callable[[], Tensor] | None:
     """A function that reads the matrix of word embeddings from a model folder, (rows, size), in single precision.
 
-    It keeps nothing open, for what is read of a file counts as this process's memory until then. It raises
-    ArtifactError if the file is another one by then. None if the matrix is not found by its name.
+    The file is held open, so that one which is moved, deleted or replaced meanwhile is still read; the function raises
+    ArtifactError if it was written to. It is not mapped: what is read of a mapped file counts as this process's memory.
+    None if the matrix is not found by its name.
     """
-    from safetensors import safe_open
-
     for path in weight_files(folder):
-        with safe_open(path, "pt") as file:
-            name = next((name for name in file.keys() if _WORD_EMBEDDINGS.search(name)), None)  # noqa: SIM118
-        if name is not None:
-            return partial(_read_tensor, path, name, _version(path))
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(start - 8))
+        name = next((name for name in header if _WORD_EMBEDDINGS.search(name)), None)
+        if name is not None and header[name]["dtype"] in _DTYPES:
+            return partial(_read_tensor, path.open("rb"), path, start, header[name], path.stat().st_mtime_ns)
     return None
 
 
-def _read_tensor(path: Path, name: str, version: tuple[int, ...]) -> Tensor:
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Numbers as safetensors and as torch call them."""
+
+
+def _read_tensor(file: BinaryIO, path: Path, start: int, entry: dict[str, Any], written: int) -> Tensor:
     import torch
-    from safetensors import safe_open
 
-    if not path.is_file() or _version(path) != version:
+    if os.fstat(file.fileno()).st_mtime_ns != written:
         raise ArtifactError("was changed while the encoder was trained; its word embeddings are needed again", path)
-    with safe_open(path, "pt") as file:
-        found: Tensor = file.get_tensor(name)
-    return found.to(torch.float32)
-
-
-def _version(path: Path) -> tuple[int, ...]:
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    begin, end = entry["data_offsets"]
+    data = bytearray(end - begin)
+    file.seek(start + begin)
+    file.readinto(data)  # type: ignore[attr-defined]
+    numbers = torch.frombuffer(data, dtype=getattr(torch, _DTYPES[entry["dtype"]])).view(entry["shape"])
+    return numbers.to(torch.float32)
 
 
 def prepare_for_bf16(model: Any) -> None:

@@ -52,7 +52,7 @@ def precision_setting(of: str, default: str = "fp32", panel: str | None = None) 
         choices=("fp32", "bf16", "auto"),
         panel=panel,
         help=f"Arithmetic of {of}; weights are kept in fp32. auto: bf16 where the hardware multiplies it (CUDA, "
-        "processors with AMX or AVX512-BF16), else fp32.",
+        "processors with AMX or AVX512-BF16), else fp32; another machine may answer otherwise.",
     )
 
 

@@ -52,8 +52,9 @@ class ActiveVocabulary:
         self._numbers = np.full(self.full.num_embeddings, -1)
         self._numbers[active] = np.arange(len(active))
         # From the file, where there is one: a row that is read from a table in a file maps all that lies around it.
-        table = self.full.weight.detach() if read is None else read().to(self.full.weight.device)
-        rows = table[self.ids.to(table.device)]  # (active, size), a copy
+        device = self.full.weight.device
+        table = self.full.weight.detach() if read is None else read()
+        rows = table[self.ids.to(table.device)].to(device)  # (active, size), a copy
         small = nn.Embedding.from_pretrained(
             rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
         )
@@ -63,8 +64,9 @@ class ActiveVocabulary:
         self._rest()
 
     def _rest(self) -> None:
-        self.full.to("cpu")
-        if self._read is not None:
+        if self._read is None:
+            self.full.to("cpu")
+        else:
             self.full.weight.data = torch.empty(0)
 
     def summary(self, where: str) -> str:

@@ -127,6 +127,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
                 adapters.save(folder.path / ADAPTER, source)
             folder.details = {
                 **_training_details(arch, plan, training, rate, dataset),
+                "batch-tokens": packing.budget,
                 "probe": [row for row in log.rows() if "probe" in row],
                 "left-out": missing,
                 **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),

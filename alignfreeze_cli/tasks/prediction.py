@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -56,14 +57,20 @@ def predict(
     """
     from accelerate.utils import send_to_device
 
+    most = math.inf  # positions that a GPU's memory may hold, as far as is known
+
     def answer(windows: Windows, indices: np.ndarray) -> list[tuple[np.ndarray, Any]]:
         """The batch's answers with their windows, in two halves if a GPU's memory is too small for all at once."""
-        try:
-            with torch.inference_mode(), arithmetic(precision, device):
-                return [(indices, task.answer(model, send_to_device(windows.collate(indices), device)))]
-        except torch.OutOfMemoryError:
-            if len(indices) == 1:
-                raise
+        nonlocal most
+        positions = len(indices) * int(windows.lengths[indices].max())
+        if positions <= most or len(indices) == 1:
+            try:
+                with torch.inference_mode(), arithmetic(precision, device):
+                    return [(indices, task.answer(model, send_to_device(windows.collate(indices), device)))]
+            except torch.OutOfMemoryError:
+                if len(indices) == 1:
+                    raise
+                most = positions / 2
         first, second = np.array_split(indices, 2)
         return answer(windows, first) + answer(windows, second)
 

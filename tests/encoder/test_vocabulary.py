@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def test_training_the_active_rows_equals_training_the_whole_table(family: str) -
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_table_that_is_read_again_rests_nowhere(family: str, tmp_path: Path) -> None:
-    """Stored in half precision, as some checkpoints are; a file that is replaced meanwhile is not read."""
+    """Stored in half precision, as some checkpoints are. That the file is removed changes nothing; written to, it is
+    refused.
+    """
     model = tiny(family, dtype=torch.float32, hidden_size=48)
     model.half().save_pretrained(tmp_path)
     model.float()
@@ -77,11 +80,14 @@ def test_a_table_that_is_read_again_rests_nowhere(family: str, tmp_path: Path) -
     assert active.full.weight.numel() == 0
     model.get_input_embeddings().weight.data += 1
     expected[active.ids] += 1
+    kept = tmp_path / "kept.safetensors"
+    os.link(tmp_path / "model.safetensors", kept)
+    (tmp_path / "model.safetensors").unlink()
     for _ in range(2):
         with active.whole():
             assert torch.equal(model.get_input_embeddings().weight, expected)
         assert active.full.weight.numel() == 0
-    model.save_pretrained(tmp_path)
+    os.utime(kept, ns=(0, 0))
     with pytest.raises(ArtifactError, match=r"model\.safetensors: was changed while"), active.whole():
         pass
 
