@@ -403,3 +403,13 @@ def test_learns_and_scores(tmp_path: Path) -> None:
         assert NLI.from_tallies(sums) == pytest.approx(entry["value"], abs=1e-12)
         assert len(table["premise"]) == 21
     assert json.loads((tmp_path / "nli/config.json").read_text())["id2label"] == dict(zip("012", LABELS, strict=True))
+
+
+def test_training_only_the_embeddings_that_occur_gives_the_same_bytes(tmp_path: Path) -> None:
+    make_encoder(tmp_path / "encoder")
+    data = write(tmp_path, tsv(60, 1), "en-train.tsv")
+    one, other = (
+        train(tmp_path, rows, task="nli", train=str(data), steps=3, batch_tokens=60, vocabulary=rows).path
+        for rows in ("active", "full")
+    )
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()

@@ -273,3 +273,14 @@ def test_an_encoder_published_with_three_labels_still_gets_two_outputs(family: s
     assert three.qa_outputs.out_features == 2
     assert three(input_ids=torch.arange(5, 9)[None]).end_logits.shape == (1, 4)
     assert three.config.to_dict() == {**two.config.to_dict(), "_name_or_path": three.config._name_or_path}
+
+
+def test_training_only_the_embeddings_that_occur_gives_the_same_bytes(world: Path) -> None:
+    for rows in ("active", "full"):
+        ran = alignfreeze(
+            "finetune", "--task", "qa", "-m", world / "encoder", "--train", world / "train.json", "--max-length", "24",
+            "--steps", "3", "--batch-tokens", "100", "--vocabulary", rows, "-o", world / rows,
+        )  # fmt: skip
+        assert ran.exit_code == 0, ran.stderr
+    one, other = (world / rows / "model.safetensors" for rows in ("active", "full"))
+    assert one.read_bytes() == other.read_bytes()
