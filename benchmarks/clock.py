@@ -55,10 +55,7 @@ class Laps:
 
     def without(self, start: Ended) -> Laps:
         """The same laps, less what another process took."""
-        wall, cpu = (
-            [value - less for value in values] for values, less in ((self.wall, start.wall), (self.cpu, start.cpu))
-        )
-        return Laps(self.name, wall=wall, cpu=cpu)
+        return Laps(self.name, wall=[x - start.wall for x in self.wall], cpu=[x - start.cpu for x in self.cpu])
 
     @contextmanager
     def lap(self, units: float) -> Iterator[None]:

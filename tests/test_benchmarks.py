@@ -23,12 +23,13 @@ from benchmarks import finetune as finetuning
 from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs, Options
 from benchmarks.peers import contrastive as contrastive_peer
-from benchmarks.peers import pipeline_predict, trainer_predict
+from benchmarks.peers import pipeline_predict, trainer_finetune, trainer_predict
 from benchmarks.peers.tagging import IGNORED, TRAIN_LENGTH, encoded_treebank
 from benchmarks.plain import align as plain_align
 from benchmarks.plain import evaluate as plain_evaluate
 from benchmarks.plain import realign as plain_realign
 from benchmarks.plain.realign import batch_loss, read_pair
+from benchmarks.processes import run_module
 from benchmarks.table import Row, comparison
 from tests.support.lexical import save_lexical
 
@@ -110,6 +111,31 @@ def test_the_trainer_has_our_loss(inputs: Inputs) -> None:
     assert max(map(len, short["input_ids"])) == 12
     assert sum(label != IGNORED for row in short["labels"] for label in row) == words
     finetuning.same_loss(inputs, train)
+
+
+@pytest.mark.parametrize("more", [[], ["--group-by-length"]])
+def test_the_trainer_learns_from_every_sentence_once(
+    more: list[str], inputs: Inputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, output = inputs.folder / "once.conllu", inputs.folder / "trainer"
+    tokens = inputs.write_training(train, 64, TRAIN_LENGTH)
+    trainer_finetune.main(["--model", str(inputs.encoder), "--train", str(train), "--output", str(output), *more])
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["steps"], answer["tokens"]) == (2, tokens)
+    assert (output / "model.safetensors").exists()
+
+
+def test_less_usual_peers_are_measured_where_they_are_named() -> None:
+    for peers, usual, unusual in (("", True, False), (".", True, True), ("sorted", False, False), ("Tr", True, False)):
+        options = Options(peers=peers, precisions=("fp32",))
+        assert options.wants("`Trainer.predict`", "fp32") is usual
+        assert options.wants("`pipeline`", "fp32", common=False) is unusual
+        assert not options.wants("`Trainer.predict`", "bf16")
+
+
+def test_a_process_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match=r"ended with 2:\n(?s:.*)the following arguments are required: --model"):
+        run_module("benchmarks.peers.trainer_predict", ())
 
 
 @pytest.mark.parametrize("program", [plain_evaluate, trainer_predict, pipeline_predict])
