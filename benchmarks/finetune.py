@@ -7,6 +7,7 @@ takes is what each says of its own training, divided by the steps: start-up, rea
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,8 @@ def same_loss(inputs: Inputs, train: Path) -> None:
     tokenizer = load_tokenizer(inputs.encoder)
     windows, _ = encoded_treebank(train, tokenizer, labels, TRAIN_LENGTH)
     batch = DataCollatorForTokenClassification(tokenizer)([windows[number] for number in range(BATCH)])
-    own = task.encode(task.read([train], "en", task.defaults)[:BATCH], tokenizer, labels, TRAIN_LENGTH, task.defaults)
+    examples = list(islice(task.read([train], "en", task.defaults), BATCH))
+    own = task.encode(examples, tokenizer, labels, TRAIN_LENGTH, task.defaults)
     with torch.no_grad():
         theirs = model(**batch).loss.item()
         ours = summed_loss(task)(model, (own.collate(np.arange(BATCH)), 1.0)).item() / own.weights.sum()

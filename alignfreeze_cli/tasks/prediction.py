@@ -1,4 +1,4 @@
-"""A trained model's answers to the windows of many data sets, in batches of similar length."""
+"""A trained model's answers to many windows, in batches of similar length."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def predict(
     device: torch.device,
     precision: str = "fp32",
 ) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
-    """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
+    """The task's answers to the windows of chunk after chunk of data; `prepared` names each chunk.
 
-    The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next data set is
-    prepared (read, cut, tokenised) while this one is computed.
+    The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next chunk is
+    prepared (read, cut, tokenised) while this one is computed, so two are held at once.
     """
     from accelerate.utils import send_to_device
 
