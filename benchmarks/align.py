@@ -27,7 +27,7 @@ def run(inputs: Inputs) -> Report:
     folder.mkdir(exist_ok=True)
     lines = options.lines // len(options.targets)
     for target in options.targets:
-        _write_long(inputs.corpus_files(target), lines, folder / f"en-{target}.tsv")
+        write_long(inputs.corpus_files(target), lines, folder / f"en-{target}.tsv")
     total = lines * len(options.targets)
     dictionary = inputs.text[1]
 
@@ -70,8 +70,8 @@ def same_links(pairs: Path, target: str, expected: Path) -> None:
             assert (pair.source, pair.target, pair.links) == (row["source"], row["target"], links), f"row {number}"
 
 
-def _write_long(paths: list[Path], lines: int, output: Path) -> None:
-    """The lines of some files, over and over, until there are enough."""
+def write_long(paths: list[Path], lines: int, output: Path) -> None:
+    """Write the lines of some files, over and over, until there are enough."""
     text = [line for path in paths for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
     with output.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in islice(cycle(text), lines))

@@ -53,6 +53,10 @@ class Laps:
         self.cpu.append(ended.cpu)
         self.peak.append(ended.peak)
 
+    def without(self, start: Ended) -> Laps:
+        """The same laps, less what another process took."""
+        return Laps(self.name, wall=[x - start.wall for x in self.wall], cpu=[x - start.cpu for x in self.cpu])
+
     @contextmanager
     def lap(self, units: float) -> Iterator[None]:
         """Time the block."""

@@ -5,7 +5,6 @@ The two losses are not the same, so no result is compared but the subwords that 
 
 from __future__ import annotations
 
-import json
 import shutil
 from importlib.util import find_spec
 from itertools import chain
@@ -14,7 +13,7 @@ from pathlib import Path
 from alignfreeze_cli.pairs.folder import open_pairs
 from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs
-from benchmarks.processes import run_module
+from benchmarks.processes import recorded_rate, run_module
 from benchmarks.table import Report, Row
 
 PEER = "sentence-transformers, MultipleNegativesRankingLoss"
@@ -47,8 +46,7 @@ def run(inputs: Inputs) -> Report:
             output = inputs.folder / "realigned-whole"
             shutil.rmtree(output, ignore_errors=True)
             ours.add(run_module("alignfreeze_cli", ("realign", *_options(inputs, precision, output))))
-            record = json.loads((output / "alignfreeze.json").read_text(encoding="utf-8"))["details"]
-            our_steps.wall.append(UNIT / record["tokens-per-second"])
+            our_steps.wall.append(UNIT / recorded_rate(output))
         work = f"`realign` {precision}"
         report.rows += [
             Row(f"{work}, {options.steps} steps of {options.batch_size} pairs, whole process", theirs, ours),
@@ -62,19 +60,14 @@ def write_drawn(inputs: Inputs, path: Path) -> int:
     dataset = inputs.dataset(inputs.realign_settings(inputs.options.steps))
     folder = open_pairs(inputs.pairs)
     tables = {file.target: folder.table(file.target) for file in folder.files}
-    tokens = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for drawn in chain.from_iterable(map(dataset.drawn, range(inputs.options.steps))):
             texts = []
-            for name, side, number in (
-                ("source", drawn.pairs.source, drawn.source),
-                ("target", drawn.pairs.target, drawn.target),
-            ):
-                tokens += int(side.ids_at[number + 1] - side.ids_at[number])
+            for name, number in (("source", drawn.source), ("target", drawn.target)):
                 words = tables[drawn.pairs.language].column(name)[int(drawn.pairs.row[number])].as_py()
                 texts.append(" ".join(words))
             file.write("\t".join(texts) + "\n")
-    return tokens
+    return inputs.drawn_subwords(inputs.options.steps)
 
 
 def _options(inputs: Inputs, precision: str, output: Path) -> tuple[object, ...]:

@@ -63,7 +63,8 @@ def _treebank(inputs: Inputs) -> Row:
         with _as_users_have_it(), theirs.lap(SENTENCES):
             expected, words = encoded_treebank(path, tokenizer, labels, TEST_LENGTH)
         with ours.lap(SENTENCES):
-            windows = task.encode(task.read([path], "", task.defaults), tokenizer, labels, TEST_LENGTH, task.defaults)
+            examples = list(task.read([path], "", task.defaults))
+            windows = task.encode(examples, tokenizer, labels, TEST_LENGTH, task.defaults)
         if not number:
             assert int(windows.weights.sum()) == words, f"{windows.weights.sum()} and {words} words"
             tokens = sum(map(len, expected["input_ids"]))

@@ -6,10 +6,9 @@ takes is what each says of its own training, divided by the steps: start-up, rea
 
 from __future__ import annotations
 
-import json
 import shutil
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs
 from benchmarks.peers.tagging import TRAIN_LENGTH, encoded_treebank
-from benchmarks.processes import Ended, run_module
+from benchmarks.processes import Ended, recorded_rate, run_module
 from benchmarks.table import Report, Row
 
 BATCH = 32
@@ -40,7 +39,7 @@ def run(inputs: Inputs) -> Report:
 
     rows = []
     for precision in options.precisions:
-        variants = {name: more for name, more in VARIANTS.items() if options.wants(name, precision)}
+        variants = {name: more for name, more in VARIANTS.items() if options.wants(name, precision, common=not more)}
         whole = {name: Laps(name) for name in ("alignfreeze", *variants)}
         steps = {name: Laps(name) for name in whole}
         for _ in range(options.rounds):
@@ -51,10 +50,9 @@ def run(inputs: Inputs) -> Report:
                 assert answer["tokens"] == tokens, f"{name} learned from {answer['tokens']} subwords, not {tokens}"
                 whole[name].add(ended)
                 steps[name].wall.append(answer["seconds"] / answer["steps"])
-            ended, record = _ours(inputs, train, precision)
-            assert record["steps"] == options.finetune_steps, f"{record['steps']} steps"
+            ended, rate = _ours(inputs, train, precision)
             whole["alignfreeze"].add(ended)
-            steps["alignfreeze"].wall.append(tokens / record["tokens-per-second"] / record["steps"])
+            steps["alignfreeze"].wall.append(tokens / rate / options.finetune_steps)
         work = f"`finetune` {precision}"
         ours = whole.pop("alignfreeze")
         rows += [Row(f"{work}, {options.finetune_steps} steps, whole process", laps, ours) for laps in whole.values()]
@@ -70,15 +68,14 @@ def _peer(inputs: Inputs, train: Path, precision: str, more: tuple[str, ...]) ->
     return run_module("benchmarks.peers.trainer_finetune", arguments)
 
 
-def _ours(inputs: Inputs, train: Path, precision: str) -> tuple[Ended, dict[str, Any]]:
-    """The process, and what the record of its output says of the training."""
+def _ours(inputs: Inputs, train: Path, precision: str) -> tuple[Ended, float]:
+    """The process, and the subwords per second of its training."""
     output = inputs.folder / f"finetuned-{precision}"
     shutil.rmtree(output, ignore_errors=True)
-    ended = finetuned(inputs.encoder, train, output, "--precision", precision)
-    return ended, json.loads((output / "alignfreeze.json").read_text())["details"]
+    return finetuned(inputs.encoder, train, output, "--precision", precision), recorded_rate(output)
 
 
-def finetuned(encoder: Path, train: Path, output: Path, *more: str) -> Ended:
+def finetuned(encoder: Path, train: Path, output: Path, *more: object) -> Ended:
     """`alignfreeze finetune`, one pass over a treebank, with the peers' learning rate and length."""
     fixed = ("--task", "pos", "--epochs", 1, "--batch-size", BATCH, "--max-length", TRAIN_LENGTH)
     named = ("--model", encoder, "--train", train, "--output", output, "--learning-rate", 5e-5, "--quiet")
@@ -96,7 +93,8 @@ def same_loss(inputs: Inputs, train: Path) -> None:
     tokenizer = load_tokenizer(inputs.encoder)
     windows, _ = encoded_treebank(train, tokenizer, labels, TRAIN_LENGTH)
     batch = DataCollatorForTokenClassification(tokenizer)([windows[number] for number in range(BATCH)])
-    own = task.encode(task.read([train], "en", task.defaults)[:BATCH], tokenizer, labels, TRAIN_LENGTH, task.defaults)
+    examples = list(islice(task.read([train], "en", task.defaults), BATCH))
+    own = task.encode(examples, tokenizer, labels, TRAIN_LENGTH, task.defaults)
     with torch.no_grad():
         theirs = model(**batch).loss.item()
         ours = summed_loss(task)(model, (own.collate(np.arange(BATCH)), 1.0)).item() / own.weights.sum()

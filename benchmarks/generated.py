@@ -52,13 +52,55 @@ def write_treebank(path: Path, sentences: int, seed: int) -> None:
     """Write a CoNLL-U file with random tags."""
     random = np.random.default_rng(seed)
     lexicon = _lexicon(random)
+    _write_conllu(path, ([lexicon[word] for word in words] for words in _sentences(random, sentences)), random)
+
+
+def _write_conllu(path: Path, sentences: Iterable[list[str]], random: np.random.Generator) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for words in _sentences(random, sentences):
+        for words in sentences:
             for number, word in enumerate(words, 1):
                 tag = TAGS[random.integers(len(TAGS))]
-                file.write(f"{number}\t{lexicon[word]}\t_\t{tag}\t_\t_\t{number - 1}\tdep\t_\t_\n")
+                file.write(f"{number}\t{word}\t_\t{tag}\t_\t_\t{number - 1}\tdep\t_\t_\n")
             file.write("\n")
+
+
+def write_even_corpus(folder: Path, tokenizer: Any, length: int, lines: int, seed: int) -> tuple[str, str]:
+    """Like `write_corpus` for the language aa, but every sentence has `length` subwords, special ones included.
+
+    No word comes twice in a sentence, and all are in the dictionary, so that long sentences have links too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    sides = [_lexicon(random), _lexicon(random)]
+    with (folder / "en-aa.tsv").open("w", encoding="utf-8", newline="\n") as file:
+        for texts in zip(*(_even_sentences(side, tokenizer, length, lines, seed) for side in sides), strict=True):
+            file.write("\t".join(map(" ".join, texts)) + "\n")
+    for name, columns in (("en-aa", sides), ("aa-en", sides[::-1])):
+        text = "".join(f"{a} {b}\n" for a, b in zip(*columns, strict=True))
+        (folder / f"dictionary-{name}.txt").write_text(text, encoding="utf-8")
+    return str(folder / "en-{target}.tsv"), str(folder / "dictionary-en-{target}.txt")
+
+
+def write_even_treebank(path: Path, tokenizer: Any, length: int, sentences: int, seed: int) -> None:
+    """Like `write_treebank`, but every sentence has `length` subwords, special ones included."""
+    random = np.random.default_rng(seed)
+    _write_conllu(path, _even_sentences(_lexicon(random), tokenizer, length, sentences, seed), random)
+
+
+def _even_sentences(lexicon: list[str], tokenizer: Any, length: int, count: int, seed: int) -> Iterable[list[str]]:
+    """Sentences of different words, drawn in an order that is the same for all lexicons."""
+    random = np.random.default_rng(seed)
+    pieces = [len(ids) for ids in tokenizer(lexicon, add_special_tokens=False)["input_ids"]]
+    for _ in range(count):
+        budget, words = length - tokenizer.num_special_tokens_to_add(), []
+        for number in random.permutation(len(lexicon)):
+            if pieces[number] <= budget:
+                words.append(lexicon[number])
+                budget -= pieces[number]
+            if not budget:
+                break
+        yield words
 
 
 def write_encoder(folder: Path, shape: str, text: Iterable[str], seed: int) -> None:
@@ -75,6 +117,18 @@ def write_encoder(folder: Path, shape: str, text: Iterable[str], seed: int) -> N
     torch.manual_seed(seed)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def vary_encoder(encoder: Path, folder: Path, **sizes: int) -> None:
+    """Write an encoder with other sizes (`num_hidden_layers=2`), random weights and the same tokenizer."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(encoder)
+    config.update(sizes)
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder).save_pretrained(folder)
 
 
 def _tokenizer(text: Iterable[str], family: str) -> Any:

@@ -20,7 +20,7 @@ from alignfreeze_cli.steps.align_pairs import align_pairs
 from benchmarks import generated
 
 MADE_UP_LINES = 4_000  # of each language, where no corpus is given
-MADE_UP_SENTENCES = 400  # of each treebank to be scored
+MADE_UP_SENTENCES = 200  # of each treebank to be scored
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Options:
     task_model: Path | None = None
     freeze: str = "front"
     batch_size: int = 16
-    steps: int = 40
-    finetune_steps: int = 20
+    steps: int = 20
+    finetune_steps: int = 10
     rounds: int = 3
-    lines: int = 300_000
+    lines: int = 100_000
     vocabulary: str = "active"
     precisions: tuple[str, ...] = ("fp32", "bf16")
     device: str = "cpu"
@@ -48,15 +48,23 @@ class Options:
     seed: int = 31
     top: int = 0
     peers: str = ""
+    gold: Path | None = None
+    parallel: Path | None = None
+    encoder: Path | None = None
+    aligners: str = ""
+    growth: tuple[str, ...] = ()
+    most: int = 1_000_000
+    images: Path | None = None
 
     @property
     def precision(self) -> str:
         """The first one, for what is measured in one precision only."""
         return self.precisions[0]
 
-    def wants(self, peer: str, precision: str) -> bool:
-        """Whether a peer is to be measured."""
-        return precision in self.precisions and re.search(self.peers, peer) is not None
+    def wants(self, peer: str, precision: str, common: bool = True) -> bool:
+        """Whether a peer is to be measured; one that is not `common` only where `--peers` names it."""
+        named = common if not self.peers else re.search(self.peers, peer) is not None
+        return named and precision in self.precisions
 
 
 class Inputs:
@@ -163,6 +171,17 @@ class Inputs:
         """The pairs that a realignment with these settings draws, step by step."""
         sources = language_sources(resolve_pairs(settings.pairs), settings.targets)
         return build_dataset(settings, sources, load_tokenizer(self.encoder), processes=1, console=Console())
+
+    def drawn_subwords(self, steps: int) -> int:
+        """Subwords of the pairs that a realignment of so many steps draws."""
+        dataset = self.dataset(self.realign_settings(steps))
+        sides = [
+            (side, number)
+            for step in range(steps)
+            for drawn in dataset.drawn(step)
+            for side, number in ((drawn.pairs.source, drawn.source), (drawn.pairs.target, drawn.target))
+        ]
+        return sum(int(side.ids_at[number + 1] - side.ids_at[number]) for side, number in sides)
 
     def corpus_files(self, target: str) -> list[Path]:
         """The files of one language."""

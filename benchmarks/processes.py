@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -48,3 +49,9 @@ def run_module(module: str, arguments: Sequence[object], environment: Mapping[st
             said = (output.read() + talk.read()).decode(errors="replace")
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said[-3000:]}")
         return Ended(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output.read().decode())
+
+
+def recorded_rate(output: Path) -> float:
+    """Subwords per second of the training that made a folder, as its record says."""
+    record = json.loads((output / "alignfreeze.json").read_text(encoding="utf-8"))
+    return float(record["details"]["tokens-per-second"])

@@ -18,18 +18,20 @@ from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
-from benchmarks import align, contrastive, encode, realign
+from benchmarks import align, aligners, contrastive, encode, realign
 from benchmarks import finetune as finetuning
 from benchmarks.clock import Laps
 from benchmarks.inputs import Inputs, Options
 from benchmarks.peers import contrastive as contrastive_peer
-from benchmarks.peers import pipeline_predict, trainer_predict
+from benchmarks.peers import pipeline_predict, trainer_finetune, trainer_predict
 from benchmarks.peers.tagging import IGNORED, TRAIN_LENGTH, encoded_treebank
 from benchmarks.plain import align as plain_align
 from benchmarks.plain import evaluate as plain_evaluate
 from benchmarks.plain import realign as plain_realign
 from benchmarks.plain.realign import batch_loss, read_pair
+from benchmarks.processes import run_module
 from benchmarks.table import Row, comparison
+from tests.support.lexical import save_lexical
 
 LABELS = TASKS["pos"].labels(TASKS["pos"].defaults)
 
@@ -111,6 +113,31 @@ def test_the_trainer_has_our_loss(inputs: Inputs) -> None:
     finetuning.same_loss(inputs, train)
 
 
+@pytest.mark.parametrize("more", [[], ["--group-by-length"]])
+def test_the_trainer_learns_from_every_sentence_once(
+    more: list[str], inputs: Inputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, output = inputs.folder / "once.conllu", inputs.folder / "trainer"
+    tokens = inputs.write_training(train, 64, TRAIN_LENGTH)
+    trainer_finetune.main(["--model", str(inputs.encoder), "--train", str(train), "--output", str(output), *more])
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["steps"], answer["tokens"]) == (2, tokens)
+    assert (output / "model.safetensors").exists()
+
+
+def test_less_usual_peers_are_measured_where_they_are_named() -> None:
+    for peers, usual, unusual in (("", True, False), (".", True, True), ("sorted", False, False), ("Tr", True, False)):
+        options = Options(peers=peers, precisions=("fp32",))
+        assert options.wants("`Trainer.predict`", "fp32") is usual
+        assert options.wants("`pipeline`", "fp32", common=False) is unusual
+        assert not options.wants("`Trainer.predict`", "bf16")
+
+
+def test_a_process_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match=r"ended with 2:\n(?s:.*)the following arguments are required: --model"):
+        run_module("benchmarks.peers.trainer_predict", ())
+
+
 @pytest.mark.parametrize("program", [plain_evaluate, trainer_predict, pipeline_predict])
 def test_peers_score_a_tagger_as_ours_does(
     program: ModuleType, inputs: Inputs, tagger: Path, capsys: pytest.CaptureFixture[str]
@@ -159,3 +186,15 @@ def test_a_long_sentence_is_cut_between_words() -> None:
 
     parts = plain_evaluate.cut(["aaa", "bb", "c", "dddd"], ["A", "B", "C", "D"], tokenizer, 8)
     assert parts == [(["aaa", "bb", "c"], ["A", "B", "C"]), (["dddd"], ["D"])]
+
+
+def test_aligners_are_scored_on_the_gold_that_is_there(tmp_path: Path) -> None:
+    words = {"house": "dum", "red": "cerveny", "old": "stary", "cat": "kocka"}
+    encoder = save_lexical(tmp_path / "bert", {each: en for en, cs in words.items() for each in (en, cs)})
+    (tmp_path / "gold" / "binaryalign").mkdir(parents=True)
+    entry = {"src_words": [*words], "tgt_words": [*words.values()], "alignment": [[0, 0], [1, 1], [2, 2], [3, 2]]}
+    path = tmp_path / "gold" / aligners.GOLD["en-cs"].links
+    path.write_text(f"{json.dumps(entry)}\n" * 3, encoding="utf-8")
+    report = aligners.run(Inputs(Options(gold=tmp_path / "gold", encoder=encoder, aligners="argmax"), tmp_path))
+    rows = [line for line in report.text.splitlines() if line.startswith("| encoder, argmax")]
+    assert [row.split(" | ")[1].rstrip(" |") for row in rows[:3]] == ["25.0", "75.0 / 75.0 / 75.0", "4.0 → 4.0 @ 75.0"]

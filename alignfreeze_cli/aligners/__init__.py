@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ALIGNERS = {
     "dictionary": "alignfreeze_cli.aligners.dictionary:DictionaryAligner",
+    "encoder": "alignfreeze_cli.aligners.encoder:EncoderAligner",
     "pharaoh": "alignfreeze_cli.aligners.pharaoh:PharaohAligner",
     "fast-align": "alignfreeze_cli.aligners.statistical:StatisticalAligner",
     "eflomal": "alignfreeze_cli.aligners.statistical:StatisticalAligner",

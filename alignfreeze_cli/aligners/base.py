@@ -94,7 +94,11 @@ class Aligner(Protocol):
         ...
 
     def align(self, batch: SentencePairs) -> Links:
-        """The links of a batch, unfiltered, with scores if the aligner is `scored`."""
+        """The links of a batch, unfiltered, with scores if the aligner is `scored`.
+
+        Pairs without a `position` are lines of two files, shifted to see whether they fit better then. If their links
+        have scores, the mean of these tells, otherwise the number of links.
+        """
         ...
 
     def statistics(self) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
     Pharaoh   0-0 1p2          a line per sentence: `-` sure, `p` possible; also after a number and a tab: `7 TAB 0-0`
     NAACL     7 1 2 P          a line per link: number of the sentence, from 1; words; S or nothing: sure, P: possible
     JSON      [{"1": ["2"]}]   an object per sentence: word ids of CoNLL-U; "X": the word was looked at and has no link
-    JSONL     {"src_words": [...], "tgt_words": [...], "alignment": [[0, 0]]}   an object per line, sure links only
+    JSONL     {"src_words": [...], "tgt_words": [...], "alignment": [[0, 0]]}   an object per line, sure links only; -1
+              stands for the NULL word, so that [0, -1] says that word 0 has no link
 
 Shared tasks count words from 1, most other files from 0, and no form says which. So a file is taken to count from 0 if
 it names a word 0 somewhere, and otherwise the reader must be told.
@@ -265,12 +266,24 @@ def _jsonl_sentence(entry: Any) -> LinkedSentence:
     source, target, links = (entry[key] for key in keys)
     if not all(isinstance(word, str) for word in chain(source, target)):
         raise ValueError("a word is no text")
+    sentence = LinkedSentence(words=(source, target))
     for link in links:
-        if not (
-            isinstance(link, list) and len(link) == 2 and all(type(end) is int and abs(end) < _MOST for end in link)
-        ):
+        if not (isinstance(link, list) and len(link) == 2 and all(map(_is_end, link))):
             raise ValueError(f"{json.dumps(link)[:40]} is no link like [3, 4]")
-    return LinkedSentence({(i, j) for i, j in links}, words=(source, target))
+        i, j = link
+        if i == j == -1:
+            raise ValueError("links nothing to nothing")
+        if i == -1:
+            sentence.unlinked[1].add(j)
+        elif j == -1:
+            sentence.unlinked[0].add(i)
+        else:
+            sentence.sure.add((i, j))
+    return sentence
+
+
+def _is_end(value: Any) -> bool:
+    return type(value) is int and -1 <= value < _MOST
 
 
 def drop_outside(sentences: Sequence[LinkedSentence], lengths: Iterable[tuple[int, int]]) -> list[tuple[int, Link]]:
@@ -280,7 +293,7 @@ def drop_outside(sentences: Sequence[LinkedSentence], lengths: Iterable[tuple[in
     """
     outside: list[tuple[int, Link]] = []
     for number, (sentence, (source, target)) in enumerate(zip(sentences, lengths, strict=True), 1):
-        wrong = {(i, j) for i, j in sentence.links if not (0 <= i < source and 0 <= j < target)}
+        wrong = {(i, j) for i, j in sentence.links if i >= source or j >= target}
         sentence.sure -= wrong
         sentence.possible -= wrong
         outside += [(number, link) for link in sorted(wrong)]

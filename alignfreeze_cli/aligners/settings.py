@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.aligners import ALIGNERS
+from alignfreeze_cli.aligners.encoder_settings import ENCODER_OPTIONS, EncoderAlignerSettings
 from alignfreeze_cli.pairs.settings import (
     PAPER_LANGUAGES,
     TWO_FILES,
@@ -34,12 +35,13 @@ SYMMETRISE = (
 ONLY_WITH = {
     "reverse_dictionary": ("dictionary",),
     "fold_case": ("dictionary",),
-    "normalise": ("dictionary",),
+    "normalise": ("dictionary", "encoder"),
     "links": ("pharaoh",),
     "symmetrise": STATISTICAL,
     "save_aligner": STATISTICAL,
     "load_aligner": STATISTICAL,
     "seed": ("eflomal",),
+    **dict.fromkeys(ENCODER_OPTIONS, ("encoder",)),
 }
 """Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
 
@@ -51,7 +53,7 @@ def _check_path(value: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignPairsSettings(CorpusSettings):
+class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     """How parallel text is aligned and written as a pairs folder."""
 
     changes = (
@@ -66,8 +68,9 @@ class AlignPairsSettings(CorpusSettings):
 
     aligner: str = setting(
         "dictionary",
-        help="Where the links between words come from. dictionary: a bilingual dictionary; pharaoh: a file of links; "
-        "fast-align, eflomal, hmm: statistics of the text itself (extra `aligners`).",
+        help="Where the links between words come from. dictionary: a bilingual dictionary; encoder: the vectors of a "
+        "multilingual encoder; fast-align, eflomal, hmm: statistics of the text itself (extra `aligners`); pharaoh: a "
+        "file of links.",
         choices=tuple(ALIGNERS),
     )
     dictionary: str = setting(
@@ -90,9 +93,9 @@ class AlignPairsSettings(CorpusSettings):
     )
     normalise: str = setting(
         "nfc",
-        help="How words are compared with the dictionary's; the pairs keep the text as it is. nfc: in Unicode's form C "
-        "and without invisible format characters (soft hyphens, directional marks, joiners); none: as they are, as in "
-        "the paper.",
+        help="How words are looked up in the dictionary, or read by the encoder; the pairs keep the text as it is. "
+        "nfc: in Unicode's form C and without invisible format characters (soft hyphens, directional marks; for the "
+        "dictionary joiners, too); none: as they are, as in the paper.",
         choices=("nfc", "none"),
     )
     links: str | None = setting(
@@ -149,8 +152,13 @@ class AlignPairsSettings(CorpusSettings):
 
     def left_out(self, name: str) -> bool:
         unset = name in ("min_score", "save_aligner", "load_aligner") and getattr(self, name) is None
-        foreign = name not in _ALWAYS_RECORDED and self.aligner not in ONLY_WITH.get(name, ALIGNERS)
+        foreign = name not in _ALWAYS_RECORDED and not self._reads(name)
         return super().left_out(name) or unset or foreign
+
+    def _reads(self, name: str) -> bool:
+        """Whether a setting is for this aligner, or for the encoder that compares sentences."""
+        anyone = name not in ONLY_WITH or (name == "device" and self.by_similarity)
+        return anyone or self.aligner in ONLY_WITH[name]
 
     def conflicts(self) -> list[str]:
         found = super().conflicts()
@@ -164,9 +172,10 @@ class AlignPairsSettings(CorpusSettings):
         if self.aligner == "pharaoh" and self.links is None:
             found.append("--aligner pharaoh needs --links, the file of links")
         for declaration in declarations(type(self)):
-            aligners = ONLY_WITH.get(declaration.name, ALIGNERS)
-            if self.aligner not in aligners and getattr(self, declaration.name) != declaration.default:
-                found.append(f"--{declaration.key} goes with --aligner {' or '.join(aligners)}")
+            if not self._reads(declaration.name) and getattr(self, declaration.name) != declaration.default:
+                found.append(f"--{declaration.key} goes with --aligner {' or '.join(ONLY_WITH[declaration.name])}")
+        if self.aligner == "encoder":
+            found += self.encoder_complaints(self.workers)
         if len(self.target) > 1:
             paths = [("corpus", item) for item in self.corpus if not may_be_hub(item)]
             paths += [("dictionary", self.dictionary)] if self.aligner == "dictionary" else []

@@ -11,6 +11,8 @@ ALIGN_PAIRS = """Find word pairs in parallel text and write a pairs folder.
 
     alignfreeze align-pairs --target de,fr --corpus 'text/en-{target}.tsv' --dictionary 'muse/{source}-{target}.txt'
 
+    alignfreeze align-pairs --target de --corpus 'text/en-{target}.tsv' --aligner encoder --encoder xlm-roberta-base
+
 Without options: OPUS-100 from the Hub, the paper's 34 languages, MUSE dictionaries.
 """
 

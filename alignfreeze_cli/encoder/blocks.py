@@ -156,8 +156,12 @@ def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list
 def compile_blocks(model: PreTrainedModel) -> None:
     """Have torch compile every block at its first use, for any shape; its names and weights stay as they are.
 
-    The blocks are alike, so the first one's code serves all of them.
+    Blocks that are alike share their code. There is one for each kind of block, frozen and trained; torch's usual
+    limit, beyond which it stops compiling, is lower than what some families need.
     """
+    from torch import _dynamo
+
+    _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, 64)
     for block in architecture(model).blocks(model):
         block.compile(dynamic=True)
 

@@ -43,9 +43,8 @@ def realignment_loss(
     the batch was packed in parts (`encode`).
     """
     hidden = encode(model["encoder"], batch.layout, block)  # (positions, hidden)
-    words = model["projection"](
-        pool_words(hidden, batch.starts, batch.ends, pooling, batch.n_subwords)
-    )  # (words, size)
+    pooled = pool_words(hidden, batch.starts, batch.ends, pooling, batch.n_subwords)  # (words, hidden)
+    words = model["projection"](pooled)  # (words, size)
     source, target, links = gather_words(words[: batch.n_source], words[batch.n_source :], batch.links)
     loss = contrastive_loss(source, target, links, temperature, negatives)
     # `train` adds this up over the processes. Each computes the loss of the whole batch, but only the gradient through

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
 from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
@@ -133,33 +135,59 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
 def word_embeddings(folder: Path) -> Callable[[], Tensor] | None:
     """A function that reads the matrix of word embeddings from a model folder, (rows, size), in single precision.
 
-    The file is held open, so one that takes its place later is not read. None if the matrix is not found by its name.
+    The file is held open, so that one which is moved, deleted or replaced meanwhile is still read; the function raises
+    ArtifactError if it was written to. It is not mapped: what is read of a mapped file counts as this process's memory.
+    None if the matrix is not found by its name.
     """
-    import torch
-    from safetensors import safe_open
-
-    def read(file: Any, name: str) -> Tensor:
-        found: Tensor = file.get_tensor(name)
-        return found.to(torch.float32)
-
     for path in weight_files(folder):
-        file = safe_open(path, "pt")
-        name = next((name for name in file.keys() if _WORD_EMBEDDINGS.search(name)), None)  # noqa: SIM118
-        if name is not None:
-            return partial(read, file, name)
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(start - 8))
+        name = next((name for name in header if _WORD_EMBEDDINGS.search(name)), None)
+        if name is not None and header[name]["dtype"] in _DTYPES:
+            return partial(_read_tensor, path.open("rb"), path, start, header[name], path.stat().st_mtime_ns)
     return None
 
 
-def store_products_in_bf16(model: Any) -> None:
-    """Keep the weights of matrix products in bf16, for use under autocast, which would convert them at every pass.
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Numbers as safetensors and as torch call them."""
 
-    The results are the same. For a model that is only used, not trained or saved.
+
+def _read_tensor(file: BinaryIO, path: Path, start: int, entry: dict[str, Any], written: int) -> Tensor:
+    import torch
+
+    if os.fstat(file.fileno()).st_mtime_ns != written:
+        raise ArtifactError("was changed while the encoder was trained; its word embeddings are needed again", path)
+    begin, end = entry["data_offsets"]
+    data = bytearray(end - begin)
+    file.seek(start + begin)
+    file.readinto(data)  # type: ignore[attr-defined]
+    numbers = torch.frombuffer(data, dtype=getattr(torch, _DTYPES[entry["dtype"]])).view(entry["shape"])
+    return numbers.to(torch.float32)
+
+
+def prepare_for_bf16(model: Any) -> None:
+    """Make a task model ready to be used, not trained or saved, under autocast to bf16.
+
+    The weights of the encoder's matrix products are kept in bf16, which autocast would otherwise make of them at every
+    pass. The head computes in single precision: of two labels that are nearly as likely, bf16 would make a tie.
     """
     import torch
 
+    encoder = set(model.base_model.modules())
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
-            module.to(torch.bfloat16)
+            if module in encoder:
+                module.to(torch.bfloat16)
+            else:
+                module.forward = partial(_in_single_precision, module.forward)  # type: ignore[method-assign]
+
+
+def _in_single_precision(forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+    import torch
+
+    with torch.autocast(states.device.type, enabled=False):
+        return forward(states.float())
 
 
 def save_model(model: Any, source: Path, folder: Path, without: Sequence[str] = ()) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from alignfreeze_cli.artifacts.files import parse_json, read_json
-from alignfreeze_cli.encoder.batches import Rows, model_inputs, pack
+from alignfreeze_cli.encoder.batches import Rows, batches_by_length, model_inputs, pack
 from alignfreeze_cli.encoder.blocks import Architecture, architecture, last_hidden_states
 from alignfreeze_cli.encoder.models import load_encoder
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
@@ -73,7 +73,7 @@ class SentenceEncoder:
             return unit
 
         budget = CPU_BATCH_TOKENS if self.device.type == "cpu" else GPU_BATCH_TOKENS
-        batches = _batches(lengths, budget)
+        batches = batches_by_length(lengths, budget)
         with batch_threads(self.device) as pool:
             encoded = np.concatenate(list(pool.map(encode, batches)))
         if not np.isfinite(encoded).all():
@@ -95,12 +95,13 @@ class SentenceEncoder:
         return total / count.unsqueeze(1)
 
 
-def load_sentence_encoder(folder: Path) -> SentenceEncoder:
+def load_sentence_encoder(folder: Path, device_name: str = "auto") -> SentenceEncoder:
     """The encoder of a folder. Pooling is as its `modules.json` (sentence-transformers) says, the mean without one.
 
-    Raises ArtifactError for files that cannot be read, and for steps between pooling and vector that are not known.
+    Raises SettingsError for a device that is not there, ArtifactError for files that cannot be read, and for steps
+    between pooling and vector that are not known.
     """
-    device = pick_device("auto")
+    device = pick_device(device_name)
     pooling, after = _modules(folder)
     model, _ = load_encoder(folder)
     model.to(device).eval()
@@ -151,14 +152,3 @@ def _dense(folder: Path) -> nn.Module:
     except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
         raise ArtifactError("has no weights in safetensors that can be read", folder) from error
     return nn.Sequential(linear, activation())
-
-
-def _batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
-    """Numbers of sentences in batches of similar length, longest first, each of at most `budget` subwords or one."""
-    order = np.argsort(-lengths, kind="stable")
-    batches, begin = [], 0
-    while begin < len(order):
-        fitting = int(np.searchsorted(np.cumsum(lengths[order[begin : begin + budget]]), budget, side="right"))
-        batches.append(order[begin : begin + max(1, fitting)])
-        begin += len(batches[-1])
-    return batches

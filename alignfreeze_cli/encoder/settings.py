@@ -45,21 +45,23 @@ def keep_adapter_setting() -> Any:
     return setting(False, help="With --lora: also keep the adapters by themselves, in adapter in the output.")
 
 
-def precision_setting(of: str) -> Any:
+def precision_setting(of: str, default: str = "fp32", panel: str | None = None) -> Any:
     """The setting `precision` of the steps that compute with a model."""
     return setting(
-        "fp32",
+        default,
         choices=("fp32", "bf16", "auto"),
+        panel=panel,
         help=f"Arithmetic of {of}; weights are kept in fp32. auto: bf16 where the hardware multiplies it (CUDA, "
-        "processors with AMX or AVX512-BF16), else fp32.",
+        "processors with AMX or AVX512-BF16), else fp32; another machine may answer otherwise.",
     )
 
 
-def device_setting() -> Any:
+def device_setting(panel: str | None = None) -> Any:
     """The setting `device` of the steps that compute with a model."""
     return setting(
         "auto",
         check=_device_complaint,
+        panel=panel,
         result=False,
         metavar="DEVICE",
         help="Where to compute: auto, cpu, cuda, cuda:1 (the second GPU), mps (a Mac's GPU).",

@@ -51,7 +51,10 @@ class ActiveVocabulary:
         self.ids = torch.from_numpy(active)
         self._numbers = np.full(self.full.num_embeddings, -1)
         self._numbers[active] = np.arange(len(active))
-        rows = self.full.weight.detach()[self.ids.to(self.full.weight.device)]  # (active, size), a copy
+        # From the file, where there is one: a row that is read from a table in a file maps all that lies around it.
+        device = self.full.weight.device
+        table = self.full.weight.detach() if read is None else read()
+        rows = table[self.ids.to(table.device)].to(device)  # (active, size), a copy
         small = nn.Embedding.from_pretrained(
             rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
         )
@@ -61,8 +64,9 @@ class ActiveVocabulary:
         self._rest()
 
     def _rest(self) -> None:
-        self.full.to("cpu")
-        if self._read is not None:
+        if self._read is None:
+            self.full.to("cpu")
+        else:
             self.full.weight.data = torch.empty(0)
 
     def summary(self, where: str) -> str:

@@ -263,7 +263,7 @@ def _duration(seconds: float | None) -> str:
 def published_cell(record: Record) -> Published | None:
     """The published scores of the same recipe, if this task model was made like one of the paper's."""
     bases, plan = facts.bases_of(record), facts.strategy(record)
-    aligners = {str(step["settings"]["aligner"]) for step in facts.pairs_steps(record)} or {"dictionary"}
+    aligners = {facts.published_aligner(step) for step in facts.pairs_steps(record)} or {"dictionary"}
     languages = {facts.task_language(record), *facts.source_languages(record)}
     if not bases or bases[-1].id is None or plan is None or len(aligners) > 1 or languages != {_PUBLISHED_SOURCE}:
         return None

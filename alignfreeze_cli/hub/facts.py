@@ -21,7 +21,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 
 Step = Mapping[str, Any]
 
-MODEL_INPUTS = ("model", "filter-encoder")
+MODEL_INPUTS = ("model", "encoder", "filter-encoder")
 """Names of the inputs of steps that are models, not data."""
 
 BASE_LICENCES = {
@@ -75,6 +75,14 @@ class Data:
         """Where in the data set the files lie, if that says more than its name; of files from elsewhere the source."""
         return "" if self.source == OPUS_100 else self.source.removeprefix(self.dataset or "").lstrip("/")
 
+
+_THOT = "of sil-thot, a library under the LGPL-3.0 that is no part of what is published here"
+STATISTICAL_ALIGNERS = {
+    "fast-align": f"fast_align (Dyer et al. 2013) {_THOT}",
+    "eflomal": f"eflomal (Östling and Tiedemann 2016) {_THOT}",
+    "hmm": f"the HMM aligner (Vogel et al. 1996) {_THOT}",
+}
+"""Aligner → what made the links; dictionaries and files of links are among the data."""
 
 KNOWN_DATA = {
     OPUS_100: Data(
@@ -168,6 +176,34 @@ def pairs_steps(record: Record) -> list[Step]:
     realigned = last_realignment(record)
     used = {each["digest"] for each in realigned["inputs"]} if realigned else set()
     return [step for step in steps_of(record) if step["kind"] == "pairs" and step["digest"] in used]
+
+
+def published_aligner(step: Step) -> str | None:
+    """What the published runs call the aligner of an align-pairs step; None for one that they did not use."""
+    settings = step["settings"]
+    if settings["aligner"] == "dictionary":
+        return "dictionary"
+    if settings["aligner"] == "fast-align":
+        return "fastalign" if settings["symmetrise"] == "grow-diag-final-and" else None
+    by_awesome = {"extract": "softmax", "softmax-threshold": 0.001, "softmax-temperature": None, "align-block": 7}
+    if settings["aligner"] == "encoder" and all(settings.get(key) == value for key, value in by_awesome.items()):
+        return "awesome" if str(settings["encoder"]).rstrip("/").endswith("model_without_co") else None
+    return None
+
+
+def linked_by(record: Record) -> list[str]:
+    """What linked the words of the pairs, with its licence, where that is neither a dictionary nor a file of links."""
+    found = []
+    for step in pairs_steps(record):
+        encoder = next((each for each in step["inputs"] if each["name"] == "encoder"), None)
+        if encoder is not None:
+            parts = split_reference(encoder["source"]) if encoder.get("commit") else None
+            licence = BASE_LICENCES.get(full_id(parts[0])) if parts else None
+            known = licence or ("see its page" if parts else "not recorded: a folder of whoever made this")
+            found.append(f"the encoder {encoder['source']} (licence: {known})")
+        elif (aligner := step["settings"]["aligner"]) in STATISTICAL_ALIGNERS:
+            found.append(STATISTICAL_ALIGNERS[aligner])
+    return list(dict.fromkeys(found))
 
 
 def last_realignment(record: Record) -> Step | None:
@@ -294,6 +330,7 @@ def card_facts(record: Record) -> dict[str, Any]:
         "filters": [*(["keep-best"] if "keep-best" in record.settings else []), *record.settings.get("filter", ())],
         "task": TASKS[record.details["task"]] if record.kind == "task-model" else None,
         "data": training_data(record),
+        "linked_by": linked_by(record),
     }
 
 

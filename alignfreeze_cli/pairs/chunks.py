@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,6 +22,7 @@ from alignfreeze_cli.pairs.arrays import (
     string_parts,
     strings_from_bytes,
     table_from_bytes,
+    table_to_bytes,
 )
 
 CHUNK = 8_192
@@ -111,6 +112,33 @@ class ParsedChunk:
         """The chunk with those lines empty for which the mask, (lines,), is true."""
         source, target = (pc.if_else(pa.array(~lines), side, "") for side in (self.source, self.target))
         return replace(self, source=source, target=target)
+
+
+def split_chunk(chunk: Chunk, lines: int) -> Iterator[Chunk]:
+    """The chunk in parts of at most so many lines, for what takes long enough that progress should be seen."""
+    if chunk.count <= lines:
+        yield chunk
+        return
+    for begin in range(0, chunk.count, lines):
+        part = slice(begin, min(begin + lines, chunk.count))
+        if chunk.form == "table":
+            data = tuple(table_to_bytes(table_from_bytes(each)[part]) for each in chunk.data)
+        else:
+            data = tuple(_lines_of(each, part) for each in chunk.data)
+        yield replace(
+            chunk,
+            first=chunk.first + begin,
+            count=part.stop - begin,
+            data=data,
+            malformed={n - begin: reason for n, reason in chunk.malformed.items() if begin <= n < part.stop},
+            position=chunk.position + begin,
+            companion=None if chunk.companion is None else _lines_of(chunk.companion, part),
+            left_out=chunk.left_out[part],
+        )
+
+
+def _lines_of(data: bytes, part: slice) -> bytes:
+    return b"".join(line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")[part])
 
 
 def parse_chunk(chunk: Chunk) -> ParsedChunk:

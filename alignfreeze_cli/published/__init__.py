@@ -17,6 +17,8 @@ from typing import Any
 
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")
 
+ALIGNERS = ("dictionary", "fastalign", "awesome")
+
 _OWNERS = {
     "xlm-roberta-base": "FacebookAI",
     "bert-base-multilingual-cased": "google-bert",

@@ -105,7 +105,7 @@ def _resample_language(
         found.missing.setdefault(obstacle, []).append(language)
         return
     sums = resampled_sums(np.concatenate(tallies, axis=1), resamples, seed)  # (resamples, runs * k)
-    metric = 100 * task.from_tallies(sums.reshape(resamples, len(runs), -1))  # (resamples, runs)
+    metric = 100 * task.metrics(sums.reshape(resamples, len(runs), -1))[task.metric]  # (resamples, runs)
     column = {(run.strategy, run.seed): metric[:, n] for n, run in enumerate(runs.itertuples())}
     for name, seeds in paired.items():
         differences = [column[name, each] - column[baseline, each] for each in seeds]
@@ -139,7 +139,7 @@ def _tallies(task: Task, run: Any, language: str) -> np.ndarray:
         tallies = task.tallies(pq.read_table(path).to_pydict())
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise ArtifactError(f"is no table of {task.name} predictions ({error}); evaluate again", path) from error
-    total, recorded = 100 * float(task.from_tallies(tallies.sum(axis=0))), 100 * run.value
+    total, recorded = 100 * float(task.metrics(tallies.sum(axis=0))[task.metric]), 100 * run.value
     if abs(total - recorded) > NOTHING:
         raise ArtifactError(f"gives {total:.4f} where scores.json has {recorded:.4f}; evaluate again", path)
     return tallies

@@ -29,7 +29,7 @@ from alignfreeze_cli.artifacts.record import KINDS
 from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, listed, printable
-from alignfreeze_cli.published import STRATEGIES, bare_id
+from alignfreeze_cli.published import ALIGNERS, STRATEGIES, bare_id
 from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -193,20 +193,23 @@ def published_scores(
     task: str | None = None,
     strategies: Iterable[str] = STRATEGIES,
 ) -> pd.DataFrame:
-    """The published runs with one aligner, of one model and task or of all; the baseline has no aligner.
+    """The published runs of some strategies, of one model and task or of all; the baseline is always among them.
 
-    `strategies` are named as published or as in recipes (`during-front`); the baseline is always among them.
+    `strategies` are named as published or as in recipes (`during-front`). One whose name ends with an aligner
+    (`front-fastalign`) is that of the runs with it; the others are those with `aligner`.
     """
-    wanted = {BASELINE, *map(published_name, strategies)}
+    wanted: dict[tuple[str, str | None], set[str]] = {}  # strategy and aligner as published -> what it is called here
+    for name in {BASELINE, *map(published_name, strategies)}:
+        bare, of_aligner = split_aligner(name)
+        key = bare, None if bare == BASELINE else of_aligner or aligner
+        wanted.setdefault(key, set()).add(name)
     rows = [
-        {"model": run["model"], "strategy": run["strategy"], "seed": run["seed"], "control": False}
+        {"model": run["model"], "strategy": name, "seed": run["seed"], "control": False}
         | {"task": run["task"], "metric": run["metric"], "source": "en", "language": language, "value": value}
         | {"scoring": {}}
         for run in published_rows()
-        if run["aligner"] in (None, aligner)
-        and (model is None or run["model"] == bare_id(model))
-        and (task is None or run["task"] == task)
-        and run["strategy"] in wanted
+        if (model is None or run["model"] == bare_id(model)) and (task is None or run["task"] == task)
+        for name in sorted(wanted.get((run["strategy"], run["aligner"]), ()))
         for language, value in {"en": run["source_score"], **run["scores"]}.items()
     ]
     return in_order(pd.DataFrame(rows, columns=COLUMNS))
@@ -215,6 +218,12 @@ def published_scores(
 def published_name(strategy: str) -> str:
     """A strategy as the published runs would call it: during-front in recipes is during_front there."""
     return strategy.replace("-", "_")
+
+
+def split_aligner(strategy: str) -> tuple[str, str | None]:
+    """The published name of a strategy without the aligner at its end, and that aligner, if there is one."""
+    bare, _, last = published_name(strategy).rpartition("_")
+    return (bare, last) if bare and last in ALIGNERS else (published_name(strategy), None)
 
 
 def in_order(scores: pd.DataFrame) -> pd.DataFrame:
@@ -232,7 +241,7 @@ def in_order(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _place(strategy: str) -> int:
-    name = published_name(strategy)
+    name, _ = split_aligner(strategy)
     return STRATEGIES.index(name) if name in STRATEGIES else len(STRATEGIES)
 
 

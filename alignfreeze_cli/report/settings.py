@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alignfreeze_cli.published import ALIGNERS
 from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import StepSettings, setting
-
-ALIGNERS = ("dictionary", "fastalign", "awesome")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,11 @@ class ReportSettings(StepSettings):
     published: bool = setting(False, help="Add the published numbers of the same model, task and strategy.")
     published_only: bool = setting(False, help="Report only the published runs: the tables of the paper.")
     plots: bool = setting(True, help="Draw plots, which takes longer than everything else.")
-    aligner: str = setting("dictionary", help="Aligner of the published runs.", choices=ALIGNERS)
+    aligner: str = setting(
+        "dictionary",
+        help="Aligner of the published runs, for strategies whose names do not end with one (front-fastalign).",
+        choices=ALIGNERS,
+    )
 
     def conflicts(self) -> list[str]:
         complaints = []

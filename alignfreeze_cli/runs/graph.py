@@ -1,8 +1,11 @@
 """The graph of recipes: every step that has to be run, once, with what it needs and the folder it writes.
 
     <output>/pairs                              shared by all runs with the same settings of align-pairs
+    <output>/pairs-<aligner>                    by an aligner other than the recipe's usual one
     <output>/pairs-<strategy>                   of a strategy with pairs of its own
+    <output>/pairs-<model>                      linked by the model that is realigned
     <output>/<model>-<strategy>-s<seed>/        one run (artifacts/run_folder.py)
+        pairs                                   linked by the realigned encoder of another strategy, if it says so
         encoder/steps-N                         its encoder after N steps, for a task that is realigned for fewer
 
 Names follow from the whole recipe, not from the part of it that is run, so that running the rest later finds the
@@ -101,7 +104,7 @@ class _Builder:
 
     def add_run(self, names: _Names, strategy: str, seed: int, tasks: Sequence[str]) -> None:
         recipe = names.recipe
-        folder = f"{recipe.model_name}-{strategy}-s{seed}"
+        folder = names.run(strategy, seed)
         links: dict[str, str] = {}
         for task in recipe.tasks:
             if tasks and task not in tasks:
@@ -110,7 +113,7 @@ class _Builder:
             filled: dict[str, Any] = {"model": variant.model, "task": task, "seed": seed}
             needs: tuple[str, ...] = ()
             if variant.during:
-                pairs, needs = self._pairs(names, variant, links)
+                pairs, needs = self._pairs(names, variant, folder, seed, links)
                 filled["realign-with"] = list(pairs)
             elif variant.realigned:
                 encoder, part = self._encoder(names, variant, folder, seed, links)
@@ -119,16 +122,26 @@ class _Builder:
             filled = {"model": str(tagger.output), "task": task}
             self._add(recipe, variant, "evaluate", f"{folder}/{task}-scores", (tagger.name,), filled)
         scores = {task: f"{task}-scores" for task in recipe.tasks}
-        control = strategy in recipe.controls
+        control = recipe.aligner_of(strategy)[0] in recipe.controls
         run = RunFolder(self.root / folder, recipe.model_name, strategy, seed, recipe.source, control, scores, links)
         if other := self.runs.get(run.folder):  # two recipes with a strategy in common and tasks of their own: one run
             run = replace(run, tasks=other.tasks | scores, links=other.links | links)
         self.runs[run.folder] = run
 
-    def _pairs(self, names: _Names, variant: Variant, links: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _pairs(
+        self, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pairs folders that a variant is realigned on, and the nodes that make them."""
         if variant.pairs:
             return variant.pairs, ()
+        if variant.links_from is not None:
+            other = names.recipe.variant(variant.links_from, variant.task)
+            encoder, _ = self._encoder(names, other, names.run(other.strategy, seed), seed, {})
+            self.read[encoder.name].add("")  # the whole of it, whatever the task takes
+            name = encoder.name.rpartition("/")[2].replace("encoder", "pairs", 1)  # its tasks' encoder, their pairs
+            filled = {"encoder": str(encoder.output)}
+            node = self._add(names.recipe, variant, "align-pairs", f"{folder}/{name}", (encoder.name,), filled)
+            return (str(node.output),), (node.name,)
         node = self._add(names.recipe, variant, "align-pairs", names.pairs(variant), (), {})
         links[names.link(variant)] = f"../{node.name}"
         return (str(node.output),), (node.name,)
@@ -137,7 +150,7 @@ class _Builder:
         self, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
     ) -> tuple[Node, str]:
         """The node that realigns for this variant, and the part of its output that it uses ("" for the whole)."""
-        pairs, needs = self._pairs(names, variant, links)
+        pairs, needs = self._pairs(names, variant, folder, seed, links)
         name, shared = names.realignment(variant)
         filled = {"model": variant.model, "pairs": list(pairs), "seed": seed}
         node = self._add(names.recipe, shared, "realign", f"{folder}/{name}", needs, filled)
@@ -193,16 +206,23 @@ class _Names:
         first = recipe.variant(None, recipe.tasks[0]).sections["align-pairs"]
         self._pairs: list[tuple[Mapping[str, Any], str]] = [(first, "pairs")]
         for strategy in recipe.strategies:
+            bare, aligner = recipe.aligner_of(strategy)
             for task in recipe.tasks:
-                common = recipe.variant(None, task).sections["align-pairs"]
-                own = recipe.variant(strategy, task).sections["align-pairs"]
-                parts = ["pairs"] + [task] * (common != first) + [strategy] * (own != common)
+                variants = recipe.variant(None, task), recipe.common(aligner, task), recipe.variant(strategy, task)
+                common, with_aligner, own = (each.sections["align-pairs"] for each in variants)
+                parts = ["pairs"] + [task] * (common != first)
+                parts += [str(aligner)] * (with_aligner != common) + [bare] * (own != with_aligner)
                 if all(own != section for section, _ in self._pairs):
                     self._pairs.append((own, "-".join(parts)))
 
+    def run(self, strategy: str, seed: int) -> str:
+        """The folder of a run."""
+        return f"{self.recipe.model_name}-{strategy}-s{seed}"
+
     def pairs(self, variant: Variant) -> str:
-        """The folder of a variant's pairs, shared by all runs."""
-        return next(name for section, name in self._pairs if section == variant.sections["align-pairs"])
+        """The folder of a variant's pairs, shared by all runs; if the model links them, by those of the same model."""
+        name = next(name for section, name in self._pairs if section == variant.sections["align-pairs"])
+        return name.replace("pairs", f"pairs-{self.recipe.model_name}", 1) if variant.links_itself else name
 
     def link(self, variant: Variant) -> str:
         """The name of the pairs inside a run's folder; plain unless the run's tasks have different ones."""

@@ -83,7 +83,7 @@ def _pairs_data(recipe: Recipe) -> list[Data]:
     for strategy in recipe.strategies:
         variant = recipe.variant(strategy, recipe.tasks[0])
         section = variant.sections["align-pairs"]
-        if variant.realigned and OPUS_100 in str(section.get("corpus")):
+        if variant.realigned and OPUS_100 in str(section.get("corpus", OPUS_100)):
             found.append(KNOWN_DATA[OPUS_100])
         if variant.realigned and section.get("dictionary", MUSE) == MUSE and section.get("aligner") == "dictionary":
             found.append(KNOWN_DATA[MUSE])

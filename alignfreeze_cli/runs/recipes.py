@@ -11,12 +11,14 @@ file `per-task` wins over the sections; then come the strategies, then `--set`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.aligners.settings import ONLY_WITH, AlignPairsSettings
 from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
@@ -30,6 +32,7 @@ from alignfreeze_cli.tasks.settings import SHARED_WITH_REALIGN
 DEFAULT_SEEDS = (31, 42, 66, 23, 17)
 """The first five of the published list, the ones behind every published result (multilingual_eval/seeds.py)."""
 
+DEFAULT_ALIGNER = next(each.default for each in declarations(AlignPairsSettings) if each.name == "aligner")
 DEFAULT_PLAN = next(each.default for each in declarations(RealignSettings) if each.name == "freeze")
 
 
@@ -123,12 +126,25 @@ class Recipe:
 
     @property
     def strategies(self) -> tuple[str, ...]:
+        """Every strategy with every aligner of `aligner:`; those without pairs to align once."""
+        return tuple(self._crossed)
+
+    @functools.cached_property
+    def _crossed(self) -> dict[str, tuple[str, str | None]]:
+        """Strategy -> its name without an aligner, and the aligner. One with nothing different adds nothing to it."""
+        aligners = [str(name) for name in as_list(self.top("aligner", ()))]
+        found: dict[str, tuple[str, str | None]] = {}
+        for strategy in self._without_aligners:
+            aligns = "align-pairs" in self._merge(strategy, None, self.tasks[0]).steps
+            for aligner in aligners if aligns and aligners else [None]:
+                name = f"{strategy}-{aligner}" if any(self._overlays("aligners", aligner)) else strategy
+                found[name] = (strategy, aligner)
+        return found
+
+    @property
+    def _without_aligners(self) -> tuple[str, ...]:
         """The strategies of `strategies:`, or the single one, named by `strategy:` or after its freeze plan."""
-        named: dict[str, Any] = {}
-        for document in self.files:
-            named |= document.values.get("strategies") or {}
-        kept = tuple(name for name, overlay in named.items() if overlay is not None)
-        if kept:
+        if kept := self._named("strategies"):
             return kept
         variant = self.variant(None, self.tasks[0])
         if not variant.realigned:
@@ -137,6 +153,21 @@ class Recipe:
         name = _slug("full" if plan == "none" else plan)
         return (str(self.top("strategy", f"during-{name}" if variant.during else name)),)
 
+    def _named(self, key: str) -> tuple[str, ...]:
+        """The names below a key, in the order of the files; those that a file takes back are left out."""
+        named: dict[str, Any] = {}
+        for document in self.files:
+            named |= document.values.get(key) or {}
+        return tuple(name for name, overlay in named.items() if overlay is not None)
+
+    def _overlays(self, key: str, name: str | None) -> list[Mapping[str, Any]]:
+        """What the files say below a key and a name, the most basic one first."""
+        return [(document.values.get(key) or {}).get(name) or {} for document in self.files]
+
+    def aligner_of(self, strategy: str) -> tuple[str, str | None]:
+        """A strategy's name without its aligner, and the aligner, if `aligner:` gave it one."""
+        return self._crossed.get(strategy, (strategy, None))
+
     @property
     def source(self) -> str:
         """The language of training."""
@@ -144,15 +175,26 @@ class Recipe:
 
     def variant(self, strategy: str | None, task: str) -> Variant:
         """Merge everything for one strategy (None: what all strategies have in common) and task."""
+        bare, aligner = (None, None) if strategy is None else self.aligner_of(strategy)
+        return replace(self._merge(bare, aligner, task), strategy=strategy or "")
+
+    def common(self, aligner: str | None, task: str) -> Variant:
+        """What all strategies with an aligner have in common."""
+        return self._merge(None, aligner, task)
+
+    def _merge(self, strategy: str | None, aligner: str | None, task: str) -> Variant:
         merged = _Merged()
         for document in self.files:
             merged.apply(document.values)
             merged.apply((document.values.get("per-task") or {}).get(task) or {})
-        for document in self.files:
-            overlay = (document.values.get("strategies") or {}).get(strategy) or {}
+        for overlay in self._overlays("aligners", aligner):
+            merged.apply(overlay)
+        for overlay in self._overlays("strategies", strategy):
             merged.apply(overlay)
             merged.apply((overlay.get("per-task") or {}).get(task) or {})
         merged.apply(self.override.values, is_override=True)
+        if self.top("aligner") is not None:
+            merged.forget_foreign()  # settings of `--set` that are for other aligners
         return merged.variant(strategy or "", task, self.model or "", self.data)
 
     def variants(self) -> list[Variant]:
@@ -163,11 +205,19 @@ class Recipe:
         """Mistakes that only show when everything is merged, such as settings that do not go together."""
         where = str(self.files[-1].path)
         found = [
-            f"{where}: controls: there is no strategy {name!r}" + nearest(name, self.strategies)
+            f"{where}: controls: there is no strategy {name!r}" + nearest(name, self._without_aligners)
             for name in self.controls
-            if name not in self.strategies
+            if name not in self._without_aligners
         ]
+        known = self._named("aligners")
+        unknown = [name for name in as_list(self.top("aligner", ())) if name not in known]
+        if unknown:
+            among = f"among {', '.join(known)} of `aligners`" if known else "since the recipe has no `aligners`"
+            return [*found, f"{where}: aligner: there is no {unknown[0]!r} {among}" + nearest(unknown[0], known)]
+        found += self._unread_overrides()
         for variant in self.variants():
+            if complaint := self._links_from_complaint(variant):
+                found.append(f"{where}: links-from of strategy {variant.strategy}: {complaint}")
             for name in variant.steps:
                 try:
                     variant.preview(name)
@@ -176,13 +226,43 @@ class Recipe:
                     found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
         return list(dict.fromkeys(found))
 
+    def _unread_overrides(self) -> list[str]:
+        """Settings of `--set` that none of the aligners of `aligner:` reads."""
+        given = self.override.values.get("align-pairs") if self.top("aligner") is not None else None
+        sections = [each.sections["align-pairs"] for each in self.variants() if "align-pairs" in each.steps]
+        used = {section.get("aligner", DEFAULT_ALIGNER) for section in sections}
+        readers = {name.replace("_", "-"): aligners for name, aligners in ONLY_WITH.items()}
+        return [
+            f"--set: align-pairs.{key}: goes with the aligner {' or '.join(readers[key])}"
+            for key in (given if isinstance(given, Mapping) else ())
+            if key in readers and used and not used & {*readers[key]}
+        ]
+
+    def _links_from_complaint(self, variant: Variant) -> str | None:
+        """What is wrong with where the links of a variant come from, or None."""
+        seen = [variant.strategy]
+        while variant.links_from is not None:
+            name = variant.links_from
+            if name not in self.strategies:
+                return f"there is no strategy {name!r}" + nearest(name, self.strategies)
+            if name in seen:
+                return f"goes round in a circle, back to {name}"
+            if "align-pairs" not in variant.steps or not variant.links_itself:
+                return "needs align-pairs.aligner: encoder, and neither align-pairs.encoder nor pairs"
+            seen.append(name)
+            variant = self.variant(name, variant.task)
+            if "realign" not in variant.steps:
+                return f"{name} realigns no encoder before fine-tuning"
+        return None
+
 
 @dataclass(frozen=True)
 class Variant:
     """The settings of one strategy and task, merged: one mapping of keys per section.
 
     `pairs` are existing pairs folders, used instead of the align-pairs step. `realigned` is False for a baseline;
-    `during` is True if realignment is part of fine-tuning, so that there is no realign step.
+    `during` is True if realignment is part of fine-tuning, so that there is no realign step. `links_from` is another
+    strategy, whose encoder links the words of this one's pairs.
     """
 
     strategy: str
@@ -192,6 +272,13 @@ class Variant:
     during: bool
     pairs: tuple[str, ...]
     sections: Mapping[str, Mapping[str, Any]]
+    links_from: str | None = None
+
+    @property
+    def links_itself(self) -> bool:
+        """Whether the model that is realigned links the words, too: the recipe names the aligner, but no encoder."""
+        section = self.sections["align-pairs"]
+        return section.get("aligner") == "encoder" and section.get("encoder") is None
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -205,6 +292,8 @@ class Variant:
     def settings(self, step: str, where: str, **filled: Any) -> StepSettings:
         """The settings of a step; `filled` is what follows from the graph. SettingsError lists what does not fit."""
         values = {key: value for key, value in self.sections[step].items() if key not in SECTIONS[step].filled_in}
+        if step == "align-pairs" and self.links_itself:
+            values["encoder"] = f"encoder of {self.links_from}" if self.links_from else self.model or "?"
         return from_mapping(SECTIONS[step].settings, {**values, **filled}, f"{where}: {step}")
 
     def preview(self, step: str, seed: int = 0) -> StepSettings:
@@ -213,6 +302,10 @@ class Variant:
         known = {"model": self.model or "?", "task": self.task, "pairs": pairs, "seed": seed}
         known["realign-with"] = pairs if self.during else []
         return self.settings(step, "", **{key: known[key] for key in SECTIONS[step].filled_in})
+
+
+_LATE = ("pairs", "targets", "schedule", "links-from")
+"""Shortcuts that are read when everything is merged."""
 
 
 class _Merged:
@@ -225,7 +318,7 @@ class _Merged:
 
     def apply(self, overlay: Mapping[str, Any], is_override: bool = False) -> None:
         """Lay a part on top. Settings of `--set` do not make a baseline realign."""
-        self.shortcuts |= {key: overlay[key] for key in ("pairs", "targets", "schedule") if key in overlay}
+        self.shortcuts |= {key: overlay[key] for key in _LATE if key in overlay}
         if "freeze" in overlay:
             self._section("realign", {"freeze": overlay["freeze"]})
         if "source" in overlay:
@@ -241,12 +334,22 @@ class _Merged:
             if isinstance(section, Mapping):
                 self._section(name, section)
 
+    def forget_foreign(self, aligner: str | None = None) -> None:
+        """Drop settings of align-pairs that the aligner, by default the one there, doesn't read."""
+        section = self.sections["align-pairs"]
+        aligner = aligner or section.get("aligner", DEFAULT_ALIGNER)
+        for name, readers in ONLY_WITH.items():
+            if aligner not in readers:
+                section.pop(name.replace("_", "-"), None)
+
     def _section(self, name: str, values: Mapping[str, Any]) -> None:
         normal = {key.replace("_", "-"): value for key, value in values.items()}
         exclusive = SECTIONS[name].exclusive
         if any(normal.get(key) is not None for key in exclusive):
             for key in exclusive:
                 self.sections[name].pop(key, None)
+        if name == "align-pairs" and "aligner" in normal:
+            self.forget_foreign(normal["aligner"])  # what the part below says for an aligner of its own
         self.sections[name] |= normal
 
     def variant(self, strategy: str, task: str, model: str, data: str | None) -> Variant:
@@ -265,7 +368,8 @@ class _Merged:
         if during:
             sections["finetune"] = _with_realignment(sections["finetune"], sections["realign"])
         filled = {name: {k: fill_data(v, data) for k, v in values.items()} for name, values in sections.items()}
-        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled)
+        links_from = self.shortcuts.get("links-from")
+        return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled, links_from)
 
 
 def _on_the_hub(task: str, language: str) -> bool:

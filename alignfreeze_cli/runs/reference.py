@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from alignfreeze_cli.aligners.settings import ONLY_WITH
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipes import Recipe, Variant
 from alignfreeze_cli.runs.sections import COMMON_KEYS, SECTIONS, SHORTCUTS, TOP, RecipeSection
@@ -101,6 +102,8 @@ def _sections(variant: Variant, seed: int) -> Sections:
     foreign = {name for task in TASKS.values() for name in task.option_names()}
     foreign -= set(TASKS[variant.task].option_names())
     foreign |= set() if variant.during else set(JOINT_OPTIONS)
+    aligner = sections["align-pairs"]["aligner"] if "align-pairs" in sections else None
+    foreign |= {name for name, aligners in ONLY_WITH.items() if aligner not in aligners}
     unused = {name.replace("_", "-") for name in foreign}
     return {
         name: {key: values.get(key) for key in SECTIONS[name].keys if key not in unused or name == "realign"}

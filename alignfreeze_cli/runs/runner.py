@@ -15,6 +15,7 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.runs.graph import Graph
 from alignfreeze_cli.runs.workers import run_in_workers
 from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, effective, torch_threads
+from alignfreeze_cli.settings import StepSettings
 
 
 def run(
@@ -50,7 +51,7 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outc
         ready = all(outcomes[name].status == "already done" for name in node.needs)
         record = read_record(node.output) if node.output.is_dir() and ready else None
         behaviour = 1 + len(node.settings.changes)
-        same = record is not None and record.identity.get("settings") == node.settings.identity()
+        same = record is not None and record.identity.get("settings") == _as_computed_here(node.settings).identity()
         if same and record is not None and record.identity.get("behaviour", 1) == behaviour:
             outcomes[node.name] = Outcome(node, "already done")
         elif inputs_there and ready:
@@ -59,6 +60,15 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outc
             failed = tuple(name for name in node.needs if outcomes[name].status in ("failed", "not run"))
             outcomes[node.name] = Outcome(node, "not run" if failed else "planned", because=failed)
     return list(outcomes.values())
+
+
+def _as_computed_here(settings: StepSettings) -> StepSettings:
+    """The settings with what `--precision auto` means on this machine, as records hold them."""
+    if getattr(settings, "precision", None) != "auto":
+        return settings
+    from alignfreeze_cli.training.devices import with_precision
+
+    return with_precision(settings)
 
 
 def threads_of(graph: Graph, jobs: int, threads: int | None) -> int:

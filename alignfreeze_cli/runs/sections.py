@@ -59,6 +59,7 @@ SHORTCUTS = {
     "source": "language of training; short for align-pairs.source and finetune.language",
     "targets": "target languages; short for align-pairs.target and, with the source before them, evaluate.languages",
     "pairs": "existing pairs folders, used instead of the align-pairs step",
+    "links-from": "strategy whose realigned encoder, of the same seed, links the words (align-pairs.aligner: encoder)",
     "schedule": "before: realign, then fine-tune; during: realign while fine-tuning",
 }
 """Keys that stand for settings of several steps; allowed wherever sections are."""
@@ -73,12 +74,14 @@ TOP = {
     "data": "folder that {data} stands for in paths",
     "threads": "threads of every step, so that scores do not depend on the machine",
     "strategies": "name -> what is different in that strategy",
+    "aligners": "name -> what is different with that aligner",
+    "aligner": "which of `aligners` to run every strategy with: front with fastalign is the strategy front-fastalign",
     "controls": "strategies that the table lists apart, as controls",
     "per-task": "task -> what is different for that task",
 }
 """Keys at the top of a file only (`per-task` also in a strategy)."""
 
-FILES_ONLY = ("extends", "strategy", "strategies", "controls", "per-task")
+FILES_ONLY = ("extends", "strategy", "strategies", "aligners", "controls", "per-task")
 """Keys that `--set` does not take: they make a recipe, they do not change one."""
 
 SCHEDULES = ("before", "during")

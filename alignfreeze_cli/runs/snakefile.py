@@ -42,10 +42,12 @@ def snakefile(graph: Graph, threads: int, overwrite: bool = False) -> str:
     for node in graph.nodes.values():
         inputs = [_done(graph.nodes[name].output) for name in node.needs]
         command = command_line(node, overwrite)
-        parts.append(_rule(rules[node.name], node.name, inputs, _done(node.output), threads, node.step, command))
+        gpu = node.step in _HEAVY or getattr(node.settings, "aligner", None) == "encoder"
+        message = f"{node.name}: {node.step}"
+        parts.append(_rule(rules[node.name], message, inputs, _done(node.output), threads, gpu, command))
     last = [_done(node.output) for node in graph.nodes.values() if node.step == "evaluate"]
     made = ["alignfreeze", "report", *runs, "--output", str(report), "--overwrite"]  # of all runs there are
-    parts.append(_rule("report", str(report), last, _done(report), threads, "report", made))
+    parts.append(_rule("report", f"{report}: report", last, _done(report), threads, False, made))
     return "\n\n\n".join(parts) + "\n"
 
 
@@ -82,14 +84,14 @@ def _head(threads: int, report: Path) -> str:
     return "\n".join(lines)
 
 
-def _rule(rule: str, node: str, inputs: list[str], output: str, threads: int, step: str, command: list[str]) -> str:
+def _rule(rule: str, message: str, inputs: list[str], output: str, threads: int, gpu: bool, command: list[str]) -> str:
     lines = [f"rule {rule}:"]
     if inputs:
         lines += ["    input:", *(f"        {_escaped(path)}," for path in inputs)]
     lines += [f"    output: touch({_escaped(output)})", f"    threads: {threads}"]
-    if step in _HEAVY:
+    if gpu:
         lines.append("    resources: gpu=1")
-    lines += [f"    message: {_escaped(f'{node}: {step}')}", "    shell:"]
+    lines += [f"    message: {_escaped(message)}", "    shell:"]
     lines += [f"        {_escaped(part)}" for part in _lines(command)]
     return "\n".join(lines)
 

@@ -31,6 +31,10 @@ def problems_in(document: Document, has_data: bool) -> list[str]:
             found.add(("strategies", name), "a name may hold letters, digits, dots and hyphens only")
         found.overlay(overlay, ("strategies", name), ("per-task",))
         found.per_task(overlay, ("strategies", name))
+    for name, overlay in found.mapping("aligners", document.values, ()):
+        if not _NAME.fullmatch(name):
+            found.add(("aligners", name), "a name may hold letters, digits, dots and hyphens only")
+        found.overlay(overlay, ("aligners", name), ())
     found.per_task(document.values, ())
     return [*document.problems, *found.problems]
 
@@ -133,6 +137,10 @@ class _Check:
             if value not in SCHEDULES:
                 self.add(place, f"must be {' or '.join(SCHEDULES)}, not {value!r}" + nearest(str(value), SCHEDULES))
             return
+        if key == "links-from":
+            if complaint := _name(value):
+                self.add(place, complaint)
+            return
         step, setting = {
             "freeze": ("realign", "freeze"),
             "source": ("align-pairs", "source"),
@@ -189,5 +197,6 @@ _TOP_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "tasks": _tasks,
     "data": _text,
     "threads": _count,
+    "aligner": _names,
     "controls": _names,
 }

@@ -10,72 +10,36 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from alignfreeze_cli.aligners import aligner_class
-from alignfreeze_cli.aligners.base import MODEL, Aligner, SentencePairs
-from alignfreeze_cli.aligners.linking import (
-    LinkedChunk,
-    LinkingJob,
-    LinkingPool,
-    drop_duplicates,
-    read_pairs,
-    split_into_words,
-)
+from alignfreeze_cli.aligners.base import MODEL
+from alignfreeze_cli.aligners.encoder_settings import ENCODER_LINES
+from alignfreeze_cli.aligners.language_pair import LanguagePair, chunks_of_corpora, read_batches, read_chunks
+from alignfreeze_cli.aligners.linking import LinkedChunk, LinkingJob, LinkingPool, drop_duplicates
 from alignfreeze_cli.aligners.saved import saved_aligner
-from alignfreeze_cli.aligners.selection import Selection, select
+from alignfreeze_cli.aligners.selection import select
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_encoder
 from alignfreeze_cli.artifacts.files import atomic_file
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
-from alignfreeze_cli.pairs.chunks import Chunk, ParsedChunk, parse_chunk
-from alignfreeze_cli.pairs.counts import FILTERED, Counts, FileCounts, few_pairs_warnings, recut_warnings
+from alignfreeze_cli.pairs.chunks import CHUNK
+from alignfreeze_cli.pairs.counts import FILTERED, FileCounts, few_pairs_warnings, recut_warnings
 from alignfreeze_cli.pairs.filters import TextFilters, language_test
 from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistics
-from alignfreeze_cli.pairs.readers import Corpus, find_corpora
-from alignfreeze_cli.pairs.text_files import corpus_file, next_lines, open_lines
-from alignfreeze_cli.pairs.words import segmenter_for, unbroken_warning
+from alignfreeze_cli.pairs.readers import find_corpora
+from alignfreeze_cli.pairs.words import segmenter_for
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
-
-MOST_WARNINGS = 5
-"""Warnings about the beginnings of a language's corpora, which may be hundreds of files of the same kind."""
-
-_SAMPLE = 1_000  # lines of a corpus by which it is checked
-_EVIDENCE = 5  # words that say on which side a language is
-_WORDS_KEPT = 20_000  # of the corpora before, to compare a corpus with; a corpus may have thousands of files
-
-
-@dataclass
-class LanguagePair:
-    """What the pairs of one language are made from, and what has been counted."""
-
-    job: LinkingJob
-    corpora: list[Corpus]
-    inputs: list[Input]
-    counts: Counts = field(default_factory=Counts)
-    files: dict[str, FileCounts] = field(default_factory=dict)
-    selection: Selection | None = None
-    words: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # seen in the sides' first lines
-    warnings: list[str] = field(default_factory=list)
-    checked: bool = False  # whether the corpora have been read to the end, their beginnings checked
-
-    @property
-    def name(self) -> str:
-        return f"{self.job.source}-{self.job.target}"
-
-    @property
-    def aligner(self) -> Aligner:
-        return self.job.aligner
 
 
 def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
@@ -92,11 +56,16 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
             language_test(code)  # raises SettingsError for a language that it does not know
     if settings.min_score is not None and not aligner_class(settings.aligner).scored:
         raise SettingsError(f"--min-score needs links that have scores, and --aligner {settings.aligner} gives none.")
+    if settings.aligner == "encoder":
+        from alignfreeze_cli.training.devices import with_precision  # needs torch, other aligners don't
+
+        settings = with_precision(settings)
     languages = [_find_inputs(settings, target, console) for target in settings.target]
 
     inputs = [each for pair in languages for each in pair.inputs]
     if encoder := _find_filter_encoder(settings):
         inputs.append(encoder)
+    inputs = list({each.name: each for each in inputs}.values())  # languages may have one in common, an encoder
 
     output = OutputFolder("pairs", settings, inputs, default="pairs")
     kept = saved_aligner(settings, inputs)
@@ -150,7 +119,8 @@ def _find_inputs(settings: AlignPairsSettings, target: str, console: Console) ->
         ),
         min_score=settings.min_score,
     )
-    return LanguagePair(job, corpora, [corpus_input, *aligner_inputs])
+    lines = ENCODER_LINES if settings.aligner == "encoder" else CHUNK
+    return LanguagePair(job, corpora, [corpus_input, *aligner_inputs], lines)
 
 
 @contextmanager
@@ -204,14 +174,14 @@ def _align(
         fitted = Path(stack.enter_context(TemporaryDirectory(dir=folder or models)))  # what the aligners learn
         for pair in languages:
             (fitted / pair.name).mkdir()
-            batches = _read_batches(pair, settings.max_lines, console)
+            batches = read_batches(pair, settings.max_lines, console)
             pair.job = replace(pair.job, aligner=pair.aligner.fit(batches, fitted / pair.name, console))
             if models is not None:
                 shutil.move(fitted / pair.name / MODEL, models / pair.name)
         pool = stack.enter_context(LinkingPool(settings.workers))
         # One stream over all languages: the processes need not wait for the end of one to begin the next.
         work = chain.from_iterable(
-            ((pair.job, chunk) for chunk in _read_chunks(pair, settings.max_lines, console)) for pair in languages
+            ((pair.job, chunk) for chunk in read_chunks(pair, settings.max_lines, console)) for pair in languages
         )
         linked_by_language = groupby(pool.link(work), key=lambda linked: linked.target)
         for pair, (_, linked) in zip(languages, linked_by_language, strict=True):
@@ -231,109 +201,13 @@ def _select_lines(
     if encoder is not None:
         from alignfreeze_cli.encoder.sentences import load_sentence_encoder
 
-        compare = load_sentence_encoder(encoder.path)
+        compare = load_sentence_encoder(encoder.path, settings.device)
     for pair in languages:
-        chunks = chain.from_iterable(corpus.chunks(settings.max_lines) for corpus in pair.corpora)
+        chunks = chunks_of_corpora(pair, settings.max_lines, console)
         pair.selection = select(chunks, settings, pair.name, compare, console)
         if "similarity" in pair.selection.thresholds and settings.min_similarity is None:
             least = pair.selection.thresholds["similarity"]
             console.info(f"{pair.name}: pairs with a cosine below {least:.3f} are left out, as unrelated ones have.")
-
-
-def _read_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
-    """The chunks of all corpora of a language pair, each with its lines of the aligner's companion file."""
-    companion = pair.aligner.companion
-    if companion is not None and limit is not None and len(pair.corpora) > 1:
-        # Each corpus would end early, and the file of links would go on in the middle of it.
-        raise SettingsError(
-            "--max-lines with --aligner pharaoh needs a single corpus; give one, or leave --max-lines out."
-        )
-    with ExitStack() as stack:
-        companion_file = corpus_file(companion) if companion is not None else None
-        companion_lines = stack.enter_context(open_lines(companion_file)) if companion_file is not None else None
-        number = 1
-        for chunk in _checked_chunks(pair, limit, console):
-            if companion_lines is not None and companion_file is not None:
-                held = next_lines(companion_lines, chunk.count, companion_file, number)
-                if len(held) < chunk.count:
-                    raise DataError(f"has {number - 1 + len(held)} lines, fewer than the corpus", companion)
-                yield replace(chunk, position=number, companion=b"".join(held))
-            else:
-                yield replace(chunk, position=number)
-            number += chunk.count
-        if companion_lines is not None and limit is None and next(companion_lines, None) is not None:
-            raise DataError(f"goes on after line {number - 1}, where the corpus ends", companion)
-
-
-def _read_batches(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[SentencePairs]:
-    """The sentence pairs of all corpora, for an aligner that learns from them before it links them."""
-    position = 1
-    for chunk in _checked_chunks(pair, limit, console):
-        yield read_pairs(pair.job, replace(chunk, position=position))[1]
-        position += chunk.count
-
-
-def _checked_chunks(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
-    """The chunks of all corpora; raises DataError if one has its sides swapped, or if all are empty."""
-    start = 0
-    for chunk in _chunks_of_corpora(pair, limit, console):
-        yield chunk if pair.selection is None else replace(chunk, left_out=pair.selection.mark(chunk, start))
-        start += chunk.count
-
-
-def _chunks_of_corpora(pair: LanguagePair, limit: int | None, console: Console) -> Iterator[Chunk]:
-    """What is wrong with the corpora is found, and warned of, when they are read for the first time."""
-    if pair.checked:
-        yield from chain.from_iterable(corpus.chunks(limit) for corpus in pair.corpora)
-        return
-    empty = []
-    for corpus in pair.corpora:
-        chunks = corpus.chunks(limit)
-        first = next(chunks, None)
-        if first is None:
-            empty.append(corpus.place)
-            continue
-        _check_beginning(pair, first, console)
-        yield first
-        yield from chunks
-    if len(empty) == len(pair.corpora):
-        raise DataError("is empty", listed(empty))
-    if empty:
-        console.warn(f"{pair.name}: {listed(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
-    pair.checked = True
-
-
-def _check_beginning(pair: LanguagePair, chunk: Chunk, console: Console) -> None:
-    """Check the beginning of a corpus: is it the language pair's, and has it the source on the side of the source?
-
-    Its words are compared with those of the corpora before it. If there are none, or they are too few, the aligner is
-    asked whether its dictionary fits. Warns of text that is not cut into words.
-    """
-    parsed = parse_chunk(chunk)
-    sample = split_into_words(pair.job, ParsedChunk(parsed.source[:_SAMPLE], parsed.target[:_SAMPLE]))
-    source, target = (set(words.values.unique().to_pylist()) for words in (sample.source, sample.target))
-    known_source, known_target = pair.words[0] - pair.words[1], pair.words[1] - pair.words[0]
-    straight = len(source & known_source) + len(target & known_target)
-    crossed = len(source & known_target) + len(target & known_source)
-    if crossed >= _EVIDENCE and crossed > 2 * straight:
-        raise DataError(
-            f"seems to have {pair.job.target} on the side of {pair.job.source}: {crossed} words are on the other side "
-            f"of the corpora before it, only {straight} on the same side; give it with its sides swapped",
-            chunk.place,
-        )
-    warnings = [*pair.aligner.check(sample)] if straight < _EVIDENCE else []
-    for code, words, other in (
-        (pair.job.source, sample.source, sample.target),
-        (pair.job.target, sample.target, sample.source),
-    ):
-        if warning := unbroken_warning(code, words, other):
-            warnings.append(f"{chunk.place}: {warning}")
-    for warning in warnings[: MOST_WARNINGS - len(pair.warnings)]:
-        console.warn(warning)
-        pair.warnings.append(warning)
-    if len(pair.words[0]) < _WORDS_KEPT:
-        pair.words[0].update(source)
-        pair.words[1].update(target)
 
 
 def _write_language(

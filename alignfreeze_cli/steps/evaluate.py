@@ -1,29 +1,33 @@
 """`alignfreeze evaluate`: a task model and labelled data in many languages → scores and predictions.
 
 From top to bottom: check the settings against the model's task, find the data of every language, open the output
-folder, load the model, and language by language read, predict, score and write; then the summary.
+folder, load the model, and language by language, some thousand examples at a time, read, predict, score and write; then
+the summary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_artifact
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.models import load_task_model, skeleton, store_products_in_bf16
+from alignfreeze_cli.encoder.models import load_task_model, prepare_for_bf16, skeleton
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.tasks.data import LanguageData, find_data, read_windows
+from alignfreeze_cli.tasks.data import LanguageData, find_data, read_chunks, say_notes
 from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, predict
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings
@@ -86,14 +90,14 @@ def _score_languages(
     model, labels = load_task_model(folder, task.auto_class)
     model.to(device).eval()
     if settings.precision == "bf16":
-        store_products_in_bf16(model)
+        prepare_for_bf16(model)
     tokenizer = load_tokenizer(folder, architecture(model).vocabulary_size)
     budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
 
     def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:
         for source in sources:
-            examples, windows = read_windows(task, source, tokenizer, labels, max_length, options, console)
-            yield (source, examples), windows
+            for examples, windows in read_chunks(task, source, tokenizer, labels, max_length, options, console):
+                yield (source, examples), windows
 
     scores: dict[str, dict[str, Any]] = {}
     with (
@@ -102,22 +106,43 @@ def _score_languages(
             predict(model, task, prepared(), budget, device, settings.precision)
         ) as predicted,  # ends the threads if scoring fails
     ):
-        for (source, examples), windows, answers in predicted:
-            scored = task.score(examples, windows, answers, labels, options)
-            if not scored.count:
+        for source, chunks in groupby(predicted, key=lambda chunk: chunk[0][0]):
+            path = output / "predictions" / f"{source.language}.parquet"
+            found = _score(task, chunks, labels, options, path)
+            if not found["scored"]:
                 raise DataError(f"holds no {task.unit} to score", source.paths[0])
-            pq.write_table(pa.table(scored.table), output / "predictions" / f"{source.language}.parquet")
-            scores[source.language] = {
-                "metric": task.metric,
-                "value": scored.metrics[task.metric],
-                "scored": scored.count,
-                "examples": len(examples),
-                "metrics": scored.metrics,
-                **({"notes": dict(windows.notes)} if windows.notes else {}),
-                "data": source.to_dict(),
-            }
-            progress.advance(note=f"{source.language} {scored.metrics[task.metric]:.4f}")
+            say_notes(source, found.get("notes", {}), console)
+            scores[source.language] = {**found, "data": source.to_dict()}
+            progress.advance(note=f"{source.language} {found['value']:.4f}")
     return scores
+
+
+def _score(
+    task: Task,
+    chunks: Iterable[tuple[tuple[LanguageData, list[Any]], Windows, list[tuple[np.ndarray, Any]]]],
+    labels: Sequence[str],
+    options: Mapping[str, Any],
+    path: Path,
+) -> dict[str, Any]:
+    """The scores of one language, whose predictions are written chunk by chunk, each as a row group of a table."""
+    schema = task.schema(options)
+    count, sums, notes = 0, np.zeros(1), Counter[str]()
+    with pq.ParquetWriter(path, schema) as writer:
+        for (_, examples), windows, answers in chunks:
+            table = task.predictions(examples, windows, answers, labels, options)
+            writer.write_table(pa.table(table, schema=schema))
+            count += len(examples)
+            sums = sums + task.tallies(table).sum(0)  # (k,)
+            notes.update(windows.notes)
+    metrics = {name: float(value) for name, value in task.metrics(sums).items()}
+    return {
+        "metric": task.metric,
+        "value": metrics[task.metric],
+        "scored": int(sums[-1]),
+        "examples": count,
+        "metrics": metrics,
+        **({"notes": dict(notes)} if notes else {}),
+    }
 
 
 def summarise(

@@ -66,9 +66,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
         """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
         tokenizer = load_tokenizer(encoder.path, arch.vocabulary_size)
         with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
-            examples, windows = read_windows(
-                task, source, tokenizer, labels, max_length, options, console, training=True
-            )
+            examples, windows = read_windows(task, source, tokenizer, labels, max_length, options, console)
             progress.advance(len(examples))
         usable = learnable(windows)
         if not len(usable):

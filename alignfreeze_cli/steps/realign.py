@@ -92,14 +92,14 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         console.info(plan.diagram())
         model.to(accelerator.device)
         metrics = Metrics(work.path / FILE_NAME, accelerator)
-        if work.main:
-            log_retrieval(model, dataset, settings.pooling, metrics, 0, console)
-        accelerator.wait_for_everyone()
-
         vocabulary = adapters = None
         if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
             vocabulary = ActiveVocabulary(model, dataset.token_ids(), word_embeddings(source.path))
             console.info(vocabulary.summary("the pairs"))
+        if work.main:
+            with vocabulary.whole() if vocabulary else nullcontext():
+                log_retrieval(model, dataset, settings.pooling, metrics, 0, console)
+        accelerator.wait_for_everyone()
         torch.manual_seed(settings.seed)  # of the projection and of the adapters
         projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
         if settings.lora:
@@ -127,6 +127,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
                 adapters.save(folder.path / ADAPTER, source)
             folder.details = {
                 **_training_details(arch, plan, training, rate, dataset),
+                "batch-tokens": packing.budget,
                 "probe": [row for row in log.rows() if "probe" in row],
                 "left-out": missing,
                 **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),

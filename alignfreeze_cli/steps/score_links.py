@@ -102,13 +102,7 @@ def score_links(settings: ScoreLinksSettings, console: Console) -> Scored:
     Raises DataError for files that cannot be read, that are not about the same sentences, or that seem to count words
     otherwise than they are read; warns of gold links to words that are not there, which are left out.
     """
-    gold = read_links(settings.gold, _base(settings.gold_base), settings.first)
-    if not any(each.links for each in gold.sentences):
-        raise DataError("holds no link", gold.place)
-    sides = _words(settings, gold)
-    outside: list[tuple[int, Link]] = []
-    if sides is not None:
-        outside = _gold_outside(gold, sides, console)
+    gold, sides, outside = read_gold(settings, console)
     files = [_read_found(path, settings, gold, sides) for path in settings.links]
     links = [[sentence.links for sentence in file.sentences] for file in files]
     only = settings.annotated_only
@@ -120,6 +114,17 @@ def score_links(settings: ScoreLinksSettings, console: Console) -> Scored:
     if len(links) == 2:
         common = score([one & other for one, other in zip(*links, strict=True)], gold.sentences, only)
     return Scored(gold, outside, only, scored, common)
+
+
+def read_gold(
+    settings: ScoreLinksSettings, console: Console
+) -> tuple[LinkFile, Sides | None, Sequence[tuple[int, Link]]]:
+    """The gold links, the words of both sides, if they are known, and the links outside, which are taken out."""
+    gold = read_links(settings.gold, _base(settings.gold_base), settings.first)
+    if not any(each.links for each in gold.sentences):
+        raise DataError("holds no link", gold.place)
+    sides = _words(settings, gold)
+    return gold, sides, [] if sides is None else _gold_outside(gold, sides, console)
 
 
 def _base(value: str | None) -> int | None:

@@ -2,8 +2,12 @@
 
 How data flows, and in which file:
 
-    files ──read──▶ examples ──encode──▶ windows ──collate──▶ batch ──loss──▶ training          (finetuning.py)
-                                                              └─────answer──▶ answers ──score──▶ Scored  (prediction.py)
+    files ──read──▶ examples ──encode──▶ windows ──collate──▶ batch ──loss────▶ training             (finetuning.py)
+                                                              └─────answer──▶ answers                (prediction.py)
+    answers ──predictions──▶ table ──tallies──▶ sums ──metrics──▶ scores                        (steps/evaluate.py)
+
+Evaluation takes this way with some thousand examples at a time, so that any number of them can be scored: examples are
+read one by one, tables are written one after the other, and sums are added up.
 
 Steps, `finetuning.py` and `prediction.py` use only the names in this file; what an example, a batch or an answer is,
 only the task knows. A new task is a file with a subclass of `Task` and a line in `registry.py` (see CONTRIBUTING.md).
@@ -16,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +30,7 @@ from alignfreeze_cli.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from torch import Tensor, nn
 
     from alignfreeze_cli.encoder.batches import Packing
@@ -48,19 +53,6 @@ class HubFiles:
     pattern: str
     revision: str | None = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one language.
-
-    `metrics` are fractions of 1, the task's main metric among them; `count` is the number of scored units (words,
-    entities, pairs, questions: `Task.unit`); `table` holds the predictions, one row per example, by column.
-    """
-
-    metrics: dict[str, float]
-    count: int
-    table: dict[str, list[Any]]
 
 
 class Windows(ABC):
@@ -102,7 +94,7 @@ class Task(ABC):
     title: ClassVar[str]  # in words
     auto_class: ClassVar[str]  # class of transformers that builds and loads the model
     pipeline_tag: ClassVar[str]  # of the Hub
-    metric: ClassVar[str]  # the main one of `Scored.metrics`
+    metric: ClassVar[str]  # the main one of `metrics`
     unit: ClassVar[str]  # what is scored and counted, plural
     languages: ClassVar[tuple[str, ...]]  # targets of the paper, in its order
     source_language: ClassVar[str] = "en"
@@ -128,11 +120,11 @@ class Task(ABC):
         raise DataError(f"is a folder; the task {self.name} needs a file", folder)
 
     @abstractmethod
-    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[Any]:
-        """The examples in the files, local ones or those of `hub_files`; `warn` is told what was read otherwise than
-        it stands there.
+    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> Iterator[Any]:
+        """The examples in the files, local ones or those of `hub_files`, one by one; `warn` is told what was read
+        otherwise than it stands there.
 
-        Raises DataError with file and line.
+        Raises DataError with file and line, some only after the last example: that none of them has a label, say.
         """
 
     @abstractmethod
@@ -145,8 +137,12 @@ class Task(ABC):
     ) -> Windows:
         """Cut examples into windows of at most `max_length` subwords; `labels` are those of the model.
 
-        Raises DataError for an example whose label the model does not know.
+        There may be no window at all. Raises DataError for an example whose label the model does not know.
         """
+
+    def no_windows(self, max_length: int, options: Options) -> str:
+        """What is wrong if none of a language's examples got a window."""
+        return f"no example fits into a window of {max_length} subwords"
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
@@ -154,32 +150,39 @@ class Task(ABC):
 
     @abstractmethod
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> Any:
-        """What `score` needs of the model's output for a batch, as numpy arrays; without gradient."""
+        """What `predictions` needs of the model's output for a batch, as numpy arrays; without gradient."""
 
     @abstractmethod
-    def score(
+    def predictions(
         self,
         examples: Sequence[Any],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
-    ) -> Scored:
-        """Score the answers, given as (indices of the windows, answer to their batch), together all windows."""
+    ) -> dict[str, list[Any]]:
+        """The table of predictions, a row per example, by column.
 
-    @abstractmethod
-    def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
-        """Sums behind the main metric, from a table of predictions (`Scored.table`) alone: (examples, k).
-
-        Row i belongs to example i. The sums are additive over examples, so those of any sample of examples, drawn with
-        or without replacement, are the sums of its rows; `from_tallies` turns them into its metric.
+        The answers are given as (indices of the windows, answer to their batch), together all windows.
         """
 
     @abstractmethod
-    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
-        """The main metric, fractions of 1, of sets of examples whose tallies are summed up: (..., k) to (...).
+    def schema(self, options: Options) -> pa.Schema:
+        """Names and types of the columns of `predictions`."""
 
-        0 where nothing was scored. Of all examples together it is the main metric that `score` gives.
+    @abstractmethod
+    def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        """Sums behind the metrics, from a table of predictions alone: (examples, k), the scored units (`unit`) last.
+
+        Row i belongs to example i. The sums are additive over examples, so those of any set of examples, drawn with or
+        without replacement, are the sums of its rows; `metrics` turns them into its metrics.
+        """
+
+    @abstractmethod
+    def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """The metrics, fractions of 1, of sets of examples whose tallies are summed up: (..., k) to (...) each.
+
+        0 where nothing was scored.
         """
 
     def scored_languages(self, trained_in: str) -> tuple[str, ...]:

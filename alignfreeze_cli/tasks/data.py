@@ -1,8 +1,9 @@
 """Data files: which files hold a task's data in a language, and how to read their lines or columns.
 
 The files are named by a pattern of the user's, or are those of the task's default data set on the Hub. The formats are
-read in `conllu.py`, `iob.py`, `xnli.py` and `squad.py`, and where the task itself is (`pos.py`, `ner.py`). What is
-wrong with one is an error, with its place: nothing is skipped, repaired or guessed without a message.
+read in `conllu.py`, `iob.py`, `xnli.py` and `squad.py`, and where the task itself is (`pos.py`, `ner.py`), example by
+example: a file may be larger than the memory, unless it is a single JSON value. What is wrong with one is an error,
+with its place: nothing is skipped, repaired or guessed without a message.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import dataclasses
 import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,10 @@ from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Windows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+EXAMPLES_AT_ONCE = 8192
+"""Examples that are held at once in evaluation; enough to find many of similar length for each batch."""
+ROWS_AT_ONCE = 1024  # of a Parquet file, as Python objects
+_BYTES_AT_ONCE = 2**20  # of each column of a Parquet file; else all of a row group, often the whole file
 _GONE = (401, 403, 404)  # how the Hub answers for what is not there, or not for everyone
 
 
@@ -72,24 +78,66 @@ def read_windows(
     max_length: int,
     options: Options,
     console: Console,
-    training: bool = False,
 ) -> tuple[list[Any], Windows]:
-    """The examples of a language and their windows; what a user should know about them is said.
+    """All examples of a language and the windows to learn from; what a user should know about them is said.
 
     Raises DataError with language and file.
     """
+    examples = list(_read(task, data, options, console))
+    with _naming(data):
+        windows = task.encode(examples, tokenizer, labels, max_length, options)
+        if not len(windows.lengths):
+            raise DataError(task.no_windows(max_length, options))
+        windows = windows.for_training()
+    say_notes(data, windows.notes, console)
+    return examples, windows
+
+
+def read_chunks(
+    task: Task,
+    data: LanguageData,
+    tokenizer: Any,
+    labels: Sequence[str],
+    max_length: int,
+    options: Options,
+    console: Console,
+) -> Iterator[tuple[list[Any], Windows]]:
+    """The examples of a language, `EXAMPLES_AT_ONCE` at a time, and their windows.
+
+    Raises DataError with language and file.
+    """
+    examples = _read(task, data, options, console)
+    count = 0
+    while chunk := list(islice(examples, EXAMPLES_AT_ONCE)):
+        with _naming(data):
+            windows = task.encode(chunk, tokenizer, labels, max_length, options)
+        count += len(windows.lengths)
+        yield chunk, windows
+    if not count:
+        with _naming(data):
+            raise DataError(task.no_windows(max_length, options))
+
+
+def say_notes(data: LanguageData, notes: Mapping[str, int], console: Console) -> None:
+    """Say what a user should know about the examples of a language that did not fit."""
+    for note, count in notes.items():
+        console.warn(f"{data.title}: {note}: {count:,}")
+
+
+def _read(task: Task, data: LanguageData, options: Options, console: Console) -> Iterator[Any]:
     try:
-        examples = task.read(data.paths, data.language, options, console.warn)
+        yield from task.read(data.paths, data.language, options, console.warn)
     except DataError as error:
         raise DataError(f"data in {data.language!r}: {error}") from error
+
+
+@contextmanager
+def _naming(data: LanguageData) -> Iterator[None]:
+    """Errors about examples name the language and its first file."""
     try:
-        windows = task.encode(examples, tokenizer, labels, max_length, options)
-        windows = windows.for_training() if training else windows
+        yield
     except DataError as error:
         raise DataError(f"data in {data.language!r}: {data.paths[0]}: {error}") from error
-    for note, count in windows.notes.items():
-        console.warn(f"{data.title}: {note}: {count:,}")
-    return examples, windows
 
 
 def find_file(pattern: str, language: str, option: str) -> Path:
@@ -201,21 +249,25 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     line for a file that cannot be read, binary data and bad UTF-8.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+                yield number, _decoded(line.removesuffix(b"\n").removesuffix(b"\r"), path, number)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    for number, raw in enumerate(data.split(b"\n"), start=1):
-        if b"\0" in raw:
-            raise DataError("is a binary file; text is needed", path, number)
-        try:
-            yield number, raw.removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"is not UTF-8 text (byte 0x{raw[error.start]:02x} at position {error.start + 1} of the line)",
-                path,
-                number,
-            ) from None
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    if b"\0" in line:
+        raise DataError("is a binary file; text is needed", path, number)
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"is not UTF-8 text (byte 0x{line[error.start]:02x} at position {error.start + 1} of the line)",
+            path,
+            number,
+        ) from None
 
 
 def line_blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -251,20 +303,24 @@ def check_characters(text: str, what: str, path: Path, line: int | None = None) 
         ) from None
 
 
-def column_names(path: Path) -> list[str]:
-    """The columns of a Parquet file; raises DataError if it is none."""
+def schema_of(path: Path, columns: Sequence[str] = ()) -> pa.Schema:
+    """The schema of a Parquet file; raises DataError if it is none, or lacks one of the columns, or has it twice."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        names: list[str] = pq.read_schema(path).names
+        schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"is not a Parquet file ({error})", path) from error
-    return names
+    for column in columns:
+        if (count := schema.names.count(column)) != 1:
+            found = f"no column {column}, only {listed(schema.names)}" if not count else f"{count} columns {column}"
+            raise DataError(f"is not a Parquet file with the columns {listed(columns)}: it has {found}", path)
+    return schema
 
 
-def read_columns(path: Path, columns: Sequence[str], what: str) -> pa.Table:
-    """The named columns of a Parquet file; `what` is what a row is, for messages.
+def read_rows(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a Parquet file, counted from 1, with the named columns; `what` is what a row is, for messages.
 
     Raises DataError for a file that is not Parquet, lacks one of the columns or has no row, and, with the row, for text
     that is not UTF-8.
@@ -272,42 +328,45 @@ def read_columns(path: Path, columns: Sequence[str], what: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    problem = f"is not a Parquet file with the columns {listed(columns)}"
-    # read_table leaves out missing columns without an error, so they are looked for first.
-    present = column_names(path)
-    missing = [column for column in columns if column not in present]
-    if missing:
-        raise DataError(f"{problem}: it has no column {missing[0]}, only {listed(present)}", path)
+    schema_of(path, columns)
+    number = 0
     try:
-        table = pq.read_table(path, columns=list(columns))
+        with pq.ParquetFile(path, buffer_size=_BYTES_AT_ONCE) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
+                _check_utf8(batch, number, path)
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{problem} ({error})", path) from error
-    if not table.num_rows:
+        raise DataError(f"is not a Parquet file with the columns {listed(columns)} ({error})", path) from error
+    if not number:
         raise DataError(f"holds no {what}", path)
+
+
+def _check_utf8(batch: pa.RecordBatch, before: int, path: Path) -> None:
+    """Raise DataError with the row if a text of these rows can't be decoded; `before` are the rows before them."""
+    import pyarrow as pa
+
     try:
-        table.validate(full=True)
+        batch.validate(full=True)
     except pa.ArrowException as error:
-        raise DataError(f"{_bad_row(table)}holds text that is not UTF-8 ({error})", path) from None
-    return table
+        place = ""
+        for number in range(batch.num_rows):
+            try:
+                batch.slice(number, 1).to_pylist()
+            except UnicodeDecodeError:
+                place = f"row {before + number + 1} "
+                break
+        raise DataError(f"{place}holds text that is not UTF-8 ({error})", path) from None
 
 
-def _bad_row(table: pa.Table) -> str:
-    """The first row that can't be decoded, as it stands before a message."""
-    for number in range(table.num_rows):
-        try:
-            table.slice(number, 1).to_pylist()
-        except UnicodeDecodeError:
-            return f"row {number + 1} "
-    return ""
-
-
-def label_names(table: pa.Table, column: str, default: Sequence[str]) -> Sequence[str]:
+def label_names(schema: pa.Schema, column: str, default: Sequence[str]) -> Sequence[str]:
     """The names of the label ids in a column, which the library `datasets` keeps in the metadata; else `default`.
 
     The column may hold one label per row or a list of them.
     """
     try:
-        feature = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"][column]
+        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
         inner = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
         names: Sequence[str] = inner.get("names", default)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError):

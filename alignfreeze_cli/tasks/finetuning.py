@@ -98,7 +98,8 @@ def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: float)
     if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
         count = min(len(own), math.ceil(int(lengths.sum()) / budget))
         return [own[number::count] for number in range(count)]  # long and short ones in each, which fill rows well
-    return [own[group] for group in groups_by_length(lengths, budget)]
+    # The longest first, so that a memory too small is found out at once.
+    return [own[group] for group in reversed(groups_by_length(lengths, budget))]
 
 
 def _collate(windows: Windows, part: np.ndarray, arch: Architecture, packing: Packing) -> tuple[dict[str, Any], int]:

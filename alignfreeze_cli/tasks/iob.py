@@ -1,6 +1,6 @@
 """Reader of files that give one word and its entity tag per line, in the column orders that are in use.
 
-A blank line ends a sentence. What the columns hold is decided once per file:
+A blank line ends a sentence. What the columns hold is decided once per file, by looking through it before it is read:
 
 1. If the file has a tab anywhere, tabs separate the columns, else runs of spaces.
 2. If tabs separate them, and in every sentence the first of three or more columns counts the words from 1, the columns
@@ -20,7 +20,9 @@ not be told apart. Schemes with tags for the last word of an entity and for a si
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from alignfreeze_cli.errors import DataError
@@ -47,30 +49,55 @@ NumberedColumns = tuple[int, list[str]]
 """A line of a file, counted from 1, cut into its columns."""
 
 
-def read_iob(path: Path, tags: Sequence[str], warn: Warn = log_warning) -> list[TaggedSentence]:
-    """The sentences of a file with their tags in IOB2; `tags` are those allowed.
+@dataclass(frozen=True)
+class _Layout:
+    """What the columns of a file hold."""
+
+    tabs: bool  # they separate the columns, not spaces
+    identified: bool  # every sentence begins with its id in MultiCoNER
+    counted: bool  # the first column counts the words, the third has the tags
+    scheme: str | None  # of the tags
+
+    @property
+    def word_and_tag(self) -> tuple[int, int]:
+        """Their columns."""
+        return (1, 2) if self.counted else (0, -1)
+
+
+def read_iob(path: Path, tags: Sequence[str], warn: Warn = log_warning) -> Iterator[TaggedSentence]:
+    """The sentences of a file with their tags in IOB2, one by one; `tags` are those allowed.
 
     The identifier of a sentence is its `sent_id`, its id in MultiCoNER, or its number in the file, counted from 1. That
     tags were converted is said once. Raises DataError with file and line: for a tag that is not allowed, lines of
     different numbers of columns, words without tags, a file without a sentence, and what `numbered_lines` refuses.
     """
-    blocks, identifiers, tabs = _blocks_of_columns(path)
-    counted = tabs and _is_counted(blocks)
-    word_column, tag_column = (1, 2) if counted else (0, -1)
-    found = (columns[tag_column] for block in blocks for _, columns in block if len(columns) > tag_column)
-    scheme = scheme_of(found, tags)
-    known = {*tags, *(_foreign_tags(tags, scheme) if scheme else ())}
-    sentences: list[TaggedSentence] = []
+    layout = _layout_of(path, tags)
+    code = _language_code(_sentences(path, tags, layout))
+    number = 0
+    for number, each in enumerate(_sentences(path, tags, layout), start=1):
+        # A word that is nothing but the code is left as it is.
+        words = [word.removeprefix(code) or word for word in each.words]
+        yield TaggedSentence(each.identifier or str(number), words, each.labels)
+    if not number:
+        raise DataError("holds no sentence; a file with one word and its tag per line is needed", path)
+    if layout.scheme:
+        warn(conversion_note(path, layout.scheme))
+
+
+def _sentences(path: Path, tags: Sequence[str], layout: _Layout) -> Iterator[TaggedSentence]:
+    """The sentences with their words as they are in the file; the identifier is empty where the file has none."""
+    word_column, tag_column = layout.word_and_tag
+    known = {*tags, *(_foreign_tags(tags, layout.scheme) if layout.scheme else ())}
     width = 0
-    for identifier, block in zip(identifiers, blocks, strict=True):
+    for identifier, block in _blocks(path, layout.tabs, layout.identified):
         words: list[str] = []
         tagged: list[str] = []
         for number, columns in block:
-            if counted and columns[0].startswith("#"):
+            if layout.counted and columns[0].startswith("#"):
                 match = SENTENCE_ID.match(columns[0])
                 identifier = match[1].strip() if match else identifier
                 continue
-            if not counted and columns[0] == DOCUMENT_START:
+            if not layout.counted and columns[0] == DOCUMENT_START:
                 continue
             width = width or len(columns)
             _check_width(columns, width, path, number)
@@ -83,12 +110,7 @@ def read_iob(path: Path, tags: Sequence[str], warn: Warn = log_warning) -> list[
             words.append(word)
             tagged.append(tag)
         if words:
-            sentences.append(TaggedSentence(identifier or str(len(sentences) + 1), words, as_iob2(tagged, scheme)))
-    if not sentences:
-        raise DataError("holds no sentence; a file with one word and its tag per line is needed", path)
-    if scheme:
-        warn(conversion_note(path, scheme))
-    return _without_language_codes(sentences)
+            yield TaggedSentence(identifier, words, as_iob2(tagged, layout.scheme))
 
 
 def scheme_of(found: Iterable[str], tags: Sequence[str]) -> str | None:
@@ -130,24 +152,35 @@ def _foreign_tags(tags: Sequence[str], scheme: str) -> set[str]:
     return {f"{kind}-{tag[2:]}" for tag in tags if tag != OUTSIDE for kind in SCHEMES[scheme]}
 
 
-def _blocks_of_columns(path: Path) -> tuple[list[list[NumberedColumns]], list[str], bool]:
-    """The lines between blank ones, cut into columns; the MultiCoNER id of each block; whether tabs separate them."""
-    blocks = list(line_blocks(path))
-    identifiers = ["" for _ in blocks]
-    comments = [_MULTICONER_ID.fullmatch(block[0][1].strip()) for block in blocks]
-    if all(comments):
-        identifiers = [comment[1] for comment in comments if comment]
-        blocks = [block[1:] for block in blocks]
-    tabs = any("\t" in text for block in blocks for _, text in block)
+def _layout_of(path: Path, tags: Sequence[str]) -> _Layout:
+    identified = True
+    tabs_in_first_lines = tabs_elsewhere = False
+    for (_, first), *others in line_blocks(path):
+        identified = identified and _MULTICONER_ID.fullmatch(first.strip()) is not None
+        tabs_in_first_lines = tabs_in_first_lines or "\t" in first
+        tabs_elsewhere = tabs_elsewhere or any("\t" in text for _, text in others)
+    tabs = tabs_elsewhere or (tabs_in_first_lines and not identified)
+    counted = tabs and _is_counted(block for _, block in _blocks(path, tabs, identified))
+    _, column = _Layout(tabs, identified, counted, None).word_and_tag
+    lines = chain.from_iterable(block for _, block in _blocks(path, tabs, identified))
+    scheme = scheme_of((columns[column] for _, columns in lines if len(columns) > column), tags)
+    return _Layout(tabs, identified, counted, scheme)
 
-    def columns(text: str) -> list[str]:
+
+def _blocks(path: Path, tabs: bool, identified: bool) -> Iterator[tuple[str, list[NumberedColumns]]]:
+    """The lines between blank ones, cut into columns, and their MultiCoNER id, if every block has one."""
+    for block in line_blocks(path):
+        match = _MULTICONER_ID.fullmatch(block[0][1].strip()) if identified else None
+        identifier, lines = (match[1], block[1:]) if match else ("", block)
         # Only the space separates: words may hold other white space, a no-break space for instance.
-        return text.split("\t") if tabs else [column for column in text.split(" ") if column]
+        split = [
+            (number, text.split("\t") if tabs else [column for column in text.split(" ") if column])
+            for number, text in lines
+        ]
+        yield identifier, split
 
-    return [[(number, columns(text)) for number, text in block] for block in blocks], identifiers, tabs
 
-
-def _is_counted(blocks: Sequence[Sequence[NumberedColumns]]) -> bool:
+def _is_counted(blocks: Iterable[Sequence[NumberedColumns]]) -> bool:
     """Whether the first of at least three columns counts the words of each sentence; lines with # may be comments."""
     counts = False
     for block in blocks:
@@ -181,13 +214,9 @@ def tag_complaint(tag: str, tags: Sequence[str]) -> str:
     return f"{tag!r} is not one of the tags {known}; --entity-types names the types of entities" + nearest(tag, tags)
 
 
-def _without_language_codes(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
-    """The same without the language code before every word, if there is one."""
-    match = _LANGUAGE_CODE.match(sentences[0].words[0])
-    if not match or not all(word.startswith(match[0]) for sentence in sentences for word in sentence.words):
-        return sentences
-    # A word that is nothing but the code is left as it is.
-    return [
-        TaggedSentence(each.identifier, [word.removeprefix(match[0]) or word for word in each.words], each.labels)
-        for each in sentences
-    ]
+def _language_code(sentences: Iterator[TaggedSentence]) -> str:
+    """The language code before every word, with its colon; empty if there is none."""
+    words = chain.from_iterable(sentence.words for sentence in sentences)
+    first = next(words, "")
+    match = _LANGUAGE_CODE.match(first)
+    return match[0] if match and all(word.startswith(match[0]) for word in words) else ""

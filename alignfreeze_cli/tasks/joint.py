@@ -135,6 +135,7 @@ class Joint:
         def of_step(step: int) -> list[MicroBatch]:
             *before, last = of_task(step)
             drawn = dataset.drawn(step % dataset.draws.steps)[process::processes]
+            # In one part: a part is computed again during the backward pass, where nothing is frozen any more.
             pairs = make_batch(drawn, arch, dataset.pad_id, renumber, packing._replace(budget=math.inf))
             return [
                 *(_joined(micro_batch, None, 0.0) for micro_batch in before),

@@ -2,15 +2,16 @@
 
 Data: files with a word and its tag per line (iob.py), or the Parquet files of the Hub's WikiANN.
 
-Scores are over whole entities, as computed by seqeval in its default mode, which follows the script of the CoNLL-2000
-shared task (Tjong Kim Sang and Buchholz 2000): an entity is found if its type, its first and its last word are right.
-F1 is micro-averaged, as in the paper (arXiv 2502.12959; published code, wikiann_ner.py).
+Scores are over whole entities, as in seqeval's default mode, which follows the script of the CoNLL-2000 shared task
+(Tjong Kim Sang and Buchholz 2000): an entity is found if its type, its first and its last word are right. F1 is
+micro-averaged, as in the paper (arXiv 2502.12959; published code, wikiann_ner.py). All are computed from numbers that
+can be added up over sentences; the tests compare them with what seqeval makes of all sentences at once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.settings import setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Warn, Windows, log_warning, share
-from alignfreeze_cli.tasks.data import label_names, named_label, read_columns, row_lists
+from alignfreeze_cli.tasks.base import HubFiles, Options, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.data import label_names, named_label, read_rows, row_lists, schema_of
 from alignfreeze_cli.tasks.iob import OUTSIDE, as_iob2, conversion_note, read_iob, scheme_of, tag_complaint
 from alignfreeze_cli.tasks.pos import PosTask
 from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask, with_words
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 ENTITY_TYPES = ("PER", "ORG", "LOC")
 """The entity types of WikiANN, in the order of the Hub's data set."""
@@ -100,15 +102,16 @@ class NerTask(TaggingTask):
 
     def read(
         self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
-    ) -> list[TaggedSentence]:
+    ) -> Iterator[TaggedSentence]:
         tags = self.labels(options)
-        sentences: list[TaggedSentence] = []
+        some = False
         for path in paths:
             read = _read_hub_wikiann if path.suffix == ".parquet" else read_iob
-            sentences += with_words(read(path, tags, warn), path)
-        if all(tag == OUTSIDE for sentence in sentences for tag in sentence.labels):
+            for sentence in with_words(read(path, tags, warn), path):
+                some = some or any(tag != OUTSIDE for tag in sentence.labels)
+                yield sentence
+        if not some:
             raise DataError("no word belongs to an entity (the tag is O throughout); labelled data is needed", paths[0])
-        return sentences
 
     def labels(self, options: Options) -> tuple[str, ...]:
         return tags_of(options["entity_types"])
@@ -116,50 +119,55 @@ class NerTask(TaggingTask):
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         return repaired(predicted) if options["ner_repair"] == "published" else predicted
 
-    def score(
+    def predictions(
         self,
         examples: Sequence[TaggedSentence],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
-    ) -> Scored:
+    ) -> dict[str, list[Any]]:
         """As in every tagging task; if tags are repaired, the column `unrepaired` holds those of the model itself."""
-        scored = super().score(examples, windows, answers, labels, options)
+        table = super().predictions(examples, windows, answers, labels, options)
         if options["ner_repair"] != "none":
-            plain = super().score(examples, windows, answers, labels, {**options, "ner_repair": "none"})
-            scored.table["unrepaired"] = plain.table["predicted"]
-        return scored
+            plain = super().predictions(examples, windows, answers, labels, {**options, "ner_repair": "none"})
+            table["unrepaired"] = plain["predicted"]
+        return table
 
-    def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        """Micro F1, precision and recall of entities and accuracy over words, as seqeval has them; the gold entities.
+    def schema(self, options: Options) -> pa.Schema:
+        schema = super().schema(options)
+        if options["ner_repair"] != "none":
+            schema = schema.append(schema.field("predicted").with_name("unrepaired"))
+        return schema
+
+    def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
+        """Right words, all words, and entities found, predicted, and in the data, of each sequence: (sequences, 5).
 
         A word without an answer counts as O.
         """
-        from seqeval.metrics import accuracy_score
-        from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-
-        if not any(gold):
-            return dict.fromkeys(("f1", "precision", "recall", "accuracy"), 0.0), 0
-        answers = [[tag or OUTSIDE for tag in tags] for tags in predicted]
-        precision, recall, f1, count = precision_recall_fscore_support(gold, answers, average="micro", zero_division=0)
-        metrics = {"f1": f1, "precision": precision, "recall": recall, "accuracy": accuracy_score(gold, answers)}
-        return {name: float(value) for name, value in metrics.items()}, int(count)
-
-    def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
-        """Entities found, entities predicted, entities in the data, of each sequence: (sequences, 3)."""
         import numpy as np
 
         types = {tag[2:] for tag in chain(chain.from_iterable(gold), chain.from_iterable(predicted)) if tag}
         numbers = {name: number for number, name in enumerate(sorted({"", *types}))}  # O has the type "", number 0
         sequence = np.repeat(np.arange(len(gold)), [len(tags) for tags in gold])
         right, found = (_entity_codes(tags, sequence, numbers) for tags in (gold, predicted))
-        parts = (right != 0) & (right == found), found != 0, right != 0
+        pairs = zip(chain.from_iterable(gold), chain.from_iterable(predicted), strict=True)
+        same = np.fromiter((tag == (answer or OUTSIDE) for tag, answer in pairs), dtype=bool, count=len(sequence))
+        parts = same, np.full(len(sequence), True), (right != 0) & (right == found), found != 0, right != 0
         return np.stack([np.bincount(sequence[part], minlength=len(gold)) for part in parts], axis=1)
 
-    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
-        """F1 = 2 x found / (predicted + in the data)."""
-        return share(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+    def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Micro F1, precision and recall of entities, and accuracy over words."""
+        import numpy as np
+
+        same, words, found, predicted, there = np.moveaxis(sums, -1, 0)
+        precision, recall = share(found, predicted), share(found, there)
+        return {
+            "f1": share(2 * precision * recall, precision + recall),
+            "precision": precision,
+            "recall": recall,
+            "accuracy": share(same, words),
+        }
 
 
 def tags_of(types: Sequence[str]) -> tuple[str, ...]:
@@ -220,25 +228,25 @@ def _entity_codes(tags: Sequence[Sequence[str | None]], sequence: np.ndarray, ty
     return codes
 
 
-def _read_hub_wikiann(path: Path, tags: Sequence[str], warn: Warn) -> list[TaggedSentence]:
+def _read_hub_wikiann(path: Path, tags: Sequence[str], warn: Warn) -> Iterator[TaggedSentence]:
     """The Hub's Parquet files: lists `tokens` and `ner_tags` (label ids, or the tags themselves) per sentence."""
-    columns = ["tokens", "ner_tags"]
-    table = read_columns(path, columns, "sentence")
-    names = label_names(table, "ner_tags", tags_of(ENTITY_TYPES))
-    rows: list[tuple[int, list[str], list[str]]] = []
-    for number, row in enumerate(table.to_pylist(), start=1):
-        words, labels = row_lists(row, columns, path, number)
-        found = [named_label(label, names, word, path, number) for word, label in zip(words, labels, strict=True)]
-        rows.append((number, words, found))
-    scheme = scheme_of(chain.from_iterable(found for _, _, found in rows), tags)
+    scheme = scheme_of(chain.from_iterable(found for _, _, found in _hub_rows(path)), tags)
     if scheme:
         warn(conversion_note(path, scheme))
-    sentences = []
-    for number, words, found in rows:
+    for number, words, found in _hub_rows(path):
         read = as_iob2(found, scheme)
         unknown = [tag for tag in read if tag not in tags]
         if unknown:
             raise DataError(f"row {number}: {tag_complaint(unknown[0], tags)}", path)
         if words:
-            sentences.append(TaggedSentence(str(number), words, read))
-    return sentences
+            yield TaggedSentence(str(number), words, read)
+
+
+def _hub_rows(path: Path) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Number, words and tags of each sentence, the tags as they are in the file."""
+    columns = ["tokens", "ner_tags"]
+    names = label_names(schema_of(path, columns), "ner_tags", tags_of(ENTITY_TYPES))
+    for number, row in read_rows(path, columns, "sentence"):
+        words, labels = row_lists(row, columns, path, number)
+        found = [named_label(label, names, word, path, number) for word, label in zip(words, labels, strict=True)]
+        yield number, words, found

@@ -7,7 +7,7 @@ on a label are left out, and counted. The metric is accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Warn, Windows, log_warning, share
 from alignfreeze_cli.tasks.subwords import TEXTS_AT_ONCE, inputs_for, padded, padded_inputs
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair, read_xnli
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from torch import Tensor, nn
 
 XNLI = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -111,11 +112,16 @@ class NliTask(Task):
             raise SettingsError(f"XNLI has no {language!r}" + nearest(language, XNLI) + "; name a file.")
         return (HubFiles("facebook/xnli", f"{language}/{split}-*.parquet"),)
 
-    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[NliPair]:
-        pairs = list(chain.from_iterable(read_xnli(path, language) for path in paths))
-        if all(pair.label is None for pair in pairs):
+    def read(
+        self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
+    ) -> Iterator[NliPair]:
+        some = False
+        for path in paths:
+            for pair in read_xnli(path, language):
+                some = some or pair.label is not None
+                yield pair
+        if not some:
             raise DataError("no pair has a label (they are - or -1 throughout); labelled data is needed", paths[0])
-        return pairs
 
     def labels(self, options: Options) -> tuple[str, ...]:
         return LABELS
@@ -135,7 +141,7 @@ class NliTask(Task):
         if unknown:
             raise DataError(f"the data has the label {min(unknown)!r}, the model knows only {listed(labels)}")
         labelled = [number for number, pair in enumerate(examples) if pair.label is not None]
-        tokens, types, lengths = [], [], [0]
+        tokens, types, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int8)], [0]  # perhaps none has a label
         for begin in range(0, len(labelled), TEXTS_AT_ONCE):
             pairs = [examples[number] for number in labelled[begin : begin + TEXTS_AT_ONCE]]
             encoded = tokenizer(
@@ -154,7 +160,7 @@ class NliTask(Task):
             np.concatenate(types),
             np.cumsum(lengths),
             np.array([ids[examples[number].label or ""] for number in labelled], dtype=np.int32),
-            np.array(labelled),
+            np.array(labelled, dtype=np.int64),
             tokenizer.pad_token_id,
             len(examples) - len(labelled),
         )
@@ -172,15 +178,15 @@ class NliTask(Task):
         answers: np.ndarray = logits.argmax(-1).cpu().numpy()
         return answers
 
-    def score(
+    def predictions(
         self,
         examples: Sequence[NliPair],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
-    ) -> Scored:
-        """Accuracy over the pairs with a label; the others have a row in the table too, without a prediction."""
+    ) -> dict[str, list[Any]]:
+        """A pair without a label has a row too, without a prediction."""
         import numpy as np
 
         assert isinstance(windows, NliWindows)
@@ -188,15 +194,18 @@ class NliTask(Task):
         for indices, chosen in answers:
             best[windows.example[indices]] = chosen
         names = np.array([*labels, None], dtype=object)  # -1 picks None
-        table: dict[str, list[Any]] = {
+        return {
             "id": [pair.identifier for pair in examples],
             "premise": [pair.premise for pair in examples],
             "hypothesis": [pair.hypothesis for pair in examples],
             "gold": [pair.label for pair in examples],
             "predicted": names[best].tolist(),
         }
-        right, count = self.tallies(table).sum(0).tolist()
-        return Scored({"accuracy": right / count if count else 0.0}, count, table)
+
+    def schema(self, options: Options) -> pa.Schema:
+        import pyarrow as pa
+
+        return pa.schema(dict.fromkeys(("id", "premise", "hypothesis", "gold", "predicted"), pa.string()))
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
         """Whether the label is right, and whether there is one: (pairs, 2) of 0 and 1."""
@@ -208,5 +217,6 @@ class NliTask(Task):
         ]
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
-    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
-        return share(sums[..., 0], sums[..., 1])
+    def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Accuracy over the pairs with a label."""
+        return {"accuracy": share(sums[..., 0], sums[..., 1])}

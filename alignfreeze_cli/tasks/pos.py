@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq
 from pathlib import Path
@@ -20,7 +20,7 @@ from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import HubFiles, Options, Warn, log_warning, share
 from alignfreeze_cli.tasks.conllu import ConlluLine, read_conllu
-from alignfreeze_cli.tasks.data import column_names, label_names, named_label, read_columns, row_lists
+from alignfreeze_cli.tasks.data import label_names, named_label, read_rows, row_lists, schema_of
 from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask, with_words
 
 if TYPE_CHECKING:
@@ -132,21 +132,15 @@ class PosTask(TaggingTask):
 
     def read(
         self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
-    ) -> list[TaggedSentence]:
+    ) -> Iterator[TaggedSentence]:
         all_lines = options["multiword_tokens"] == "published"
-        sentences: list[TaggedSentence] = []
         for path in paths:
             read = _read_hub_treebank if path.suffix == ".parquet" else _read_treebank
-            sentences += with_words(read(path, all_lines), path)
-        return sentences
+            yield from with_words(read(path, all_lines), path)
 
     def labels(self, options: Options) -> tuple[str, ...]:
         """The 17 tags in the order of the Hub's data set; published: 18, with `_` in its place."""
         return tuple(tag for tag in HUB_LABELS if tag != NO_TAG or options["multiword_tokens"] == "published")
-
-    def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        right, words = self.tally(gold, predicted).sum(0).tolist()
-        return {"accuracy": right / words if words else 0.0}, words
 
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
         """Words with the right tag, and all words, of each sequence: (sequences, 2)."""
@@ -155,17 +149,16 @@ class PosTask(TaggingTask):
         rows = [(sum(map(eq, *pair)), len(pair[0])) for pair in zip(gold, predicted, strict=True)]
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
-    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
-        return share(sums[..., 0], sums[..., 1])
+    def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        return {"accuracy": share(sums[..., 0], sums[..., 1])}
 
 
-def _read_treebank(path: Path, all_lines: bool) -> Iterable[TaggedSentence]:
+def _read_treebank(path: Path, all_lines: bool) -> Iterator[TaggedSentence]:
     """The sentences of a CoNLL-U file: its words, or all its lines, multi-word tokens and empty nodes too."""
-    sentences = list(read_conllu(path))
-    words = [line for sentence in sentences for line in sentence.lines if line.kind == "word"]
-    if all(line.upos == NO_TAG for line in words):
+    words = (line for sentence in read_conllu(path) for line in sentence.lines if line.kind == "word")
+    if all(line.upos == NO_TAG for line in words):  # reads on only until a word has a tag
         raise DataError(f"no word has a tag (column UPOS is {NO_TAG} throughout); this treebank can't be scored", path)
-    for sentence in sentences:
+    for sentence in read_conllu(path):
         lines = [line for line in sentence.lines if all_lines or line.kind == "word"]
         if lines:
             tags = [_tag(line, path) for line in lines]
@@ -194,9 +187,9 @@ class _Word(NamedTuple):
     is_word: bool
 
 
-def _read_hub_treebank(path: Path, all_lines: bool) -> Iterable[TaggedSentence]:
+def _read_hub_treebank(path: Path, all_lines: bool) -> Iterator[TaggedSentence]:
     """The sentences of a Parquet file of the Hub, in either form: its words, or all its lines."""
-    rows = _repackaged_rows if "mwt" in column_names(path) else _converted_rows
+    rows = _repackaged_rows if "mwt" in schema_of(path).names else _converted_rows
     some = False
     for number, identifier, words in rows(path):
         for word in words:
@@ -217,13 +210,12 @@ def _converted_rows(path: Path) -> Iterator[tuple[int, str, list[_Word]]]:
 
     It lacks the word ids. What is not a word can be told by its missing head: every word has one (the root has 0).
     """
-    table = read_columns(path, ["idx", "tokens", "upos", "head"], "sentence")
-    names = label_names(table, "upos", HUB_LABELS)
-    for number, row in enumerate(table.to_pylist(), start=1):
-        columns = zip(*row_lists(row, ["tokens", "upos", "head"], path, number), strict=True)
+    columns = ["idx", "tokens", "upos", "head"]
+    names = label_names(schema_of(path, columns), "upos", HUB_LABELS)
+    for number, row in read_rows(path, columns, "sentence"):
         words = [
             _Word(form, named_label(tag, names, form, path, number), head not in ("None", NO_TAG, "", None))
-            for form, tag, head in columns
+            for form, tag, head in zip(*row_lists(row, columns[1:], path, number), strict=True)
         ]
         yield number, _identifier(row["idx"], number), words
 
@@ -234,9 +226,9 @@ def _repackaged_rows(path: Path) -> Iterator[tuple[int, str, list[_Word]]]:
     `mwt` and `empty_nodes` are lists of structs with an `id` as in CoNLL-U (`3-4`, `8.1`) and a `form`; an empty node
     has an `upos` too.
     """
-    table = read_columns(path, ["sent_id", "tokens", "upos", "mwt", "empty_nodes"], "sentence")
-    names = label_names(table, "upos", HUB_LABELS)
-    for number, row in enumerate(table.to_pylist(), start=1):
+    columns = ["sent_id", "tokens", "upos", "mwt", "empty_nodes"]
+    names = label_names(schema_of(path, columns), "upos", HUB_LABELS)
+    for number, row in read_rows(path, columns, "sentence"):
         forms, tags = row_lists(row, ["tokens", "upos"], path, number)
         before: Mapping[int, list[_Word]] = defaultdict(list)  # word number to the multi-word tokens that begin there
         after: Mapping[int, list[_Word]] = defaultdict(list)  # word number to the empty nodes that follow

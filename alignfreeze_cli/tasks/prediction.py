@@ -1,9 +1,9 @@
-"""A trained model's answers to the windows of many data sets, in batches of similar length."""
+"""A trained model's answers to many windows, in batches of similar length."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +13,7 @@ import torch
 
 from alignfreeze_cli.encoder.blocks import read_positions_only
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.training.devices import arithmetic
+from alignfreeze_cli.training.devices import arithmetic, batch_threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,40 +50,36 @@ def predict(
     device: torch.device,
     precision: str = "fp32",
 ) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
-    """The task's answers to the windows of several data sets, one after the other; `prepared` names each.
+    """The task's answers to the windows of chunk after chunk of data; `prepared` names each chunk.
 
-    The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next data set is
-    prepared (read, cut, tokenised) while this one is computed. On a CPU every thread takes whole batches for itself:
-    threads that share a batch wait for each other after every operation, which costs more than half of the time as soon
-    as anything else runs on the machine.
+    The model must be in evaluation mode; `budget` is the number of subwords computed at once. The next chunk is
+    prepared (read, cut, tokenised) while this one is computed, so two are held at once.
     """
     from accelerate.utils import send_to_device
 
+    most = math.inf  # positions that a GPU's memory may hold, as far as is known
+
     def answer(windows: Windows, indices: np.ndarray) -> list[tuple[np.ndarray, Any]]:
         """The batch's answers with their windows, in two halves if a GPU's memory is too small for all at once."""
-        try:
-            with torch.inference_mode(), arithmetic(precision, device):
-                return [(indices, task.answer(model, send_to_device(windows.collate(indices), device)))]
-        except torch.OutOfMemoryError:
-            if len(indices) == 1:
-                raise
+        nonlocal most
+        positions = len(indices) * int(windows.lengths[indices].max())
+        if positions <= most or len(indices) == 1:
+            try:
+                with torch.inference_mode(), arithmetic(precision, device):
+                    return [(indices, task.answer(model, send_to_device(windows.collate(indices), device)))]
+            except torch.OutOfMemoryError:
+                if len(indices) == 1:
+                    raise
+                most = positions / 2
         first, second = np.array_split(indices, 2)
         return answer(windows, first) + answer(windows, second)
 
-    threads = torch.get_num_threads()
-    workers = threads if device.type == "cpu" else 1
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
     ahead: tuple[Named, Windows, Iterator[list[tuple[np.ndarray, Any]]]] | None = None
-    torch.set_num_threads(1 if device.type == "cpu" else threads)
-    try:
-        with read_positions_only(model):
-            for name, windows in prepared:
-                begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
-                if ahead is not None:
-                    yield *ahead[:2], list(chain.from_iterable(ahead[2]))
-                ahead = name, windows, begun
+    with batch_threads(device) as pool, read_positions_only(model):
+        for name, windows in prepared:
+            begun = pool.map(partial(answer, windows), length_batches(windows.lengths, budget))
             if ahead is not None:
                 yield *ahead[:2], list(chain.from_iterable(ahead[2]))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+            ahead = name, windows, begun
+        if ahead is not None:
+            yield *ahead[:2], list(chain.from_iterable(ahead[2]))

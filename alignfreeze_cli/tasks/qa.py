@@ -13,14 +13,14 @@ left out of training, and scores 0 in evaluation. Both are counted and reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, Scored, Task, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Warn, Windows, log_warning, share
 from alignfreeze_cli.tasks.qa_scoring import SCORINGS
 from alignfreeze_cli.tasks.qa_windows import QaWindows, best_spans, cut_windows
 from alignfreeze_cli.tasks.squad import Question, read_squad
@@ -28,6 +28,7 @@ from alignfreeze_cli.tasks.subwords import inputs_for
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from torch import Tensor, nn
 
 XQUAD = ("ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
@@ -129,8 +130,11 @@ class QaTask(Task):
             raise SettingsError(f"XQuAD has no {language!r}" + nearest(language, ("en", *XQUAD)) + "; name a file.")
         return (HubFiles("google/xquad", f"xquad.{language}/validation-*.parquet"),)
 
-    def read(self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning) -> list[Question]:
-        return [question for path in paths for question in read_squad(path, language)]
+    def read(
+        self, paths: Sequence[Path], language: str, options: Options, warn: Warn = log_warning
+    ) -> Iterator[Question]:
+        for path in paths:
+            yield from read_squad(path, language)
 
     def labels(self, options: Options) -> tuple[str, ...]:
         return ()
@@ -138,15 +142,19 @@ class QaTask(Task):
     def encode(
         self, examples: Sequence[Question], tokenizer: Any, labels: Sequence[str], max_length: int, options: Options
     ) -> QaWindows:
-        """Raises DataError if no question leaves room for its passage."""
-        overlap = max_length // 3 if options["qa_stride"] is None else options["qa_stride"]
         return cut_windows(
             examples,
             tokenizer,
             max_length,
-            overlap,
+            _overlap(max_length, options),
             whole_words=options["answer_borders"] == "words",
             keep_empty=options["empty_windows"] == "keep",
+        )
+
+    def no_windows(self, max_length: int, options: Options) -> str:
+        return (
+            f"no question leaves room for its passage in a window of {max_length} subwords that shares "
+            f"{_overlap(max_length, options)} with the next one; raise --max-length or lower --qa-stride"
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
@@ -167,15 +175,15 @@ class QaTask(Task):
         answers: np.ndarray = torch.stack(_start_and_end_logits(model, batch)).cpu().numpy()
         return answers
 
-    def score(
+    def predictions(
         self,
         examples: Sequence[Question],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
-    ) -> Scored:
-        """F1 and exact match, means over questions; a row per question, whether its identifier is unique or not.
+    ) -> dict[str, list[Any]]:
+        """A row per question, whether its identifier is unique or not, with its F1 and exact match.
 
         The column `start` has the first code point of the prediction in the passage, -1 for a question without window.
         """
@@ -195,9 +203,7 @@ class QaTask(Task):
         best[windows.question[order]] = order
 
         compare = SCORINGS[options["qa_scoring"]]
-        table: dict[str, list[Any]] = {
-            name: [] for name in ("id", "question", "prediction", "start", "references", self.metric, "exact_match")
-        }
+        table: dict[str, list[Any]] = {name: [] for name in self.schema(options).names}
         for example, window in zip(examples, best.tolist(), strict=True):
             start, end = spans[window].tolist() if window >= 0 else (-1, -1)
             prediction = example.context[start:end] if window >= 0 else ""
@@ -206,18 +212,35 @@ class QaTask(Task):
             row = (example.identifier, example.text, prediction, start, references, f1, exact)
             for column, value in zip(table.values(), row, strict=True):
                 column.append(value)
-        metrics = {name: float(np.mean(table[name])) for name in (self.metric, "exact_match")} if examples else {}
-        return Scored(metrics, len(examples), table)
+        return table
+
+    def schema(self, options: Options) -> pa.Schema:
+        import pyarrow as pa
+
+        return pa.schema(
+            {
+                **dict.fromkeys(("id", "question", "prediction"), pa.string()),
+                "start": pa.int64(),
+                "references": pa.list_(pa.string()),
+                **dict.fromkeys((self.metric, "exact_match"), pa.float64()),
+            }
+        )
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
-        """F1 of the question, and 1: (questions, 2)."""
+        """F1 and exact match of the question, and 1: (questions, 3)."""
         import numpy as np
 
-        f1 = np.asarray(table[self.metric], dtype=np.float64)
-        return np.stack([f1, np.ones(len(f1))], axis=1)
+        f1, exact = (np.asarray(table[name], dtype=np.float64) for name in (self.metric, "exact_match"))
+        return np.stack([f1, exact, np.ones(len(f1))]).T  # a column lies in one piece, which numpy sums up precisely
 
-    def from_tallies(self, sums: np.ndarray) -> np.ndarray:
-        return share(sums[..., 0], sums[..., 1])
+    def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Means over questions."""
+        return {self.metric: share(sums[..., 0], sums[..., 2]), "exact_match": share(sums[..., 1], sums[..., 2])}
+
+
+def _overlap(max_length: int, options: Options) -> int:
+    stride: int | None = options["qa_stride"]
+    return max_length // 3 if stride is None else stride
 
 
 def _start_and_end_logits(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ class PairTemplate(NamedTuple):
 
 @dataclass(eq=False)
 class QaWindows(Windows):
-    """All windows of a data set. Every passage and every question is tokenised once, into flat arrays.
+    """The windows of some questions. Every passage and every question is tokenised once, into flat arrays.
 
     Window w holds the question q = `question[w]`, which is `questions[question_starts[q] : question_starts[q + 1]]`,
     and `passages[begin[w] : end[w]]`. `spans` has the code points of every token of the passages, the first and the one
@@ -143,7 +143,7 @@ def cut_windows(
 
     A question that leaves no room for more of the passage than the overlap gets no window, which is noted. With
     `whole_words` the code points of a token are those of its whole word; `keep_empty` says whether windows without the
-    whole answer are for training too. Raises DataError if no question gets a window.
+    whole answer are for training too.
     """
     import numpy as np
 
@@ -174,12 +174,7 @@ def cut_windows(
             holds = begin <= low <= high < end
             gold = (low - begin + first, high - begin + first) if holds else (0, 0)
             rows.append((number, offset + begin, offset + end, *gold))
-    if not rows:
-        raise DataError(
-            f"no question of {len(examples)} leaves room for its passage in a window of {max_length} subwords that "
-            f"shares {overlap} with the next one; raise --max-length or lower --qa-stride"
-        )
-    table = np.array(rows, dtype=np.int64)
+    table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     return QaWindows(
         passages=np.concatenate(tokens),
         spans=np.concatenate(spans),

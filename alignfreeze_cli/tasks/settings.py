@@ -152,8 +152,9 @@ class _Finetune(StepSettings):
     batch_size: int = setting(32, help="Windows per optimizer step.", minimum=1)
     batch_tokens: int | None = setting(
         None,
-        help="Subwords computed at once: a batch that has more is computed in parts. The loss is averaged over the "
-        "whole batch, but dropout draws other random numbers. [default: 2048 on a CPU, 16384 on a GPU]",
+        help="Subwords computed at once: a batch that has more is computed in parts (the pairs of --realign-with are "
+        "not). The loss is averaged over the whole batch, but dropout draws other random numbers. [default: 2048 on a "
+        "CPU, 16384 on a GPU]",
         minimum=8,
     )
     vocabulary: str = setting(

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.tasks.data import check_characters, parsed_json, read_columns
+from alignfreeze_cli.tasks.data import check_characters, parsed_json, read_rows
 
 MOST_LOST_SPACES = 8  # the passages of XQuAD began with at most two
 MOST_SHOWN = 3
@@ -39,34 +40,41 @@ class Question:
     language: str
 
 
-def read_squad(path: Path, language: str) -> list[Question]:
-    """The questions of a file in its order.
+def read_squad(path: Path, language: str) -> Iterator[Question]:
+    """The questions of a file in its order, one by one; a JSON file, which is a single value, is read as a whole.
 
     Raises DataError, with file and question, for data that are not SQuAD 1.1: a key that is missing or of the wrong
     type, questions without an answer (SQuAD 2.0) or with an empty one (files published without their answers), and an
     answer that is not at its `answer_start`.
     """
-    found = list(_read_hub_questions(path, language) if path.suffix == ".parquet" else _read_squad_json(path, language))
-    if not found:
-        raise DataError("holds no question", path)
-    if not any(answer.text.strip() for question in found for answer in question.answers):
+    found = _read_hub_questions(path, language) if path.suffix == ".parquet" else _read_squad_json(path, language)
+    first = []  # up to one with an answer
+    for question in found:
+        first.append(question)
+        if any(answer.text.strip() for answer in question.answers):
+            break
+    else:
         raise DataError(
             "has no answer to any question, like files whose answers are not public; it can't be used for training or "
-            "scoring",
+            "scoring"
+            if first
+            else "holds no question",
             path,
         )
-    misplaced: list[str] = []
-    for number, question in enumerate(found, 1):
-        misplaced += _misplaced_answers(question, f"question {question.identifier!r} (number {number})", path)
+    answers = misplaced = 0
+    shown: list[str] = []
+    for number, question in enumerate(chain(first, found), 1):
+        wrong = list(_misplaced_answers(question, f"question {question.identifier!r} (number {number})", path))
+        answers, misplaced = answers + len(question.answers), misplaced + len(wrong)
+        shown = (shown + wrong)[:MOST_SHOWN]
+        yield question
     if misplaced:
-        answers = sum(len(question.answers) for question in found)
-        more = f"; and {len(misplaced) - MOST_SHOWN:,} more" if len(misplaced) > MOST_SHOWN else ""
+        more = f"; and {misplaced - MOST_SHOWN:,} more" if misplaced > MOST_SHOWN else ""
         raise DataError(
-            f"misplaced answers, {len(misplaced):,} of {answers:,} (answer_start counts Unicode code points from 0): "
-            f"{'; '.join(misplaced[:MOST_SHOWN])}{more}",
+            f"misplaced answers, {misplaced:,} of {answers:,} (answer_start counts Unicode code points from 0): "
+            f"{'; '.join(shown)}{more}",
             path,
         )
-    return found
 
 
 def _misplaced_answers(question: Question, name: str, path: Path) -> Iterator[str]:
@@ -127,8 +135,7 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str, path
 
 
 def _read_hub_questions(path: Path, language: str) -> Iterator[Question]:
-    rows = read_columns(path, ("id", "question", "context", "answers"), "question").to_pylist()
-    for number, row in enumerate(rows, 1):
+    for number, row in read_rows(path, ("id", "question", "context", "answers"), "question"):
         if not (isinstance(row["question"], str) and isinstance(row["context"], str)):
             raise DataError(f"row {number} lacks its question or its context", path)
         answers = row["answers"] if isinstance(row["answers"], dict) else {}

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import Options, RowSharingWindows, Scored, Task, Windows
+from alignfreeze_cli.tasks.base import Options, RowSharingWindows, Task, Windows
 from alignfreeze_cli.tasks.subwords import padded_inputs
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from torch import Tensor, nn
 
     from alignfreeze_cli.encoder.batches import Packing
@@ -170,15 +171,8 @@ class TaggingTask(Task):
     defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep"}
 
     @abstractmethod
-    def measure(self, gold: list[list[str]], predicted: list[list[str | None]]) -> tuple[dict[str, float], int]:
-        """Metrics over sequences of labels, fractions of 1, and the number of scored units.
-
-        A prediction of None is a word without an answer.
-        """
-
-    @abstractmethod
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
-        """The tallies of each sequence, (sequences, k)."""
+        """The tallies of each sequence of labels, (sequences, k). A prediction of None is a word without an answer."""
 
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""
@@ -256,18 +250,18 @@ class TaggingTask(Task):
         answers: np.ndarray = best.cpu().numpy()
         return answers
 
-    def score(
+    def predictions(
         self,
         examples: Sequence[TaggedSentence],
         windows: Windows,
         answers: Sequence[tuple[np.ndarray, Any]],
         labels: Sequence[str],
         options: Options,
-    ) -> Scored:
-        """Metrics over sentences (with published windows, over windows as if they were sentences); a row per sentence.
+    ) -> dict[str, list[Any]]:
+        """A row per sentence; the column `predicted` has one answer per word, that of the window in which it begins.
 
-        The column `predicted` has one answer per word, that of the window in which the word begins. Published windows
-        add what is scored in each: `window_words`, the numbers of its words in the sentence, and `window_predicted`.
+        Published windows add what is scored in each: `window_words`, the numbers of its words in the sentence, and
+        `window_predicted`.
         """
         import numpy as np
 
@@ -290,11 +284,19 @@ class TaggingTask(Task):
         if options["windows"] == "published":
             by_window = _split_at(names[of_slot], windows.slot_starts[1:])
             table |= _window_columns(windows, [self.postprocess(labels, options) for labels in by_window], ends)
-        gold_sequences, predicted_sequences, _ = _scored_sequences(table)
-        metrics, count = self.measure(gold_sequences, predicted_sequences)
-        return Scored(metrics, count, table)
+        return table
+
+    def schema(self, options: Options) -> pa.Schema:
+        import pyarrow as pa
+
+        text, texts = pa.string(), pa.list_(pa.string())
+        columns = {"id": text, "words": texts, "gold": texts, "predicted": texts}
+        if options["windows"] == "published":
+            columns |= {"window_words": pa.list_(pa.list_(pa.int64())), "window_predicted": pa.list_(texts)}
+        return pa.schema(columns)
 
     def tallies(self, table: Mapping[str, Sequence[Any]]) -> np.ndarray:
+        """Over sentences; with published windows, over windows as if they were sentences."""
         import numpy as np
 
         gold, predicted, sentences = _scored_sequences(table)

@@ -25,7 +25,7 @@ from typing import Any
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.data import check_characters, label_names, numbered_lines, parsed_json, read_columns
+from alignfreeze_cli.tasks.data import check_characters, label_names, numbered_lines, parsed_json, read_rows, schema_of
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the ids in the Hub's data sets."""
@@ -52,16 +52,19 @@ class NliPair:
     label: str | None
 
 
-def read_xnli(path: Path, language: str) -> list[NliPair]:
-    """The pairs of a file in one language; the identifier is the `pairID`, or the number of the line or row from 1 on.
+def read_xnli(path: Path, language: str) -> Iterator[NliPair]:
+    """The pairs of a file in one language, one by one.
+
+    The identifier is the `pairID`, or the number of the line or row from 1 on.
 
     Raises DataError with file and line: for pairs without labels, unknown labels, lines with too many or too few
     columns, a file without a pair in the language.
     """
     if path.suffix == ".parquet":
-        return _read_hub_pairs(path)
+        yield from _read_hub_pairs(path)
+        return
     rows = _json_lines(path) if path.suffix in (".jsonl", ".json") else _tsv_lines(path, language)
-    pairs = []
+    some = False
     others: set[str] = set()
     for number, row in rows:
         if row.get("language", language) != language:
@@ -77,11 +80,11 @@ def read_xnli(path: Path, language: str) -> list[NliPair]:
         if not all(isinstance(text, str) for text in texts):
             raise DataError("premise and hypothesis must be text", path, number)
         label = _label(values["label"], LABELS, f"{path}, line {number}")
-        pairs.append(NliPair(str(row.get("pairID", number)), *texts, label))
-    if not pairs:
+        yield NliPair(str(row.get("pairID", number)), *texts, label)
+        some = True
+    if not some:
         only = f" in {language!r}, only in {', '.join(sorted(others))}" if others else ""
         raise DataError(f"holds no pair of sentences{only}", path)
-    return pairs
 
 
 def _tsv_lines(path: Path, language: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -129,22 +132,19 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _read_hub_pairs(path: Path) -> list[NliPair]:
+def _read_hub_pairs(path: Path) -> Iterator[NliPair]:
     """The Hub's data sets: `premise`, `hypothesis`, and `label` as an id (or a word)."""
-    table = read_columns(path, list(NAMES), "pair of sentences")
-    names = label_names(table, "label", LABELS)
-    pairs = []
-    columns = (table.column(part).to_pylist() for part in NAMES)
-    for number, (premise, hypothesis, label) in enumerate(zip(*columns, strict=True), start=1):
+    schema = schema_of(path, list(NAMES))
+    names = label_names(schema, "label", LABELS)
+    for number, row in read_rows(path, list(NAMES), "pair of sentences"):
         place = f"{path}, row {number}"
-        for part, text in (("premise", premise), ("hypothesis", hypothesis)):
-            if text is None:
+        for part in ("premise", "hypothesis"):
+            if row[part] is None:
                 raise DataError(f"there is no {part} (null)", place)
-            if not isinstance(text, str):
-                kind = table.schema.field(part).type
+            if not isinstance(row[part], str):
+                kind = schema.field(part).type
                 raise DataError(f"the column {part} holds {kind}, not text; take the files of one language", path)
-        pairs.append(NliPair(str(number), premise, hypothesis, _label(label, names, place)))
-    return pairs
+        yield NliPair(str(number), row["premise"], row["hypothesis"], _label(row["label"], names, place))
 
 
 def _column_of(part: str, names: Collection[str], language: str) -> str | None:

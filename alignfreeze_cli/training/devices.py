@@ -16,7 +16,7 @@ Chosen = TypeVar("Chosen", bound=Any)  # settings with `device` and `precision`
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `--device` names; `auto` is the accelerator if there is one. A CUDA device becomes the current.
+    """The device that `--device` names; `auto` is the accelerator if there is one. A CUDA device has its number.
 
     Raises SettingsError for a device that is not there.
     """
@@ -29,8 +29,8 @@ def pick_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             there = f"there are {count}, counted from 0" if count else "no CUDA device is available here"
             raise SettingsError(f"--device {name}: {there}; use --device cpu or auto.")
-        if device.index is not None:
-            torch.cuda.set_device(device)
+        # With its number, since every thread has a current device of its own.
+        return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise SettingsError("--device mps: no Apple GPU is available here; use --device cpu or auto.")
     return device
@@ -51,10 +51,13 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 
 def with_precision(settings: Chosen) -> Chosen:
-    """The settings of a step, their `precision` the one that it will compute in. Raises SettingsError (`pick_device`).
+    """The settings of a step, their `precision` the one that it will compute in, never `auto`.
 
-    Steps call this before they look for a finished output, so records and identities never hold `auto`.
+    Steps call this before they look for a finished output, so records and identities do not hold `auto` either.
+    Raises SettingsError if the answer depends on a device that is not there.
     """
+    if settings.precision != "auto":
+        return settings
     precision = pick_precision(settings.precision, pick_device(settings.device))
     return dataclasses.replace(settings, precision=precision)
 

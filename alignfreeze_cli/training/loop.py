@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import signal
 import threading
 import time
@@ -139,10 +140,15 @@ def open_accelerator(
     for name in trackers:
         if not TRACKERS[name]():
             raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
+    chosen = pick_device(device)
+    if chosen.type == "cuda":
+        if device.startswith("cuda:") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise SettingsError(f"--device {device}: with several processes each has a GPU of its own; use cuda.")
+        torch.cuda.set_device(chosen)  # accelerate takes the current one
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
-        cpu=pick_device(device).type == "cpu",
+        cpu=chosen.type == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
         log_with=list(trackers) or None,
         project_dir=output.parent / "tensorboard",
@@ -184,6 +190,7 @@ def train(
     """
     prepared = accelerator.prepare_model(_Step(model, objective))  # on its device, where the optimizer finds it
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    device = next(iter(trained.values())).device  # with its number, which accelerate's lacks
     optimizer = torch.optim.Adam(trained.values(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
     checkpoint, torn = checkpoints.latest(store)
@@ -204,7 +211,7 @@ def train(
         accelerator.wait_for_everyone()
 
     def placed(step: int) -> list[MicroBatch]:
-        return [replace(each, inputs=_on_device(each.inputs, accelerator.device)) for each in batches(step)]
+        return [replace(each, inputs=_on_device(each.inputs, device)) for each in batches(step)]
 
     model.train()
     coefficients = [coefficient for _, coefficient in settings.parts]

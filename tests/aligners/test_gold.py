@@ -51,11 +51,11 @@ def test_word_ids_of_treebanks(tmp_path: Path) -> None:
 
 
 def test_lines_of_json_bring_their_words(tmp_path: Path) -> None:
-    entry = {"src_words": ["a", "b"], "tgt_words": ["c"], "alignment": [[0, 0], [1, 1], [-1, 0]], "id": 3}
+    entry = {"src_words": ["a", "b"], "tgt_words": ["c"], "alignment": [[0, 0], [1, 1], [-1, 0], [1, -1]], "id": 3}
     (sentence,) = read_links(written(tmp_path, json.dumps(entry) + "\n")).sentences
     assert sentence.words == (["a", "b"], ["c"])
-    assert drop_outside([sentence], [(2, 1)]) == [(1, (-1, 0)), (1, (1, 1))]
-    assert sentence.links == {(0, 0)}
+    assert drop_outside([sentence], [(2, 1)]) == [(1, (1, 1))]
+    assert (sentence.links, sentence.unlinked) == ({(0, 0)}, ({1}, {0}))
 
 
 def test_compressed_files(tmp_path: Path) -> None:
@@ -91,6 +91,8 @@ def test_a_file_that_may_count_from_0_or_from_1_needs_to_be_told(tmp_path: Path)
         ('[{"X": ["X"]}]', "nothing to nothing"),
         ("[" * 100_000, "is no JSON"),
         ('{"src_words": ["a"], "tgt_words": ["b"]}\n', "line 1: must be an object with the lists"),
+        ('{"src_words": ["a"], "tgt_words": ["b"], "alignment": [[-1, -1]]}\n', "line 1: links nothing to nothing"),
+        ('{"src_words": ["a"], "tgt_words": ["b"], "alignment": [[0, -2]]}\n', "line 1: [0, -2] is no link"),
         ('{"src_words": ["a"], "tgt_words": ["b"], "alignment": [[0]]}\n', "line 1: [0] is no link"),
         ('{"src_words": ["a"], "tgt_words": ["b"], "alignment": [[0, true]]}\n', "is no link"),
         ('{"src_words": [1], "tgt_words": ["b"], "alignment": []}\n', "a word is no text"),

@@ -165,7 +165,7 @@ def test_treebanks_are_conllu_with_tags_for_every_word(world: Path) -> None:
 def test_tasks_read_their_data(world: Path, name: str, suffix: str) -> None:
     task = TASKS[name]
     for file in ("qav-train", *(f"{code}-test" for code in CODES)):
-        examples = task.read([world / name / f"{file}.{suffix}"], file[:3], task.defaults)
+        examples = list(task.read([world / name / f"{file}.{suffix}"], file[:3], task.defaults))
         assert len(examples) >= 20
 
 

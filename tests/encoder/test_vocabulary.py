@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.models import word_embeddings
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
-from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.errors import ArtifactError, SettingsError
 from tests.support.models import N_BLOCKS, VOCABULARY, sentences, tiny, token_places
 
 SEEDS = (0, 1, 2, 3)
@@ -66,7 +67,9 @@ def test_training_the_active_rows_equals_training_the_whole_table(family: str) -
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_table_that_is_read_again_rests_nowhere(family: str, tmp_path: Path) -> None:
-    """Stored in half precision, as some checkpoints are; a folder that is replaced meanwhile changes nothing."""
+    """Stored in half precision, as some checkpoints are. That the file is removed changes nothing; written to, it is
+    refused.
+    """
     model = tiny(family, dtype=torch.float32, hidden_size=48)
     model.half().save_pretrained(tmp_path)
     model.float()
@@ -77,11 +80,16 @@ def test_a_table_that_is_read_again_rests_nowhere(family: str, tmp_path: Path) -
     assert active.full.weight.numel() == 0
     model.get_input_embeddings().weight.data += 1
     expected[active.ids] += 1
+    kept = tmp_path / "kept.safetensors"
+    os.link(tmp_path / "model.safetensors", kept)
     (tmp_path / "model.safetensors").unlink()
     for _ in range(2):
         with active.whole():
             assert torch.equal(model.get_input_embeddings().weight, expected)
         assert active.full.weight.numel() == 0
+    os.utime(kept, ns=(0, 0))
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: was changed while"), active.whole():
+        pass
 
 
 @pytest.mark.parametrize("hidden", [16, 48, 768, 1, 7, 13, 21, 40])

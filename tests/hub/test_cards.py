@@ -18,7 +18,7 @@ from huggingface_hub import DatasetCard, ModelCard
 from alignfreeze_cli.artifacts import Result, read_record
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub import facts
-from alignfreeze_cli.hub.cards import card_after, write_card
+from alignfreeze_cli.hub.cards import card_after, make_card, write_card
 from alignfreeze_cli.hub.scores import Measured, evaluation_results
 from alignfreeze_cli.tasks.pos import REPACKAGED
 from tests.hub.hubworld import BASE, Made, record_of
@@ -72,6 +72,44 @@ def test_a_task_models_card_says_all_that_the_record_knows(made: Made, run: Path
     assert "**MUSE bilingual dictionaries (Conneau et al. 2018): the licence forbids commercial use.**" in card.text
     assert "More information needed" not in card.text
     assert str(made.root) not in card.text
+
+
+def test_cards_name_what_linked_the_words(made: Made, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
+    path = folder / "alignfreeze.json"
+    record = json.loads(path.read_text())
+    assert "Words were linked by" not in make_card(folder)["README.md"].decode()  # a dictionary, which is in the table
+    record["settings"]["aligner"] = "fast-align"
+    path.write_text(json.dumps(record))
+    text = make_card(folder)["README.md"].decode()
+    assert "linked by fast_align (Dyer et al. 2013) of sil-thot, a library under the LGPL-3.0 that is no part" in text
+    record["settings"] |= {"aligner": "encoder", "encoder": BASE}
+    record["inputs"].append({"name": "encoder", "source": BASE, "digest": "0" * 64, "commit": "1" * 40})
+    path.write_text(json.dumps(record))
+    text = make_card(folder)["README.md"].decode()
+    assert f"Words were linked by the encoder {BASE} (licence: apache-2.0)." in text
+    assert f"--encoder {BASE}@{'1' * 40}" in text
+    assert f"| encoder, `{BASE}`" not in text  # a model is no data
+
+
+AWESOME = {"aligner": "encoder", "encoder": "…/model_without_co", "extract": "softmax", "softmax-threshold": 0.001}
+AWESOME |= {"softmax-temperature": None, "align-block": 7}
+
+
+@pytest.mark.parametrize(
+    ("settings", "aligner"),
+    [
+        ({"aligner": "dictionary"}, "dictionary"),
+        ({"aligner": "fast-align", "symmetrise": "grow-diag-final-and"}, "fastalign"),
+        ({"aligner": "fast-align", "symmetrise": "intersection"}, None),
+        (AWESOME, "awesome"),
+        (AWESOME | {"align-block": 6}, None),
+        (AWESOME | {"encoder": "org/mbert"}, None),
+        ({"aligner": "pharaoh"}, None),
+    ],
+)
+def test_published_scores_are_those_of_the_same_aligner(settings: dict[str, object], aligner: str | None) -> None:
+    assert facts.published_aligner({"settings": settings}) == aligner
 
 
 def test_other_folders_have_cards_of_their_kind(made: Made, run: Path, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.published import published
 from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.page import page
-from alignfreeze_cli.report.scores import FoundScores, collect, find_runs, published_scores
+from alignfreeze_cli.report.scores import FoundScores, collect, find_runs, published_scores, split_aligner
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
@@ -410,6 +411,32 @@ def test_strategies_of_both_schedules_stand_beside_the_published_on_the_page(tmp
     assert "during-front, published" in markdown(report)
     compared = page(report, []).partition("compared with the published runs")[2]
     assert '<th scope="row">during-front</th>' in compared
+
+
+def test_strategies_that_name_their_aligner_stand_beside_its_published_runs(tmp_path: Path) -> None:
+    strategies = ("baseline", "full", "front", "front-awesome", "front-fastalign", "during-full-awesome")
+    for strategy in strategies:
+        write(tmp_path, strategy, 31, {"en": [9] * 4, "ar": [6] * 4}, model="xlm-roberta-base")
+    section = only(made(tmp_path, published=True))
+    assert section.published
+    # Next to the same strategy with other aligners, in the order of the paper's strategies.
+    assert [row.strategy for row in section.table.rows] == list(strategies)
+    assert [row.strategy for row in section.published.table.rows] == [each.replace("-", "_") for each in strategies]
+    for row in section.published.table.rows:
+        strategy, aligner = split_aligner(row.strategy)
+        expected = published("xlm-roberta-base", "pos", strategy, aligner or "dictionary")
+        cell = section.published.cell(row.strategy, "ar")
+        assert cell is not None
+        assert expected is not None
+        assert cell.mean == pytest.approx(100 * expected.values["ar"])
+    # Names without an aligner are those of `--aligner`.
+    other = only(made(tmp_path, published=True, aligner="fastalign")).published
+    assert other is not None
+    assert (
+        other.cell("front", "ar")
+        == other.cell("front_fastalign", "ar")
+        == section.published.cell("front_fastalign", "ar")
+    )
 
 
 def test_a_model_that_was_not_published_is_named(tmp_path: Path) -> None:

@@ -18,32 +18,32 @@ NER, NLI, POS = TASKS["ner"], TASKS["nli"], TASKS["pos"]
 def test_wikiann_and_universal_ner() -> None:
     data = SHARED / "data/ner"
     options = dict(NER.defaults)
-    chinese = NER.read([data / "panx/dev-zh.tsv"], "zh", options)
+    chinese = list(NER.read([data / "panx/dev-zh.tsv"], "zh", options))
     assert (len(chinese), sum(word.startswith("#") for each in chinese for word in each.words)) == (400, 341)
-    german = NER.read([data / "uner/de_pud-ud-test.iob2"], "de", options)
+    german = list(NER.read([data / "uner/de_pud-ud-test.iob2"], "de", options))
     assert (len(german), german[0].identifier, german[0].words[:3]) == (300, "n01001-0001", ["„", "Ein", "Großteil"])
     with pytest.raises(DataError, match="line 1: there is a word without a tag"):
-        NER.read([data / "panx/unlabelled/test-de.tsv"], "de", options)
+        list(NER.read([data / "panx/unlabelled/test-de.tsv"], "de", options))
 
 
 def test_xnli() -> None:
     data = SHARED / "data/xnli"
-    english = NLI.read([data / "train-en.tsv"], "en", {})
+    english = list(NLI.read([data / "train-en.tsv"], "en", {}))
     assert len(english) == 4000
     assert sum(pair.premise.startswith('"') or pair.hypothesis.startswith('"') for pair in english) == 15
-    assert len(NLI.read([data / "with-header/test-en.genre.tsv"], "en", {})) == 300
+    assert len(list(NLI.read([data / "with-header/test-en.genre.tsv"], "en", {}))) == 300
     with pytest.raises(DataError, match="line 1: the line has no label"):
-        NLI.read([data / "unlabelled/test-de.tsv"], "de", {})
+        list(NLI.read([data / "unlabelled/test-de.tsv"], "de", {}))
 
 
 def test_xquad_and_tydi_qa() -> None:
     data = SHARED / "data/qa"
-    tydi = read_squad(data / "tydiqa.goldp.en.train.json", "en")
+    tydi = list(read_squad(data / "tydiqa.goldp.en.train.json", "en"))
     assert (len(tydi), len({question.identifier for question in tydi})) == (300, 32)
     for language in ("en", "zh", "th"):
-        assert len(read_squad(data / f"xquad.{language}.json", language)) == 177
+        assert len(list(read_squad(data / f"xquad.{language}.json", language))) == 177
     with pytest.raises(DataError, match="has no answer to any question"):
-        read_squad(data / "unlabelled/tydiqa.goldp.fi.dev.json", "fi")
+        list(read_squad(data / "unlabelled/tydiqa.goldp.fi.dev.json", "fi"))
 
 
 def test_counts_of_scored_words_are_the_published_ones_for_tamil() -> None:
@@ -51,10 +51,10 @@ def test_counts_of_scored_words_are_the_published_ones_for_tamil() -> None:
     tokenizer = load_tokenizer(SHARED / "tokenizers/mbert")
     path = SHARED / "data/ud/ta_ttb-ud-test.conllu"
     options = {"multiword_tokens": "published", "windows": "published", "lone_pieces": "delete"}
-    examples = POS.read([path], "ta", options)
+    examples = list(POS.read([path], "ta", options))
     windows = POS.encode(examples, tokenizer, POS.labels(options), 128, options)
     assert len(windows.word) == 2185
     for multiword, count in (("published", 1989 + 194), ("exclude", 1989)):
         options = {**POS.defaults, "multiword_tokens": multiword}
-        examples = POS.read([path], "ta", options)
+        examples = list(POS.read([path], "ta", options))
         assert len(POS.encode(examples, tokenizer, POS.labels(options), 128, options).word) == count

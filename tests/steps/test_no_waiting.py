@@ -1,4 +1,7 @@
-"""A step reads no tensor's value, so on a GPU the processor does not wait within it, nor the GPU for the processor."""
+"""A step reads no tensor's value, so on a GPU the processor does not wait within it, nor the GPU for the processor.
+
+Of realigning and of tasks that label words; with NLI and QA transformers looks once at every padded batch's mask.
+"""
 
 from __future__ import annotations
 

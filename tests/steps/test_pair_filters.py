@@ -306,7 +306,8 @@ class TestSimilarity:
     def test_the_best_are_those_most_alike(self, text: list[tuple[str, str]]) -> None:
         kept, _ = self.run(text, keep_best=0.75)
         assert kept == {number for number in range(400) if number % 4}
-        both, _ = self.run(text, keep_best=0.9, filter=("similarity",), output=Path("b"), workers=2)
+        more = {"filter": ("similarity",), "workers": 2, "device": "cpu"}
+        both, _ = self.run(text, keep_best=0.9, output=Path("b"), **more)
         assert kept <= both
         assert len(both) <= 360
 
@@ -331,6 +332,8 @@ class TestSimilarity:
             "--filter-encoder goes with --filter similarity",
         ),
         ({"min_similarity": 0.5}, "--min-similarity goes with --filter similarity"),
+        ({"device": "cpu"}, "--device goes with --aligner encoder"),
+        ({"device": "cuda:x", "filter": ("similarity",), "filter_encoder": "m"}, "--device must be"),
         ({"max_length_ratio": 2.0}, "--max-length-ratio goes with --filter length-ratio"),
         ({"keep_best": 0.0}, "--keep-best must be above 0"),
         ({"keep_best": 1.5}, "--keep-best must be at most 1"),

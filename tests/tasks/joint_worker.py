@@ -65,7 +65,7 @@ def model_of(inputs: Path) -> Any:
 
 def windows_of(inputs: Path) -> Windows:
     options = dict(POS.defaults)
-    examples = POS.read([inputs / "train.conllu"], "en", options)
+    examples = list(POS.read([inputs / "train.conllu"], "en", options))
     return POS.encode(examples, load_tokenizer(inputs / "encoder"), POS.labels(options), 24, options)
 
 

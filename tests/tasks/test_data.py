@@ -35,7 +35,7 @@ class Talk(Console):
         print("warned:", text)
 try:
     found = find_data(task, sys.argv[1].split(","), None, "test", "--data", Talk())
-    read = {s.language: len(task.read(s.paths, s.language, task.defaults)) for s in found}
+    read = {s.language: len(list(task.read(s.paths, s.language, task.defaults))) for s in found}
     print(json.dumps([read, [s.to_dict() for s in found]]))
 except AlignFreezeError as error:
     print(json.dumps([error.exit_code, str(error)]))
@@ -245,7 +245,7 @@ def test_a_folder_may_be_a_version_of_universal_dependencies(version: Path) -> N
     (czech,) = find_data(pos, ["cs"], str(version), "train", "--train", Console())
     assert [path.name for path in czech.paths] == ["cs_pdtc-ud-train-la.conllu", "cs_pdtc-ud-train-mw.conllu"]
     assert czech.title == "cs_pdtc-ud-train-la.conllu and cs_pdtc-ud-train-mw.conllu"
-    assert len(pos.read(czech.paths, "cs", pos.defaults)) == 4 + 5
+    assert len(list(pos.read(czech.paths, "cs", pos.defaults))) == 4 + 5
     for language, sentence in (
         ("wo", r"holds several treebanks of 'wo' \(UD_Wolof-A/wo_a and UD_Wolof-B/wo_b\); name a file"),
         ("cs", r"holds no cs_pdt-ud-test.conllu or cs_pdtc-ud-test.conllu"),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from alignfreeze_cli.encoder.models import load_task_model, store_products_in_bf16
+from alignfreeze_cli.encoder.models import load_task_model, prepare_for_bf16
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.tasks.conllu import read_conllu
 from alignfreeze_cli.tasks.pos import PosTask
@@ -112,12 +112,15 @@ def test_bf16_is_recorded_and_changes_little(world: Path) -> None:
     one, other = (json.loads((each.path / "scores.json").read_text())["languages"] for each in (single, half))
     for language in one:
         assert one[language]["value"] == pytest.approx(other[language]["value"], abs=0.05)
-    model, _ = load_task_model(world / "pos", TASKS["pos"].auto_class)
-    store_products_in_bf16(model)
-    stored, (converted, _) = model, load_task_model(world / "pos", TASKS["pos"].auto_class)
+    (prepared, _), (usual, _) = (load_task_model(world / "pos", TASKS["pos"].auto_class) for _ in range(2))
+    prepare_for_bf16(prepared.eval())
     ids = torch.tensor([[2, 5, 6, 7, 3]])
     with torch.inference_mode(), arithmetic("bf16", torch.device("cpu")):
-        assert torch.equal(stored.eval()(ids).logits, converted.eval()(ids).logits)
+        states = usual.eval().bert(ids).last_hidden_state
+        assert torch.equal(prepared.bert(ids).last_hidden_state, states)
+        logits = prepared(ids).logits
+    with torch.inference_mode():
+        assert torch.equal(logits, usual.classifier(states.float()))
 
 
 def test_the_source_language_alone_has_no_average(world: Path) -> None:

@@ -48,7 +48,7 @@ def write(folder: Path, content: str | bytes, name: str = "x.tsv") -> Path:
 
 
 def read(folder: Path, content: str | bytes) -> list[TaggedSentence]:
-    return read_iob(write(folder, content), TAGS)
+    return list(read_iob(write(folder, content), TAGS))
 
 
 def test_two_columns_have_no_comments(tmp_path: Path) -> None:
@@ -129,13 +129,13 @@ def test_schemes_that_mark_the_ends_of_entities_are_converted_and_that_is_said_o
     tmp_path: Path, scheme: str, content: str, how: str
 ) -> None:
     said: list[str] = []
-    assert read_iob(write(tmp_path, content), TAGS, said.append) == SAME
+    assert list(read_iob(write(tmp_path, content), TAGS, said.append)) == SAME
     assert said == [f"x.tsv: the tags are in the scheme {scheme}; they are read as IOB2 ({how})."]
 
 
 def test_of_iob2_nothing_is_said(tmp_path: Path) -> None:
     said: list[str] = []
-    read_iob(write(tmp_path, PANX), TAGS, said.append)
+    list(read_iob(write(tmp_path, PANX), TAGS, said.append))
     assert said == []
 
 
@@ -242,6 +242,6 @@ def test_iob2_is_a_fixed_point(tags: list[str]) -> None:
 def test_says_what_is_wrong_and_where(tmp_path: Path, content: str | bytes, sentence: str) -> None:
     path = write(tmp_path, content)
     with pytest.raises(DataError) as caught:
-        read_iob(path, TAGS)
+        list(read_iob(path, TAGS))
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)

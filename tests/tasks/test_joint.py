@@ -282,6 +282,11 @@ def test_fine_tuning_alone_keeps_its_record(inputs: Path) -> None:
     assert "realign-with" not in settings(inputs).identity()  # the digests of the pairs stand for it
 
 
+def test_training_only_the_embeddings_that_occur_gives_the_same_bytes(inputs: Path) -> None:
+    one, other = (train(inputs, f"{rows}-rows", vocabulary=rows, steps=3).path for rows in ("active", "full"))
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+
+
 def test_only_the_head_may_learn(inputs: Path) -> None:
     result = train(inputs, "head", freeze="0-3,embeddings")
     before = AutoModelForTokenClassification.from_pretrained(inputs / "encoder").bert.state_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seqeval.metrics import accuracy_score
+from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.tasks.base import Scored
 from alignfreeze_cli.tasks.ner import repaired
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggedSentence
@@ -27,8 +29,8 @@ OPTIONS = dict(NER.defaults)
 PUBLISHED = {**OPTIONS, "ner_repair": "published"}
 
 
-def scored(gold: list[str], predicted: list[str], options: dict[str, object] = OPTIONS) -> Scored:
-    """Scores of sentences given as tags with spaces between; `-` stands for a word without answer (no subword)."""
+def table_of(gold: list[str], predicted: list[str], options: dict[str, object] = OPTIONS) -> dict[str, list[Any]]:
+    """Predictions for sentences of tags with spaces between; `-` stands for a word without answer (no subword)."""
     labels = NER.labels(options)
     examples, answers = [], []
     for number, (right, said) in enumerate(zip(gold, predicted, strict=True)):
@@ -37,7 +39,7 @@ def scored(gold: list[str], predicted: list[str], options: dict[str, object] = O
         answers.append(np.array([labels.index(tag) for tag in said.split() if tag != "-"], dtype=np.int64))
     windows = NER.encode(examples, wordpiece(), labels, 40, options)
     batches = [(np.array([number]), answer) for number, answer in enumerate(answers)]
-    return NER.score(examples, windows, batches, labels, options)
+    return NER.predictions(examples, windows, batches, labels, options)
 
 
 @pytest.mark.parametrize(
@@ -59,22 +61,21 @@ def scored(gold: list[str], predicted: list[str], options: dict[str, object] = O
     ],
 )
 def test_entities_are_counted_whole(gold: str, predicted: str, right: int, said: int, there: int) -> None:
-    found = scored([gold], [predicted])
-    assert NER.tallies(found.table).tolist() == [[right, said, there]]
-    assert found.count == there
-    assert found.metrics["precision"] == (right / said if said else 0)
-    assert found.metrics["recall"] == (right / there if there else 0)
-    assert found.metrics["f1"] == pytest.approx(2 * right / (said + there) if said + there else 0, abs=1e-12)
+    (sums,) = NER.tallies(table_of([gold], [predicted]))
+    assert sums[2:].tolist() == [right, said, there]
+    metrics = NER.metrics(sums)
+    assert metrics["precision"] == (right / said if said else 0)
+    assert metrics["recall"] == (right / there if there else 0)
+    assert metrics["f1"] == pytest.approx(2 * right / (said + there) if said + there else 0, abs=1e-12)
 
 
 def test_scores_are_micro_averages_and_entities_end_with_their_sentence() -> None:
     gold = ["B-PER I-PER", "I-PER O", "B-LOC O B-ORG"]
     predicted = ["B-PER I-PER", "I-PER O", "B-ORG O B-ORG"]
-    found = scored(gold, predicted)
+    tallies = NER.tallies(table_of(gold, predicted))
+    assert tallies.tolist() == [[2, 2, 1, 1, 1], [2, 2, 1, 1, 1], [2, 3, 1, 2, 2]]
     # 3 of 4 right, whatever their types; 6 of 7 words.
-    assert found.metrics == {"f1": 0.75, "precision": 0.75, "recall": 0.75, "accuracy": 6 / 7}
-    assert found.count == 4
-    assert NER.tallies(found.table).tolist() == [[1, 1, 1], [1, 1, 1], [1, 2, 2]]
+    assert NER.metrics(tallies.sum(0)) == {"f1": 0.75, "precision": 0.75, "recall": 0.75, "accuracy": 6 / 7}
 
 
 REPAIRS = [
@@ -97,12 +98,12 @@ def test_the_published_repair(predicted: str, expected: str) -> None:
 @pytest.mark.parametrize(("predicted", "expected"), REPAIRS[:-1])
 def test_repair_changes_predictions_only_and_keeps_what_the_model_said(predicted: str, expected: str) -> None:
     gold = " ".join("I-PER" for _ in predicted.split())
-    found = scored([gold], [predicted], PUBLISHED)
-    assert found.table["predicted"] == [expected.split()]
-    assert found.table["gold"] == [gold.split()]
-    assert found.table["unrepaired"] == [predicted.split()]
-    assert found.metrics["f1"] == scored([gold], [expected]).metrics["f1"]
-    assert "unrepaired" not in scored([gold], [predicted]).table
+    table = table_of([gold], [predicted], PUBLISHED)
+    assert table["predicted"] == [expected.split()]
+    assert table["gold"] == [gold.split()]
+    assert table["unrepaired"] == [predicted.split()]
+    assert (NER.tallies(table) == NER.tallies(table_of([gold], [expected]))).all()
+    assert "unrepaired" not in table_of([gold], [predicted])
 
 
 ANSWERS = st.lists(st.sampled_from([*TAGS, None]), max_size=10)
@@ -140,6 +141,13 @@ SENTENCES = st.lists(
 )
 
 
+def seqeval_metrics(gold: list[list[str]], predicted: list[list[str | None]]) -> dict[str, float]:
+    """What seqeval gives for all sequences at once; it knows no word without an answer."""
+    answers = [[tag or "O" for tag in tags] for tags in predicted]
+    precision, recall, f1, _ = precision_recall_fscore_support(gold, answers, average="micro", zero_division=0)
+    return {"f1": f1, "precision": precision, "recall": recall, "accuracy": accuracy_score(gold, answers)}
+
+
 @given(SENTENCES)
 def test_tallies_agree_with_seqeval_and_with_counting_slowly(sentences: list[list[tuple[str, str | None]]]) -> None:
     gold = [[right for right, _ in sentence] for sentence in sentences]
@@ -150,10 +158,9 @@ def test_tallies_agree_with_seqeval_and_with_counting_slowly(sentences: list[lis
         [len(there & said), len(said), len(there)]
         for there, said in ((entities(g), entities(p)) for g, p in zip(gold, predicted, strict=True))
     ]
-    assert tallies.tolist() == slow
-    metrics, count = NER.measure(gold, predicted)
-    assert NER.from_tallies(tallies.sum(0)) == pytest.approx(metrics["f1"], abs=1e-12)
-    assert count == tallies.sum(0)[2]
+    assert tallies[:, 2:].tolist() == slow
+    if any(gold):
+        assert NER.metrics(tallies.sum(0)) == seqeval_metrics(gold, predicted)  # to the last bit
 
 
 @pytest.mark.parametrize("repair", ["none", "published"])
@@ -164,10 +171,13 @@ def test_tallies_of_published_windows(repair: str, sentences: list[list[tuple[st
     windows = NER.encode(examples, wordpiece(), TAGS, length, options)
     said = np.array([TAGS.index(tag or "O") for sentence in sentences for _, tag in sentence])
     answers = [(np.array([w]), said[windows.word[windows.slots_of([w])]]) for w in range(len(windows.lengths))]
-    found = NER.score(examples, windows, answers, TAGS, options)
-    tallies = NER.tallies(pa.table(found.table).to_pydict())
-    assert NER.from_tallies(tallies.sum(0)) == pytest.approx(found.metrics["f1"], abs=1e-12)
-    assert found.count == tallies.sum(0)[2]
+    table = NER.predictions(examples, windows, answers, TAGS, options)
+    written = pa.table(table, schema=NER.schema(options)).to_pydict()
+    assert written == table
+    slots = [windows.word[windows.slots_of([w])] for w in range(len(windows.lengths))]
+    gold = [[TAGS[label] for label in windows.gold[words]] for words in slots]
+    said_by_window = [NER.postprocess([TAGS[label] for label in said[words]], options) for words in slots]
+    assert NER.metrics(NER.tallies(written).sum(0)) == seqeval_metrics(gold, said_by_window)
 
 
 def hub_table(path: Path, tags: list[list[int]] | list[list[str]], names: list[str] | None = None) -> Path:
@@ -185,46 +195,46 @@ def hub_table(path: Path, tags: list[list[int]] | list[list[str]], names: list[s
 
 def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
     path = hub_table(tmp_path / "a.parquet", [[0, 1, 2], [5, 6, 0], []])
-    assert NER.read([path], "en", OPTIONS) == [
+    assert list(NER.read([path], "en", OPTIONS)) == [
         TaggedSentence("1", ["w0", "w1", "w2"], ["O", "B-PER", "I-PER"]),
         TaggedSentence("2", ["w0", "w1", "w2"], ["B-LOC", "I-LOC", "O"]),
     ]
     path = hub_table(tmp_path / "b.parquet", [[1, 2, 0]], ["O", "B-LOC", "I-LOC"])
-    assert NER.read([path], "en", OPTIONS)[0].labels == ["B-LOC", "I-LOC", "O"]
+    assert next(iter(NER.read([path], "en", OPTIONS))).labels == ["B-LOC", "I-LOC", "O"]
     path = hub_table(tmp_path / "c.parquet", [["I-PER", "O"]])
-    assert NER.read([path], "en", OPTIONS)[0].labels == ["B-PER", "O"]
+    assert next(iter(NER.read([path], "en", OPTIONS))).labels == ["B-PER", "O"]
 
 
 def test_refuses_parquet_that_cannot_be_scored(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 2: the word 'w0' has the label id 9; ids are 0 to 6"):
-        NER.read([hub_table(tmp_path / "a.parquet", [[1], [9]])], "en", OPTIONS)
+        list(NER.read([hub_table(tmp_path / "a.parquet", [[1], [9]])], "en", OPTIONS))
     with pytest.raises(DataError, match="row 1: the word 'w0' has the label id -100"):
-        NER.read([hub_table(tmp_path / "b.parquet", [[-100]])], "en", OPTIONS)
+        list(NER.read([hub_table(tmp_path / "b.parquet", [[-100]])], "en", OPTIONS))
     pq.write_table(pa.table({"tokens": [["a"]], "label": [1]}), tmp_path / "c.parquet")
     with pytest.raises(DataError, match="it has no column ner_tags, only tokens and label"):
-        NER.read([tmp_path / "c.parquet"], "en", OPTIONS)
+        list(NER.read([tmp_path / "c.parquet"], "en", OPTIONS))
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1]]}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match="row 1 has 2 tokens but 1 in ner_tags"):
-        NER.read([tmp_path / "d.parquet"], "en", OPTIONS)
+        list(NER.read([tmp_path / "d.parquet"], "en", OPTIONS))
     pq.write_table(pa.table({"tokens": [["a", "b"]], "ner_tags": [[1, None]]}), tmp_path / "e.parquet")
     with pytest.raises(DataError, match="row 1: the word 'b' has no label"):
-        NER.read([tmp_path / "e.parquet"], "en", OPTIONS)
+        list(NER.read([tmp_path / "e.parquet"], "en", OPTIONS))
     pq.write_table(pa.table({"tokens": [["a", None]], "ner_tags": [[1, 0]]}), tmp_path / "f.parquet")
     with pytest.raises(DataError, match="row 1 has a word that is not text"):
-        NER.read([tmp_path / "f.parquet"], "en", OPTIONS)
+        list(NER.read([tmp_path / "f.parquet"], "en", OPTIONS))
 
 
 def test_data_without_entities_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no word belongs to an entity"):
-        NER.read([write(tmp_path, "a\tO\n\nb\tO\n")], "en", OPTIONS)
+        list(NER.read([write(tmp_path, "a\tO\n\nb\tO\n")], "en", OPTIONS))
 
 
 def test_other_types_of_entities_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path, "EU NNP I-NP I-ORG\nGerman JJ I-NP I-MISC\n")
     with pytest.raises(DataError, match=r"line 2: 'I-MISC' is not one of the tags.*--entity-types"):
-        NER.read([path], "en", OPTIONS)
+        list(NER.read([path], "en", OPTIONS))
     options = {**OPTIONS, "entity_types": ("PER", "ORG", "LOC", "MISC")}
-    assert NER.read([path], "en", options)[0].labels == ["B-ORG", "B-MISC"]
+    assert next(iter(NER.read([path], "en", options))).labels == ["B-ORG", "B-MISC"]
     assert NER.labels(options)[-2:] == ("B-MISC", "I-MISC")
 
 
@@ -255,13 +265,13 @@ def test_parquet_in_another_scheme_is_converted_and_blanked_words_are_refused(tm
     said: list[str] = []
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"tokens": [["New", "York", "Ada"]], "ner_tags": [["B-LOC", "L-LOC", "U-PER"]]}), path)
-    (sentence,) = NER.read([path], "en", OPTIONS, said.append)
+    (sentence,) = list(NER.read([path], "en", OPTIONS, said.append))
     assert sentence.labels == ["B-LOC", "I-LOC", "B-PER"]
     assert said == ["a.parquet: the tags are in the scheme BILOU; they are read as IOB2 (L-X as I-X and U-X as B-X)."]
     for tokens in (["_", "_", "_"], None, ["a", None, "b"]):
         pq.write_table(pa.table({"tokens": [["a", "b", "c"], tokens], "ner_tags": [[1, 0, 0], [1, 0, 0]]}), path)
         with pytest.raises(DataError, match="every word of sentence 2 is _|row 2 has "):
-            NER.read([path], "en", OPTIONS)
+            list(NER.read([path], "en", OPTIONS))
 
 
 @pytest.fixture(scope="module")
@@ -288,8 +298,8 @@ def test_learns_and_scores_entities(world: Path) -> None:
     for language, entry in scores["languages"].items():
         table = pq.read_table(made.path / "predictions" / f"{language}.parquet").to_pydict()
         sums = NER.tallies(table).sum(0)
-        assert NER.from_tallies(sums) == pytest.approx(entry["value"], abs=1e-12)
-        assert sums[2] == entry["scored"]
+        assert {name: float(value) for name, value in NER.metrics(sums).items()} == entry["metrics"]
+        assert sums[-1] == entry["scored"]
         assert len(table["id"]) == entry["examples"]
     config = json.loads((world / "ner/config.json").read_text())
     assert list(config["id2label"].values()) == list(TAGS)

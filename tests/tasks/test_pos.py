@@ -23,11 +23,11 @@ BLANKED = f"# sent_id = b\n1\t_\t_\tPRON{TAIL}\n2\t____\t_\tVERB{TAIL}\n3\t_\t_\
 
 def test_multiword_tokens_and_empty_nodes_are_no_words_unless_published(tmp_path: Path) -> None:
     path = write(tmp_path, FRENCH)
-    first, _ = POS.read([path], "fr", EXCLUDE)
+    first, _ = list(POS.read([path], "fr", EXCLUDE))
     assert first == TaggedSentence(
         "fr-1", ["10 000", "livres", "de", "le", "chat"], ["NUM", "NOUN", "ADP", "DET", "NOUN"]
     )
-    first, _ = POS.read([path], "fr", PUBLISHED)
+    first, _ = list(POS.read([path], "fr", PUBLISHED))
     assert first.words == ["10 000", "livres", "du", "de", "le", "gros", "chat"]
     assert first.labels == ["NUM", "NOUN", "_", "ADP", "DET", "ADJ", "NOUN"]
 
@@ -54,7 +54,7 @@ def test_labels_have_the_order_of_the_hub(tmp_path: Path) -> None:
 )
 def test_missing_and_unknown_tags_are_refused(tmp_path: Path, content: str, sentence: str) -> None:
     with pytest.raises(DataError) as caught:
-        POS.read([write(tmp_path, content)], "en", EXCLUDE)
+        list(POS.read([write(tmp_path, content)], "en", EXCLUDE))
     assert sentence in str(caught.value)
 
 
@@ -82,23 +82,23 @@ def hub_table(path: Path, tags: list[list[int]], heads: list[list[str]], feature
 def test_reads_the_hubs_parquet(tmp_path: Path, features: object) -> None:
     # du = de + le, then an understood adjective: neither has a head.
     path = hub_table(tmp_path / "0000.parquet", [[13, 2, 8, 6, 0]], [["None", "2", "0", "None", "2"]], features)
-    (sentence,) = POS.read([path], "fr", EXCLUDE)
+    (sentence,) = list(POS.read([path], "fr", EXCLUDE))
     assert sentence == TaggedSentence("s0", ["w1", "w2", "w4"], ["ADP", "DET", "NOUN"])
-    (sentence,) = POS.read([path], "fr", PUBLISHED)
+    (sentence,) = list(POS.read([path], "fr", PUBLISHED))
     assert sentence.labels == ["_", "ADP", "DET", "ADJ", "NOUN"]
 
 
 def test_refuses_parquet_without_tags_or_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="of sentence s0 .row 1. has no tag"):
-        POS.read([hub_table(tmp_path / "a.parquet", [[13]], [["0"]])], "fr", EXCLUDE)
+        list(POS.read([hub_table(tmp_path / "a.parquet", [[13]], [["0"]])], "fr", EXCLUDE))
     with pytest.raises(DataError, match="holds no sentence"):
-        POS.read([hub_table(tmp_path / "b.parquet", [], [])], "fr", EXCLUDE)
+        list(POS.read([hub_table(tmp_path / "b.parquet", [], [])], "fr", EXCLUDE))
     pq.write_table(pa.table({"idx": ["1"]}), tmp_path / "c.parquet")
     with pytest.raises(DataError, match="not a Parquet file with the columns"):
-        POS.read([tmp_path / "c.parquet"], "fr", EXCLUDE)
+        list(POS.read([tmp_path / "c.parquet"], "fr", EXCLUDE))
     (tmp_path / "d.parquet").write_bytes(b"no parquet at all")
     with pytest.raises(DataError, match="not a Parquet file"):
-        POS.read([tmp_path / "d.parquet"], "fr", EXCLUDE)
+        list(POS.read([tmp_path / "d.parquet"], "fr", EXCLUDE))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_are_refused_by_their_number(tmp_path: Path, row: di
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([whole, {**whole, **row}]), path)
     with pytest.raises(DataError) as caught:
-        POS.read([path], "en", EXCLUDE)
+        list(POS.read([path], "en", EXCLUDE))
     assert f"{path}: {sentence}" in str(caught.value)
 
 
@@ -131,16 +131,18 @@ def test_label_ids_may_be_floats_and_labels_may_be_names(tmp_path: Path) -> None
     for tags in ([8.0, 0.0], ["DET", "NOUN"]):
         row = {"idx": None, "tokens": ["a", "b"], "upos": tags, "head": [2, 0]}
         pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
-        assert POS.read([tmp_path / "a.parquet"], "en", EXCLUDE) == [TaggedSentence("1", ["a", "b"], ["DET", "NOUN"])]
+        assert list(POS.read([tmp_path / "a.parquet"], "en", EXCLUDE)) == [
+            TaggedSentence("1", ["a", "b"], ["DET", "NOUN"])
+        ]
 
 
 def test_parquet_whose_words_cannot_be_told_or_were_taken_out_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no word has a head"):
-        POS.read([hub_table(tmp_path / "a.parquet", [[8, 0]], [["_", "_"]])], "en", EXCLUDE)
+        list(POS.read([hub_table(tmp_path / "a.parquet", [[8, 0]], [["_", "_"]])], "en", EXCLUDE))
     row = {"idx": "s7", "tokens": ["_", "_", "_"], "upos": [8, 0, 1], "head": ["2", "0", "2"]}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "b.parquet")
     with pytest.raises(DataError, match="every word of sentence s7 is _"):
-        POS.read([tmp_path / "b.parquet"], "en", EXCLUDE)
+        list(POS.read([tmp_path / "b.parquet"], "en", EXCLUDE))
 
 
 def repackaged_table(path: Path, tags: list[list[str]], names: bool) -> Path:
@@ -177,8 +179,8 @@ def test_reads_the_repackaged_treebanks_as_their_conllu(tmp_path: Path, names: b
         f"2.1\tgros\t_\tADJ{TAIL}\n3\tw2\t_\tNOUN{TAIL}\n\n# sent_id = r1\n1\tw0\t_\tINTJ{TAIL}\n"
     )
     for options in (EXCLUDE, PUBLISHED):
-        read = POS.read([path], "fr", options)
-        assert read == POS.read([write(tmp_path, conllu)], "fr", options)
+        read = list(POS.read([path], "fr", options))
+        assert read == list(POS.read([write(tmp_path, conllu)], "fr", options))
         assert read[0].words == (["w0", "w1", "w2"] if options is EXCLUDE else ["on", "du", "w0", "w1", "gros", "w2"])
 
 
@@ -186,7 +188,7 @@ def test_repackaged_treebanks_without_ids_are_refused(tmp_path: Path) -> None:
     row = {"sent_id": "a", "tokens": ["x"], "upos": ["X"], "mwt": [{"id": "x-y", "form": "z"}], "empty_nodes": []}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="row 1 has no usable ids in mwt or empty_nodes"):
-        POS.read([tmp_path / "a.parquet"], "fr", EXCLUDE)
+        list(POS.read([tmp_path / "a.parquet"], "fr", EXCLUDE))
 
 
 def test_the_papers_treebanks() -> None:

@@ -74,13 +74,9 @@ def test_windows(kind: str, examples: list[Question], length: int, overlap: int)
     read = tokenizer(kind)
     frame = PairTemplate.of(read).size
     rooms = [length - frame - len(read(e.text, add_special_tokens=False)["input_ids"][:64]) for e in examples]
-    if max(rooms) <= overlap:
-        with pytest.raises(DataError, match="leaves room"):
-            cut_windows(examples, read, length, overlap)
-        return
     windows = cut_windows(examples, read, length, overlap)
-    assert windows.lengths.max() <= length
-    batch = windows.collate(np.arange(len(windows.lengths)))
+    assert windows.lengths.max(initial=0) <= length
+    batch = windows.collate(np.arange(len(windows.lengths))) if len(windows.lengths) else {}
     for number, (example, room) in enumerate(zip(examples, rooms, strict=True)):
         own = np.flatnonzero(windows.question == number)
         asked = read(example.text, add_special_tokens=False)["input_ids"]
@@ -168,8 +164,8 @@ def test_what_does_not_fit_is_noted() -> None:
     }
     with pytest.raises(DataError, match="no window holds the whole answer"):
         cut_windows(examples[2:], wordpiece(), 8, 1).for_training()
-    with pytest.raises(DataError, match="no question of 1 leaves room .* in a window of 8 subwords that shares 1"):
-        cut_windows(examples[1:2], wordpiece(), 8, 1)
+    nothing = cut_windows(examples[1:2], wordpiece(), 8, 1)
+    assert (len(nothing.lengths), dict(nothing.notes)) == (0, {too_long: 1})
     cut = cut_windows([ask("a b", 0, 1, "q" * 80)], wordpiece(), 100, 10)
     assert dict(cut.notes) == {"questions cut to 64 subwords": 1}
     assert cut.lengths.tolist() == [64 + 3 + 2]

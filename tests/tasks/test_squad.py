@@ -31,7 +31,7 @@ def write(folder: Path, *items: Any, context: Any = CONTEXT, head: str = "") -> 
 
 def test_answers_are_counted_in_code_points(tmp_path: Path) -> None:
     path = write(tmp_path, item(answers=[(2, "Nairobi"), (CONTEXT.index("न"), "नैरोबी")]), head="\ufeff")
-    (question,) = read_squad(path, "en")
+    (question,) = list(read_squad(path, "en"))
     assert question == Question(
         "q1", "What is the capital?", CONTEXT, (Answer(2, "Nairobi"), Answer(26, "नैरोबी")), "en"
     )
@@ -39,7 +39,7 @@ def test_answers_are_counted_in_code_points(tmp_path: Path) -> None:
 
 def test_repeated_identifiers_lose_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, item(5), item(5, [(13, "the capital")]), item(5))
-    assert [(q.identifier, q.answers[0].text) for q in read_squad(path, "en")] == [
+    assert [(q.identifier, q.answers[0].text) for q in list(read_squad(path, "en"))] == [
         ("5", "Nairobi"),
         ("5", "the capital"),
         ("5", "Nairobi"),
@@ -69,7 +69,7 @@ def test_repeated_identifiers_lose_nothing(tmp_path: Path) -> None:
 def test_what_is_no_squad_is_refused_with_its_question(tmp_path: Path, items: list[Any], sentence: str) -> None:
     path = write(tmp_path, *items)
     with pytest.raises(DataError) as caught:
-        read_squad(path, "en")
+        list(read_squad(path, "en"))
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_what_is_no_squad_is_refused_with_its_question(tmp_path: Path, items: li
 def test_misplaced_answers_are_all_counted_and_the_first_three_shown(tmp_path: Path) -> None:
     items = [item(f"q{number}", [(3, "Nairobi"), (2, "Nairobi")]) for number in range(7)]
     with pytest.raises(DataError) as caught:
-        read_squad(write(tmp_path, item(), *items), "en")
+        list(read_squad(write(tmp_path, item(), *items), "en"))
     text = str(caught.value)
     assert "squad.json: misplaced answers, 7 of 15 (answer_start counts Unicode code points from 0): " in text
     assert text.count("is not at answer_start 3, where the context has 'airobi '") == 3
@@ -103,7 +103,7 @@ def test_a_broken_file_is_named_with_the_place(tmp_path: Path, content: bytes, s
     path = tmp_path / "squad.json"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read_squad(path, "en")
+        list(read_squad(path, "en"))
     assert sentence in str(caught.value)
 
 
@@ -122,7 +122,7 @@ def hub_table(path: Path, *rows: tuple[str, str, list[int], list[str]]) -> Path:
 
 def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
     path = hub_table(tmp_path / "a.parquet", ("q1", CONTEXT, [2, 13], ["Nairobi", "the capital"]))
-    assert read_squad(path, "de") == [
+    assert list(read_squad(path, "de")) == [
         Question("q1", "What?", CONTEXT, (Answer(2, "Nairobi"), Answer(13, "the capital")), "de")
     ]
 
@@ -130,27 +130,27 @@ def test_reads_the_hubs_parquet(tmp_path: Path) -> None:
 def test_passages_that_lost_their_first_spaces_on_the_hub(tmp_path: Path) -> None:
     """Some passages of XQuAD begin with a space that the Hub has stripped: 169 answers start too late there."""
     path = hub_table(tmp_path / "a.parquet", ("q1", "Nairobi, Nairobi", [2, 11], ["Nairobi", "Nairobi"]))
-    assert read_squad(path, "en")[0].answers == (Answer(0, "Nairobi"), Answer(9, "Nairobi"))
+    assert next(iter(read_squad(path, "en"))).answers == (Answer(0, "Nairobi"), Answer(9, "Nairobi"))
     path = hub_table(tmp_path / "b.parquet", ("q1", "Nairobi", [0], ["Mombasa"]))
     with pytest.raises(DataError, match="is not at answer_start 0"):
-        read_squad(path, "en")
+        list(read_squad(path, "en"))
 
 
 def test_parquet_of_other_things_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"id": ["1"], "context": [CONTEXT], "question": ["What?"], "answers": ["Nairobi"]}), path)
     with pytest.raises(DataError, match=r"row 1 has no answers with the lists answer_start and text"):
-        read_squad(path, "en")
+        list(read_squad(path, "en"))
     for lacking in ("question", "context"):
         row = {"id": "1", "question": "What?", "context": "Nairobi", "answers": {"text": ["N"], "answer_start": [0]}}
         pq.write_table(pa.Table.from_pylist([row, {**row, lacking: None}]), path)
         with pytest.raises(DataError, match="row 2 lacks its question or its context"):
-            read_squad(path, "en")
+            list(read_squad(path, "en"))
     for answers in ({"text": [None], "answer_start": [0]}, {"text": ["N"], "answer_start": [None]}):
         row = {"id": "1", "question": "What?", "context": "Nairobi", "answers": {"text": ["N"], "answer_start": [0]}}
         pq.write_table(pa.Table.from_pylist([row, {**row, "answers": answers}]), path)
         with pytest.raises(DataError, match="row 2 has an answer whose text or answer_start is null"):
-            read_squad(path, "en")
+            list(read_squad(path, "en"))
     pq.write_table(pa.table({"id": ["1"]}), path)
     with pytest.raises(DataError, match="is not a Parquet file with the columns id, question, context and answers"):
-        read_squad(path, "en")
+        list(read_squad(path, "en"))

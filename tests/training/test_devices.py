@@ -26,9 +26,11 @@ def settings(**changes: Any) -> EvaluateSettings:
 )
 @pytest.mark.skipif(pick_device("auto").type != "cpu", reason="there is an accelerator")
 def test_a_device_that_is_not_there_is_a_wrong_setting(name: str, sentence: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        with_precision(settings(device=name))
-    assert str(caught.value) == sentence
+    assert with_precision(settings(device=name)).precision == "fp32"  # nothing depends on the device yet
+    for ask in (lambda: pick_device(name), lambda: with_precision(settings(device=name, precision="auto"))):
+        with pytest.raises(SettingsError) as caught:
+            ask()
+        assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", ""])
