@@ -264,9 +264,7 @@ def test_words_without_subwords_are_warned_of(lexical: Path) -> None:
     assert "no subwords for 1 of the first 2 different words of the target side" in warning
 
 
-def test_a_missing_line_is_found_by_the_scores(
-    lexical: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_line_is_found_by_the_scores(lexical: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alignfreeze_cli.aligners.linking.refuse_shifted_lengths", lambda *_: None)  # which comes first
     write_corpus(tmp_path, 400, missing=150)
     settings = AlignPairsSettings(
