@@ -59,6 +59,11 @@ GOLD = {
 
 ROWS: dict[str, dict[str, Any]] = {
     "dictionary": {"aligner": "dictionary", "fold_case": True},
+    "fast-align": {"aligner": "fast-align"},
+    "fast-align, grow-diag-final-and": {"aligner": "fast-align", "symmetrise": "grow-diag-final-and"},
+    "hmm": {"aligner": "hmm"},
+    "eflomal": {"aligner": "eflomal"},
+    "eflomal, grow-diag-final-and": {"aligner": "eflomal", "symmetrise": "grow-diag-final-and"},
     "encoder, argmax": {"aligner": "encoder", "extract": "argmax"},
     "encoder, itermax": {"aligner": "encoder", "extract": "itermax"},
     "encoder, match": {"aligner": "encoder", "extract": "match"},
