@@ -120,7 +120,7 @@ def test_without_an_aligner_nothing_is_crossed(tmp_path: Path) -> None:
     [
         (
             ["aligner=awesom"],
-            "own.yaml: aligner: there is no 'awesom' among dictionary, awesome, reversed of `aligners`; ",
+            "own.yaml: aligner: there is no 'awesom' among dictionary, fastalign, awesome, reversed of `aligners`; ",
         ),
         (["aligner=dictionary", "align-pairs.encoder=m"], "--set: align-pairs.encoder: goes with the aligner encoder"),
         (["aligners=x"], "--set aligners=x: aligners can't be set here"),
