@@ -53,7 +53,8 @@ def main() -> None:
         "--peers", default="", metavar="REGEX", help="only peers whose names match, . for all (default: the usual ones)"
     )
     how.add_argument("--growth", default="", metavar="SIZES", help="growth: only over these sizes, comma separated")
-    how.add_argument("--most", type=int, default=1_000_000, help="growth: lines at most, ten times the sentences")
+    how.add_argument("--most-lines", type=int, default=1_000_000, help="growth: of align-pairs")
+    how.add_argument("--most-sentences", type=int, default=100_000, help="growth: of evaluate")
     how.add_argument("--images", type=Path, help="growth: folder for the plots")
     how.add_argument("--top", type=int, default=0, help="profile: also list so many operators")
     how.add_argument("--seed", type=int, default=31)

@@ -53,7 +53,8 @@ class Options:
     encoder: Path | None = None
     aligners: str = ""
     growth: tuple[str, ...] = ()
-    most: int = 1_000_000
+    most_lines: int = 1_000_000
+    most_sentences: int = 100_000
     images: Path | None = None
 
     @property

@@ -57,10 +57,10 @@ def run(inputs: Inputs) -> Report:
 
 
 def _lines(inputs: Inputs, folder: Path) -> Growth:
-    """`align-pairs` on one language, from ten thousand lines up to `--most`."""
+    """`align-pairs` on one language, from ten thousand lines up to `--most-lines`."""
     target = inputs.options.targets[0]
     series = Series("align-pairs, one worker", LINEAR, FLAT)
-    for lines in _up_to(LINES, inputs.options.most):
+    for lines in _up_to(LINES, inputs.options.most_lines):
         write_long(inputs.corpus_files(target), lines, folder / f"en-{target}.tsv")
         ended = _align(str(folder / "en-{target}.tsv"), inputs.text[1], [target], folder / "pairs")
         _measured(series, lines, ended.wall, ended.peak)
@@ -68,7 +68,7 @@ def _lines(inputs: Inputs, folder: Path) -> Growth:
 
 
 def _sentences(inputs: Inputs, folder: Path) -> Growth:
-    """`evaluate` on one language, from a thousand sentences up to a tenth of `--most`; the tagger is very small."""
+    """`evaluate` on one language, from a thousand sentences up to `--most-sentences`; the tagger is very small."""
     target = inputs.options.targets[0]
     small = folder / "encoder"
     generated.vary_encoder(inputs.encoder, small, **generated.SHAPES["tiny"])
@@ -77,7 +77,7 @@ def _sentences(inputs: Inputs, folder: Path) -> Growth:
     finetuned(small, train, folder / "tagger")
     series = Series("evaluate", LINEAR, FLAT)
     blocks = inputs.treebanks[0].read_text(encoding="utf-8").strip().split("\n\n")
-    for sentences in _up_to(SENTENCES, inputs.options.most // 10):
+    for sentences in _up_to(SENTENCES, inputs.options.most_sentences):
         with (folder / f"{target}.conllu").open("w", encoding="utf-8", newline="\n") as file:
             for begin in range(0, sentences, len(blocks)):
                 file.writelines(f"{one}\n\n" for one in blocks[: sentences - begin])
