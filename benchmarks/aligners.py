@@ -10,7 +10,7 @@ language pair, the encoder the gold sentences alone; everything is scored on the
 from __future__ import annotations
 
 import re
-import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,9 +142,7 @@ def _measure(
         given |= {"encoder": str(options.encoder), "device": options.device, "precision": options.precision}
     aligner, _ = aligner_class(chosen["aligner"]).prepare(AlignPairsSettings(**given, **chosen), target, Console())
     wanted, batch = min(SENTENCES, len(gold)), text
-    folder = inputs.folder / "fitted"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(dir=inputs.folder))
     if chosen["aligner"] == "encoder":
         batch = _first(text, wanted)
         aligner = aligner.fit(iter(()), folder, Console())  # loads it
