@@ -10,7 +10,7 @@ language pair, the encoder the gold sentences alone; everything is scored on the
 from __future__ import annotations
 
 import re
-import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +59,10 @@ GOLD = {
 
 ROWS: dict[str, dict[str, Any]] = {
     "dictionary": {"aligner": "dictionary", "fold_case": True},
-    "fast-align, intersection": {"aligner": "fast-align"},
+    "fast-align": {"aligner": "fast-align"},
     "fast-align, grow-diag-final-and": {"aligner": "fast-align", "symmetrise": "grow-diag-final-and"},
-    "hmm, intersection": {"aligner": "hmm"},
-    "hmm, grow-diag-final-and": {"aligner": "hmm", "symmetrise": "grow-diag-final-and"},
-    "eflomal, intersection": {"aligner": "eflomal"},
+    "hmm": {"aligner": "hmm"},
+    "eflomal": {"aligner": "eflomal"},
     "eflomal, grow-diag-final-and": {"aligner": "eflomal", "symmetrise": "grow-diag-final-and"},
     "encoder, argmax": {"aligner": "encoder", "extract": "argmax"},
     "encoder, itermax": {"aligner": "encoder", "extract": "itermax"},
@@ -143,9 +142,7 @@ def _measure(
         given |= {"encoder": str(options.encoder), "device": options.device, "precision": options.precision}
     aligner, _ = aligner_class(chosen["aligner"]).prepare(AlignPairsSettings(**given, **chosen), target, Console())
     wanted, batch = min(SENTENCES, len(gold)), text
-    folder = inputs.folder / "fitted"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(dir=inputs.folder))
     if chosen["aligner"] == "encoder":
         batch = _first(text, wanted)
         aligner = aligner.fit(iter(()), folder, Console())  # loads it

@@ -37,11 +37,11 @@ ONLY_WITH = {
     "fold_case": ("dictionary",),
     "normalise": ("dictionary", "encoder"),
     "links": ("pharaoh",),
-    **dict.fromkeys(ENCODER_OPTIONS, ("encoder",)),
     "symmetrise": STATISTICAL,
     "save_aligner": STATISTICAL,
     "load_aligner": STATISTICAL,
     "seed": ("eflomal",),
+    **dict.fromkeys(ENCODER_OPTIONS, ("encoder",)),
 }
 """Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
 
@@ -126,7 +126,7 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
         input=True,
         metavar="PATH",
     )
-    seed: int = setting(31, help="For --aligner eflomal: seed of its sampling.", minimum=0, maximum=2**32 - 1)
+    seed: int = setting(0, help="For --aligner eflomal: seed of its sampling.", minimum=0)
     min_score: float | None = setting(
         None,
         help="Drop links whose score (0 to 1) is lower, before the other filters; for an aligner that gives scores. "

@@ -181,12 +181,12 @@ def pairs_steps(record: Record) -> list[Step]:
 def published_aligner(step: Step) -> str | None:
     """What the published runs call the aligner of an align-pairs step; None for one that they did not use."""
     settings = step["settings"]
-    if settings["aligner"] == "dictionary":
+    if settings.get("aligner") == "dictionary":
         return "dictionary"
-    if settings["aligner"] == "fast-align":
+    if settings.get("aligner") == "fast-align":
         return "fastalign" if settings["symmetrise"] == "grow-diag-final-and" else None
     by_awesome = {"extract": "softmax", "softmax-threshold": 0.001, "softmax-temperature": None, "align-block": 7}
-    if settings["aligner"] == "encoder" and all(settings.get(key) == value for key, value in by_awesome.items()):
+    if settings.get("aligner") == "encoder" and all(settings.get(key) == value for key, value in by_awesome.items()):
         return "awesome" if str(settings["encoder"]).rstrip("/").endswith("model_without_co") else None
     return None
 
@@ -201,7 +201,7 @@ def linked_by(record: Record) -> list[str]:
             licence = BASE_LICENCES.get(full_id(parts[0])) if parts else None
             known = licence or ("see its page" if parts else "not recorded: a folder of whoever made this")
             found.append(f"the encoder {encoder['source']} (licence: {known})")
-        elif (aligner := step["settings"]["aligner"]) in STATISTICAL_ALIGNERS:
+        elif (aligner := step["settings"].get("aligner")) in STATISTICAL_ALIGNERS:
             found.append(STATISTICAL_ALIGNERS[aligner])
     return list(dict.fromkeys(found))
 

@@ -86,9 +86,10 @@ class _Check:
         if place and key in TOP:
             return "belongs at the top of the recipe"
         homes = [name for name, section in SECTIONS.items() if key.replace("_", "-") in section.keys]
+        meant = nearest(key, allowed)  # seed is a setting of align-pairs, and nearly `seeds`
         if homes:
-            return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it below `{homes[0]}:`"
-        return "unknown key" + nearest(key, allowed)
+            return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it below `{homes[0]}:`{meant}"
+        return f"unknown key{meant}"
 
     def _section(self, name: str, values: Any, place: Place) -> None:
         section = SECTIONS[name]

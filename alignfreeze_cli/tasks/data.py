@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXAMPLES_AT_ONCE = 8192
 """Examples that are held at once in evaluation; enough to find many of similar length for each batch."""
 ROWS_AT_ONCE = 1024  # of a Parquet file, as Python objects
-_BYTES_AT_ONCE = 2**20  # of each column of a Parquet file; else all of a row group, often the whole file
+_BYTES_AT_ONCE = 2**20  # of each column of a Parquet file, as they are in the file
 _GONE = (401, 403, 404)  # how the Hub answers for what is not there, or not for everyone
 
 
@@ -331,7 +331,8 @@ def read_rows(path: Path, columns: Sequence[str], what: str) -> Iterator[tuple[i
     schema_of(path, columns)
     number = 0
     try:
-        with pq.ParquetFile(path, buffer_size=_BYTES_AT_ONCE) as file:
+        # Otherwise all of a row group is read at once, which is often the whole file.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BYTES_AT_ONCE) as file:
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
                 _check_utf8(batch, number, path)
                 for row in batch.to_pylist():

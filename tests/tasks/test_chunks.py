@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -128,3 +129,15 @@ def test_rows_of_parquet_are_counted_through_all_batches(tmp_path: Path, monkeyp
     pq.write_table(twice, path)
     with pytest.raises(DataError, match="it has 2 columns text"):
         list(data.read_rows(path, ["text"], "text"))
+
+
+def test_a_row_group_is_not_read_at_once(tmp_path: Path) -> None:
+    letters = np.random.default_rng(0).bytes(10_000_000).hex()
+    texts = [letters[begin : begin + 200] for begin in range(0, len(letters), 200)]
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": texts}), path)
+    assert pq.ParquetFile(path).num_row_groups == 1
+    before = pa.total_allocated_bytes()
+    rows = data.read_rows(path, ["text"], "text")
+    assert next(rows)[1]["text"] == texts[0]
+    assert pa.total_allocated_bytes() - before < path.stat().st_size / 4
