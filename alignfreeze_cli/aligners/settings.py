@@ -126,7 +126,7 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
         input=True,
         metavar="PATH",
     )
-    seed: int = setting(0, help="For --aligner eflomal: seed of its sampling.", minimum=0)
+    seed: int = setting(31, help="For --aligner eflomal: seed of its sampling.", minimum=0, maximum=2**32 - 1)
     min_score: float | None = setting(
         None,
         help="Drop links whose score (0 to 1) is lower, before the other filters; for an aligner that gives scores. "

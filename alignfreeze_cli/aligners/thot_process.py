@@ -34,6 +34,13 @@ BATCH = 2_000
 ROUNDS = 5
 """Rounds of training of fast-align (as in the C program), and of IBM model 1 and HMM, which follow each other."""
 
+SAMPLERS = 5
+"""Chains of eflomal, whose results are averaged.
+
+Three, as its authors have, take two thirds of the time. On 2,450 pairs of zh-en, five seeds, grow-diag-final-and, their
+alignment error rate is 26.6 % on average, and 26.0 to 27.2 %; that of five is 26.0, and 25.2 to 26.8 %.
+"""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -100,6 +107,7 @@ def new_model(aligner: str, seed: int = 0) -> AlignmentModel:
     if aligner == "eflomal":
         eflomal = alignment.EflomalAlignmentModel()
         eflomal.seed = seed
+        eflomal.num_samplers = SAMPLERS
         # Sampling has found better links of the text it learned from than the finished model would.
         eflomal.emit_training_alignments = True
         return eflomal
