@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import sys
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from alignfreeze_cli import __version__
 from alignfreeze_cli.cli import demo, publish, recipes, run, score_links, steps
 from alignfreeze_cli.cli.options import reflow
+from alignfreeze_cli.collector import skip_last_collection
 
 app = typer.Typer(
     name="alignfreeze",
@@ -50,6 +52,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets a ? for it, never an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    atexit.register(skip_last_collection)
     app()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
+from alignfreeze_cli.collector import lasting_objects
 from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.training.checkpoints import disk_errors
@@ -45,7 +46,7 @@ def skeleton(folder: Path) -> Any:
     _demand_usable_numbers(config, path)
     _demand_same_sizes(folder, config)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), lasting_objects():  # imports the module of the model
             model = AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"describes no model that can be built ({_first_line(error)})", path) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result
+from alignfreeze_cli.collector import lasting_objects
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
@@ -30,9 +31,10 @@ class Step:
     def load(self) -> Callable[[StepSettings, Console], Result]:
         """The step's function."""
         module, name = self.function.split(":")
-        function: Callable[[StepSettings, Console], Result] = getattr(
-            importlib.import_module(f"{__name__}.{module}"), name
-        )
+        with lasting_objects():
+            function: Callable[[StepSettings, Console], Result] = getattr(
+                importlib.import_module(f"{__name__}.{module}"), name
+            )
         return function
 
 

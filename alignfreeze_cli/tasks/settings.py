@@ -254,7 +254,7 @@ class _Evaluate(StepSettings):
     )
     batch_tokens: int | None = setting(
         None,
-        help="Subwords computed at once, padding included. [default: 512 on a CPU, 65536 on a GPU]",
+        help="Subwords computed at once, padding included. [default: 1024 on a CPU, 65536 on a GPU]",
         minimum=8,
         result=False,
     )

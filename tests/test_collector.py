@@ -1,0 +1,34 @@
+"""Garbage collection as the package leaves it."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from alignfreeze_cli.collector import lasting_objects
+from alignfreeze_cli.steps import STEPS
+
+
+def test_nothing_is_collected_inside_and_it_goes_on_after() -> None:
+    with pytest.raises(ValueError, match="inside"), lasting_objects():
+        assert not gc.isenabled()
+        raise ValueError("inside")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with lasting_objects():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_what_a_step_imports_is_not_looked_at_again() -> None:
+    before = gc.get_freeze_count()
+    STEPS["realign"].load()
+    assert gc.get_freeze_count() > before
+    assert gc.isenabled()
