@@ -43,11 +43,13 @@ def _line(
 ) -> None:
     """The measured points, and their law as a line."""
     colour, marker = style
+    laws = list(dict.fromkeys((series.time_law.name, series.memory_law.name)))  # at the left, at the right
+    label = f"{series.name} (lines: {', '.join(laws)})"
     scaled = Law(law.name, law.shape, None if law.factor is None else law.factor * scale)
     fitted: Callable[[float], float] = scaled.fitted(series.sizes, values)
     sizes = np.geomspace(min(series.sizes), max(series.sizes), 60)
     axes.plot(sizes, [fitted(size) for size in sizes], color=colour, linewidth=0.8)
-    axes.plot(series.sizes, values, marker, color=colour, markersize=4, label=f"{series.name} (line: {law.name})")
+    axes.plot(series.sizes, values, marker, color=colour, markersize=4, label=label)
 
 
 def _axes(axes: Axes, size: str, title: str, sizes: Sequence[int]) -> None:
