@@ -59,6 +59,14 @@ Snakefile = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+ByLanguage = Annotated[
+    bool,
+    typer.Option(
+        "--by-language",
+        help="Align every language in a step of its own, so that jobs, or machines with --snakefile, share the work.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 # What `run` and `demo` have in common:
 Seeds = Annotated[
     str | None, typer.Option("--seeds", help="Seeds, comma separated, instead of the recipe's.", show_default=False)
@@ -96,6 +104,7 @@ def command(
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
     snakefile: Snakefile = None,
+    by_language: ByLanguage = False,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
@@ -112,6 +121,10 @@ def command(
             names("--strategies", strategies),
             names("--tasks", tasks),
         )
+        if by_language:
+            from alignfreeze_cli.runs.by_language import by_language as divided
+
+            graph = divided(graph)
         announce(graph, console)
         if snakefile is not None:
             _export(graph, snakefile, runner.threads_of(graph, jobs, threads), overwrite, dry_run, format)
