@@ -105,8 +105,8 @@ def _programs() -> list[Program]:
             Program(f"`Trainer.predict` {precision}, sorted by length", trainer, precision, (*given, "--sort")),
             Program(f"`pipeline(batch_size=32)` {precision}", pipeline, precision, given, precision == "fp32"),
         ]
-    given = ("--precision", "autocast", "--sort")
-    found.append(Program("`Trainer.predict` bf16 by autocast, sorted by length", trainer, "bf16", given))
+    autocast = ("--precision", "autocast", "--sort")
+    found.append(Program("`Trainer.predict` bf16 by autocast, sorted by length", trainer, "bf16", autocast))
     return found
 
 
