@@ -278,7 +278,8 @@ def _load(folder: Path, device_name: str, precision: str) -> _Encoder:
     if precision == "bf16":
         prepare_for_bf16(model)
     arch = architecture(model)
-    return _Encoder(folder, model, load_tokenizer(folder, arch.vocabulary_size), arch, device, precision)
+    tokenizer = load_tokenizer(folder, arch.vocabulary_size, arch.causal)
+    return _Encoder(folder, model, tokenizer, arch, device, precision)
 
 
 def _stamp(reference: str) -> Sequence[tuple[str, int, int]]:

@@ -4,8 +4,9 @@ In the order of the data's way: drawn pairs → `make_batch` (sentences of both 
 `encode` (hidden states) → `pool_words` (word vectors).
 
 Parallel sentences differ much in length, so a batch padded to its longest one computes twice what it needs. Here
-several sentences share a row. Positions start again with each, and the attention mask is block-diagonal, so every word
-gets the vector that it would get alone. Where a model cannot do that, sentences of similar length are padded together.
+several sentences share a row. Positions start again with each, and the attention mask is block-diagonal (in a
+decoder-only model the lower triangle of each block), so every word gets the vector that it would get alone. Where a
+model cannot do that, sentences of similar length are padded together.
 
 All of it is tensors in tuples, which `accelerate.utils.send_to_device` moves.
 """
@@ -212,6 +213,8 @@ def model_inputs(model: PreTrainedModel, rows: Rows) -> dict[str, Any]:
     """What the encoder's forward takes for these rows, the mask in the form that its family understands."""
     inputs: dict[str, Any] = {"input_ids": rows.input_ids, "position_ids": rows.position_ids}
     arch = architecture(model)
+    if arch.causal:
+        inputs["use_cache"] = False  # keys and values are kept for generating text
     # DeBERTa's own attention makes a mask where it is given none.
     if not rows.shared and not rows.padded and arch.can_pack_with_head:
         return inputs
@@ -219,13 +222,18 @@ def model_inputs(model: PreTrainedModel, rows: Rows) -> dict[str, Any]:
         return {**inputs, "attention_mask": (rows.sentences >= 0).long()}
     # Also of rows with one sentence each: given one number per position, transformers reads whether all of them are 1.
     # Padding sees padding, so no position is without anything to attend to (a softmax over nothing is NaN).
-    same = (rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)).unsqueeze(1)  # (rows, 1, query, key)
-    mask = _additive(same, model.dtype) if arch.additive_mask else same
+    seen = (rows.sentences.unsqueeze(2) == rows.sentences.unsqueeze(1)).unsqueeze(1)  # (rows, 1, query, key)
+    at = torch.arange(seen.shape[-1], device=seen.device)
+    back = at.unsqueeze(1) - at  # (query, key); distances in a row are distances in its sentence
+    if arch.causal:
+        seen = seen & (back >= 0)
+    mask = _additive(seen, model.dtype) if arch.additive_mask else seen
     if arch.window is None:
         return {**inputs, "attention_mask": mask}
-    at = torch.arange(same.shape[-1], device=same.device)
-    near = same & ((at.unsqueeze(1) - at).abs() <= arch.window)  # distances in a row are distances in its sentence
+    near = seen & (back.abs() <= arch.window)
     local = _additive(near, model.dtype) if arch.additive_mask else near
+    if arch.window_everywhere:
+        return {**inputs, "attention_mask": local}
     return {**inputs, "attention_mask": {"full_attention": mask, "sliding_attention": local}}
 
 
@@ -346,14 +354,16 @@ def pool_words(
 
     `hidden` is (positions, hidden size), the rows of a batch one after the other; word w covers the positions
     `starts[w]` .. `ends[w] - 1` of it (both (words,), long), at least one. `pooling` is "first", the hidden state of
-    the first subword, as published; or "mean", the mean over all of them, whose loss equals that of the published
-    code's sum, since cosines and the projection do not mind the length of a vector. `n_subwords`, the sum of all
-    lengths, spares a GPU from telling it.
+    the first subword, as published; "last", that of the last one, which in a decoder-only model is the only one to have
+    seen the whole word; or "mean", the mean over all of them, whose loss equals that of the published code's sum, since
+    cosines and the projection do not mind the length of a vector. `n_subwords`, the sum of all lengths, spares a GPU
+    from telling it.
     """
-    if pooling == "first":
-        return F.embedding(starts, hidden)  # its backward adds rows up, much faster than the one of hidden[starts]
+    if pooling in ("first", "last"):
+        at = starts if pooling == "first" else ends - 1
+        return F.embedding(at, hidden)  # its backward adds rows up, much faster than the one of hidden[at]
     if pooling != "mean":
-        raise ValueError(f"pooling is first or mean, not {pooling!r}")
+        raise ValueError(f"pooling is first, last or mean, not {pooling!r}")
     lengths = ends - starts
     word = torch.arange(len(starts), device=hidden.device).repeat_interleave(lengths, output_size=n_subwords)
     first = torch.cumsum(lengths, 0) - lengths  # where each word begins among the subwords

@@ -1,5 +1,8 @@
 """Where each family keeps its blocks and embeddings, and the hidden states after any block.
 
+Families are encoders, and decoder-only models ("causal"): there a position sees only itself and what stands before it.
+The *encoder* of such a model is all of it but the head that predicts the next subword.
+
 A new family is one line in `FAMILIES` (and a tiny model in `tests/support/models.py`, which every test then runs on).
 Block numbers count from 0; "block 10" is the eleventh, and its output is what transformers calls `hidden_states[11]`.
 """
@@ -27,12 +30,17 @@ class Family:
     blocks: str  # path of the nn.ModuleList
     after: tuple[str, ...] = ()  # what stands after the last block: it is skipped, and never trained
     positions_after_padding: bool = False  # positions start at pad_token_id + 1
-    local_attention: bool = False  # some blocks see only a window, so there is one mask per kind of block
+    local_attention: bool = False  # some blocks may see only a window, and then there is one mask per kind of block
     first_positionwise: str | None = None  # module of a block from which on every position is computed by itself
+    causal: bool = False  # decoder-only: a position sees itself and what stands before it
+    window_everywhere: bool = False  # if there is a window, every block has it, so there is one mask
+    alibi: bool = False  # positions are told from a mask of one number per position (ALiBi), and know no limit
 
 
 _BERT = Family("encoder.layer", after=("pooler",), first_positionwise="attention.output")
 _ROBERTA = replace(_BERT, positions_after_padding=True)
+_LLAMA = Family("layers", after=("norm",), causal=True)
+_LLAMA_WITH_WINDOWS = replace(_LLAMA, local_attention=True)
 
 FAMILIES = {
     "bert": _BERT,
@@ -42,7 +50,19 @@ FAMILIES = {
     "deberta-v2": Family("encoder.layer", first_positionwise="attention.output"),
     "modernbert": Family("layers", after=("final_norm",), local_attention=True),
     "electra": Family("encoder.layer", first_positionwise="attention.output"),
+    "llama": _LLAMA,
+    "mistral": replace(_LLAMA, window_everywhere=True),
+    "qwen2": _LLAMA_WITH_WINDOWS,
+    "qwen3": _LLAMA_WITH_WINDOWS,
+    "gemma": _LLAMA,
+    "gemma2": _LLAMA_WITH_WINDOWS,
+    "gemma3_text": _LLAMA_WITH_WINDOWS,
+    "bloom": Family("h", after=("ln_f",), causal=True, alibi=True),
+    "xglm": Family("layers", after=("layer_norm",), causal=True),
 }
+
+_NO_LIMIT = 1 << 20
+"""Subwords, where a model has no table of positions: more than any sentence has."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +75,17 @@ class Architecture:
     vocabulary_size: int  # rows of the matrix of word embeddings
     first_position: int  # position id of a sentence's first token
     max_length: int  # tokens that one sentence may have, special tokens included
+    causal: bool  # whether a position sees only itself and what stands before it
     window: int | None  # local attention sees |i - j| <= window; None where every block sees everything
+    window_everywhere: bool  # whether that is so in every block
     additive_mask: bool  # eager attention adds the mask, everything else wants booleans
     can_pack: bool  # whether several sentences can share a row without seeing each other
     can_pack_with_head: bool  # whether that is so of the whole forward of a task model
+
+    @property
+    def pooling(self) -> str:
+        """Which subword a word is read at unless told otherwise: the one that has seen all of the word."""
+        return "last" if self.causal else "first"
 
     def sentence_length(self, wanted: int | None, usual: int) -> int:
         """The wanted length in subwords; if none is wanted, the usual one, or what the model has positions for.
@@ -80,7 +107,7 @@ class Architecture:
         """Names (within the bare encoder) and parameters of all that is neither a block nor after the blocks.
 
         Word, position and type embeddings and their norm; ELECTRA's projection to the hidden size; DeBERTa's relative
-        positions, which every block reads, and its convolution beside block 0.
+        positions, which every block reads, and its convolution beside block 0; BLOOM's norm of the embeddings.
         """
         family = FAMILIES[self.family]
         outside = tuple(f"{path}." for path in (family.blocks, *family.after))
@@ -107,15 +134,20 @@ def architecture(model: PreTrainedModel) -> Architecture:
     own_attention = name == "deberta-v2"
     # Its convolution (only some checkpoints have one) mixes neighbouring positions, so neighbours in a row too.
     mixes_neighbours = getattr(encoder.get_submodule(family.blocks.rpartition(".")[0]), "conv", None) is not None
-    can_pack = (attention in ("sdpa", "eager") or own_attention) and not mixes_neighbours
+    can_pack = (attention in ("sdpa", "eager") or own_attention) and not mixes_neighbours and not family.alibi
+    window = getattr(config, "sliding_window", None) if family.local_attention or family.window_everywhere else None
+    if window is not None and family.causal:
+        window -= 1  # decoders count the position itself: w of them are seen, those with i - j < w
     return Architecture(
         family=name,
         n_blocks=len(encoder.get_submodule(family.blocks)),
         hidden_size=config.hidden_size,
         vocabulary_size=encoder.get_input_embeddings().num_embeddings,
         first_position=first_position,
-        max_length=config.max_position_embeddings - first_position,
-        window=config.sliding_window if family.local_attention else None,
+        max_length=_NO_LIMIT if family.alibi else config.max_position_embeddings - first_position,
+        causal=family.causal,
+        window=window,
+        window_everywhere=family.window_everywhere,
         additive_mask=attention == "eager" and not own_attention,
         can_pack=can_pack,
         can_pack_with_head=can_pack and not own_attention,

@@ -4,6 +4,7 @@ A plan is a comma separated list of
 
     none, full      nothing is frozen
     front           blocks 0 .. n//2-1 of n          back      the last n//2 blocks
+                    (of a decoder-only model: of the blocks up to the one that the loss reads)
     even, odd       blocks 0, 2, 4, … or 1, 3, 5, …
     3, 0-5          one block, a range (both ends included), counted from 0
     all-but:11      every block but those that follow: all-but:0-2,11 spares blocks 0, 1, 2 and 11
@@ -69,11 +70,17 @@ class FreezePlan:
             embeddings="embeddings" in words,
         )
 
-    def resolve(self, n_blocks: int, read_block: int | None = None, with_head: bool = False) -> ResolvedPlan:
+    def resolve(
+        self, n_blocks: int, read_block: int | None = None, with_head: bool = False, causal: bool = False
+    ) -> ResolvedPlan:
         """The plan for an encoder of `n_blocks` blocks whose block `read_block` (default: last but one) is read.
 
+        In a decoder-only model (`causal`), where the loss may well read a block in the middle, front and back are the
+        halves of the blocks 0 .. `read_block`; in an encoder they are those of all blocks, as published.
+
         SettingsError when the plan names a block that does not exist, or leaves nothing to train among the
-        embeddings and the blocks up to `read_block`, unless a head on top learns (`with_head`).
+        embeddings and the blocks up to `read_block`, unless a head on top learns (`with_head`); also when front or
+        back names no block, or leaves none because a lower block than usual is read.
         """
         read_block = default_read_block(n_blocks) if read_block is None else read_block
         if not 0 <= read_block < n_blocks:
@@ -83,22 +90,34 @@ class FreezePlan:
             raise SettingsError(
                 f"freeze plan {self.text!r} names block {highest}, but the encoder has {_blocks_0_to(n_blocks)}."
             )
-        half = n_blocks // 2
+        halved = read_block + 1 if causal else n_blocks
+        half = halved // 2
         named = {
             "front": range(half),
-            "back": range(n_blocks - half, n_blocks),
+            "back": range(halved - half, halved),
             "even": range(0, n_blocks, 2),
             "odd": range(1, n_blocks, 2),
         }
         frozen = {block for word in self.words for block in named[word]} | _members(self.ranges)
         if self.spared is not None:
             frozen |= set(range(n_blocks)) - _members(self.spared)
-        plan = ResolvedPlan(tuple(sorted(frozen)), self.embeddings, self.text, n_blocks, read_block)
+        plan = ResolvedPlan(tuple(sorted(frozen)), self.embeddings, self.text, n_blocks, read_block, halved)
         if not plan.trained and self.embeddings and not with_head:
             raise SettingsError(
                 f"freeze plan {self.text!r} leaves nothing to train: the loss reads block {read_block}, so blocks above"
                 " it are never trained, and everything up to it is frozen."
             )
+        if halves := [word for word in self.words if word in ("front", "back")]:
+            if causal and not half:
+                raise SettingsError(
+                    f"freeze plan {self.text!r}: {halves[0]} is half of the blocks up to block {read_block}, which the "
+                    "loss reads, and that is a single one; read a higher one with --block, or name what is frozen."
+                )
+            if not plan.trained and not with_head and read_block < default_read_block(n_blocks):
+                raise SettingsError(
+                    f"freeze plan {self.text!r} leaves no block to train: the loss reads block {read_block}, and all "
+                    f"up to it are frozen. To train the embeddings alone, name the blocks: 0-{read_block}."
+                )
         return plan
 
 
@@ -111,6 +130,7 @@ class ResolvedPlan:
     text: str
     n_blocks: int
     read_block: int
+    halved: int  # front and back are the halves of so many blocks, the lowest ones
 
     @property
     def trained(self) -> tuple[int, ...]:
@@ -138,29 +158,41 @@ class ResolvedPlan:
         if above:
             which = f"block{'s' if len(above) > 1 else ''} {number_ranges(above)}"
             notes.append(f"the loss reads block {self.read_block}: {which} above it is neither computed nor trained")
-        half = self.n_blocks // 2
-        if self.n_blocks % 2 and half and ({"front", "back"} & set(self.text.split(","))):
+        if not {"front", "back"} & set(self.text.split(",")):
+            return notes
+        half = self.halved // 2
+        if self.halved < self.n_blocks:
+            notes.append(f"front and back are the halves of the {self.halved} blocks that the loss reaches")
+        if self.halved % 2 and half:
             notes.append(
-                f"{self.n_blocks} blocks: front and back freeze {half} each, so the half that trains is the larger"
+                f"{self.halved} blocks: front and back freeze {half} each, so the half that trains is the larger"
                 f" one; block {half}, in the middle, trains in both"
             )
         return notes
 
 
 def resolve_plan(
-    text: str, n_blocks: int, block: str | None = None, lora: int | None = None, with_head: bool = False
+    text: str,
+    n_blocks: int,
+    block: str | None = None,
+    lora: int | None = None,
+    with_head: bool = False,
+    causal: bool = False,
 ) -> ResolvedPlan:
     """A freeze plan as text, for an encoder of `n_blocks` blocks.
 
-    `block` is the setting of that name: `last-but-one` (also None), `last`, or a number from 0. With LoRA the
-    embeddings are frozen too, since adapters are all that trains. `with_head`: see `FreezePlan.resolve`. SettingsError
-    if it does not fit, or leaves LoRA no block.
+    `block` is the setting of that name: `last-but-one` (also None), `middle`, `last`, or a number from 0. With LoRA the
+    embeddings are frozen too, since adapters are all that trains. `with_head`, `causal`: see `FreezePlan.resolve`.
+    SettingsError if it does not fit, or leaves LoRA no block.
     """
-    if block is None or block == "last-but-one":
-        read_block = default_read_block(n_blocks)
-    else:
-        read_block = n_blocks - 1 if block == "last" else int(block)
-    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head)
+    named = {
+        "last-but-one": default_read_block(n_blocks),
+        "middle": (n_blocks - 1) // 2,  # of 32 blocks number 15, after which half of them are done (arXiv 2502.14830)
+        "last": n_blocks - 1,
+    }
+    block = "last-but-one" if block is None else block
+    read_block = named[block] if block in named else int(block)
+    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head, causal)
     if not lora:
         return plan
     if not plan.trained:

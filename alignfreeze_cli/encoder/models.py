@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from alignfreeze_cli.artifacts.inputs import TOKENIZER_FILES, weight_files, weight_shapes
 from alignfreeze_cli.collector import lasting_objects
 from alignfreeze_cli.encoder.blocks import FAMILIES, find_family
-from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.training.checkpoints import disk_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _EQUAL_ROWS = 64
-_WORD_EMBEDDINGS = re.compile(r"(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)\.weight$")
+_WORD_EMBEDDINGS = re.compile(
+    r"(?:(?:^|\.)embeddings\.(?:word_embeddings|tok_embeddings)|(?:^|\.)embed_tokens|^(?:transformer\.)?word_embeddings)"
+    r"\.weight$"
+)
 
 
 def skeleton(folder: Path) -> Any:
@@ -40,8 +43,16 @@ def skeleton(folder: Path) -> Any:
     except Exception as error:  # whatever an odd file makes of the library, it is the file's fault
         raise ArtifactError(f"cannot be read ({_first_line(error)})", path) from error
     family = find_family(config.model_type)
-    if getattr(config, "is_decoder", False):
+    if getattr(config, "is_decoder", False) and not family.causal:
         raise ArtifactError("sets is_decoder, so its attention sees no later word; an encoder is needed", path)
+    both_ways = {"is_causal": False, "use_bidirectional_attention": True}
+    for name, value in both_ways.items() if family.causal else ():
+        if getattr(config, name, None) is value:
+            raise ArtifactError(
+                f"sets {name} to {str(value).lower()}, so its attention sees later words; of {config.model_type} only "
+                "decoders are supported",
+                path,
+            )
     if family.positions_after_padding and config.pad_token_id is None:
         raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
     _demand_usable_numbers(config, path)
@@ -113,7 +124,7 @@ def new_task_model(folder: Path, auto_class: str, labels: Sequence[str]) -> Any:
     `auto_class` is the class of transformers, `labels` go into its configuration. Everything outside the encoder is
     new, also where the folder holds a head: one that was trained on other labels, or with another seed, would make two
     runs unequal from the start. Raises ArtifactError if weights of the encoder are missing; a pooler may be, heads that
-    use one train it.
+    use one train it. SettingsError if transformers has no such head (`demand_head`).
     """
     # Without labels a head has two outputs, first and last position, whatever the encoder was published for.
     head: dict[str, Any] = {"num_labels": 2}
@@ -125,6 +136,24 @@ def new_task_model(folder: Path, auto_class: str, labels: Sequence[str]) -> Any:
     of_encoder = [name for name in missing if name.startswith(encoder)]
     _demand_whole(folder, [name for name in of_encoder if not name.startswith(f"{encoder}pooler.")])
     return model
+
+
+def families_with(auto_class: str) -> list[str]:
+    """The supported families for which transformers has a model of this Auto class."""
+    import transformers
+
+    models = getattr(transformers, auto_class)._model_mapping
+    return [family for family in FAMILIES if transformers.CONFIG_MAPPING[family] in models]
+
+
+def demand_head(family: str, auto_class: str, title: str) -> None:
+    """SettingsError, naming the families that have one, if transformers has no head for a task (`title`) here."""
+    having = families_with(auto_class)
+    if family not in having:
+        raise SettingsError(
+            f"transformers has no head for {title} ({auto_class}) for models of type {family!r}; it has one for "
+            f"{', '.join(having)}."
+        )
 
 
 def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]]:
@@ -244,7 +273,8 @@ def _load(folder: Path, auto_class: str, without_head: bool = False, **config: A
             if without_head:
                 adjusted = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, **config)
                 model_class = auto._model_mapping[type(adjusted)]
-                state = _encoder_state(folder, f"{model_class.base_model_prefix}.")
+                bare = transformers.AutoModel._model_mapping[type(adjusted)]
+                state = _encoder_state(folder, bare.base_model_prefix, model_class.base_model_prefix)
                 model, info = model_class.from_pretrained(None, config=adjusted, state_dict=state, **wanted)
             else:
                 wanted |= {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
@@ -255,15 +285,22 @@ def _load(folder: Path, auto_class: str, without_head: bool = False, **config: A
     return model, sorted(info["missing_keys"])
 
 
-def _encoder_state(folder: Path, prefix: str) -> dict[str, Any]:
-    """The weights of the bare encoder in a folder, whether or not it was saved with a head around it."""
+def _encoder_state(folder: Path, prefix: str, wanted: str) -> dict[str, Any]:
+    """The weights of the bare encoder in a folder, whether or not it was saved with a head around it.
+
+    `prefix` is what a head puts before their names, `wanted` what the model that they are for does: question answering
+    on Llama and its kin calls the encoder by another name than all of their other heads.
+    """
     from safetensors.torch import load_file
 
     state: dict[str, Any] = {}
     for path in weight_files(folder):
         state |= load_file(path)
-    with_head = any(name.startswith(prefix) for name in state)
-    return {name: tensor for name, tensor in state.items() if not with_head or name.startswith(prefix)}
+    for around in dict.fromkeys((f"{prefix}.", f"{wanted}.")):
+        if any(name.startswith(around) for name in state):
+            inside = {name.removeprefix(around): each for name, each in state.items() if name.startswith(around)}
+            return {f"{wanted}.{name}": tensor for name, tensor in inside.items()}
+    return state
 
 
 def _demand_whole(folder: Path, missing: Sequence[str]) -> None:

@@ -106,7 +106,7 @@ def load_sentence_encoder(folder: Path, device_name: str = "auto") -> SentenceEn
     model, _ = load_encoder(folder)
     model.to(device).eval()
     arch = architecture(model)
-    tokenizer = load_tokenizer(folder, arch.vocabulary_size)
+    tokenizer = load_tokenizer(folder, arch.vocabulary_size, arch.causal)
     return SentenceEncoder(folder, model, tokenizer, arch, device, pooling, after.to(device).eval())
 
 

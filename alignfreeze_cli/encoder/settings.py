@@ -16,14 +16,14 @@ WORDS_WITH_BLANKS = "words carry the blank before them, which Gemma-like tokeniz
 DEFAULT_STEPS = 1965
 """Realignment steps behind the published part-of-speech results of mBERT and DistilMBERT: one pass over their pairs."""
 
-BLOCKS = ("last-but-one", "last")
+BLOCKS = ("last-but-one", "middle", "last")
 SAMPLINGS = ("round-robin", "published", "proportional")
 
 
 def _block_complaint(block: str) -> str | None:
     if block in BLOCKS or block.isdecimal():
         return None
-    return f"must be last-but-one, last or the number of a block, counted from 0, not {block!r}"
+    return f"must be last-but-one, middle, last or the number of a block, counted from 0, not {block!r}"
 
 
 LORA_OPTIONS = ("lora", "keep_adapter")
@@ -161,11 +161,14 @@ class RealignSettings(StepSettings):
     block: str = setting(
         "last-but-one",
         check=_block_complaint,
-        help="Block whose output the loss reads: last-but-one (as published), last, or its number from 0; blocks above "
-        "it are never trained.",
+        help="Block whose output the loss reads: last-but-one (as published), middle, last, or its number from 0; "
+        "blocks above it are never trained.",
     )
-    pooling: str = setting(
-        "first", choices=("first", "mean"), help="A word's vector: of its first subword, or the mean of all."
+    pooling: str | None = setting(
+        None,
+        choices=("first", "last", "mean"),
+        help="A word's vector: of its first subword, of its last, or the mean of all. [default: first; last for "
+        "decoder-only models]",
     )
     negatives: str = setting(
         "all",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenizers import processors
+
 from alignfreeze_cli.errors import ArtifactError
 
 _COMPARED = 2000  # words
@@ -20,12 +22,16 @@ _COMPLETE = ("tokenizer.json", "vocab.txt", "vocab.json")
 _RARE = "\U00010000"  # a letter that hardly any vocabulary has
 
 
-def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
+def load_tokenizer(folder: Path, rows: int | None = None, causal: bool = False) -> Any:
     """The fast tokenizer of a model folder; nothing of the folder is run.
 
     `rows`: those of the model's embedding matrix, into which all ids must fit. Raises ArtifactError if they don't, for
     a folder without a tokenizer, with one that cannot tell which word a subword belongs to, with no vocabulary beyond
     special tokens, or without a token for padding.
+
+    That of a decoder-only model (`causal`) may lack what an encoder's has. Without a token for padding, the end-of-text
+    token pads; if it puts nothing between the two texts of a pair (Qwen, BLOOM), the end-of-text token is put there,
+    and is its `sep_token` then.
     """
     from transformers import AutoTokenizer
 
@@ -49,6 +55,8 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
         )
     if sentencepiece is not None:
         _check_conversion(tokenizer, sentencepiece)
+    if causal and tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
+        tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
         raise ArtifactError(
             "has a tokenizer without a padding token; name one in tokenizer_config.json (pad_token), for example the "
@@ -61,7 +69,26 @@ def load_tokenizer(folder: Path, rows: int | None = None) -> Any:
             "embeddings, or use the tokenizer that the model was trained with",
             folder,
         )
+    if causal:
+        _keep_texts_apart(tokenizer)
     return tokenizer
+
+
+def _keep_texts_apart(tokenizer: Any) -> None:
+    """Have the end-of-text token put between the two texts of a pair, if a tokenizer puts no special token at all.
+
+    One without such a token is left alone.
+    """
+    backend, end = tokenizer.backend_tokenizer, tokenizer.eos_token
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    if end is None or tokenizer("a", "a")["input_ids"] != 2 * bare:
+        return
+    between = processors.TemplateProcessing(
+        single="$A", pair=f"$A {end} $B:1", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    others = [] if backend.post_processor is None else [backend.post_processor]  # such as the one that trims offsets
+    backend.post_processor = processors.Sequence([*others, between])
+    tokenizer.sep_token = end
 
 
 def encode_words(tokenizer: Any, sentences: Sequence[Sequence[str]], **options: Any) -> list[Any]:
@@ -69,11 +96,22 @@ def encode_words(tokenizer: Any, sentences: Sequence[Sequence[str]], **options: 
 
     Every word carries the blank before it, also the first one: the subwords are those of `" " + " ".join(words)`. Byte
     level vocabularies (RoBERTa, Qwen) and some of SentencePiece's (Gemma) mark a word's beginning by that blank, and
-    would read "the", "cat" as "thecat"; the others (BERT, XLM-R) take it for what they put there themselves.
+    would read "the", "cat" as "thecat"; the others (BERT, XLM-R) take it for what they put there themselves, but for
+    those that would put a second one beside it (Llama 2): they get the bare words.
     """
-    blanks = [[f" {word}" for word in words] for words in sentences]
-    encodings: list[Any] = tokenizer(blanks, is_split_into_words=True, **options).encodings
+    blank = "" if _doubles_blanks(tokenizer) else " "
+    texts = [[f"{blank}{word}" for word in words] for words in sentences]
+    encodings: list[Any] = tokenizer(texts, is_split_into_words=True, **options).encodings
     return encodings
+
+
+def _doubles_blanks(tokenizer: Any) -> bool:
+    """Whether words that come one by one are encoded as in a text without the blanks before them, and only so."""
+    text: list[int] = tokenizer("a a", add_special_tokens=False)["input_ids"]
+    bare, with_blank = (
+        tokenizer([word], is_split_into_words=True, add_special_tokens=False)["input_ids"] for word in ("a", " a")
+    )
+    return text[-len(with_blank) :] != with_blank and text[-len(bare) :] == bare
 
 
 def lone_piece_id(tokenizer: Any) -> int:

@@ -11,6 +11,7 @@ their last bit, because fused Adam computes what is left after the last whole ve
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -55,11 +56,11 @@ class ActiveVocabulary:
         device = self.full.weight.device
         table = self.full.weight.detach() if read is None else read()
         rows = table[self.ids.to(table.device)].to(device)  # (active, size), a copy
-        small = nn.Embedding.from_pretrained(
-            rows, freeze=False, padding_idx=None if padding is None else int(self._numbers[padding])
-        )
-        small.weight.requires_grad_(self.full.weight.requires_grad)
-        small.train(self.full.training)
+        # A copy of the module with other weights: Gemma's and XGLM's multiply what they look up.
+        weight = nn.Parameter(rows, requires_grad=self.full.weight.requires_grad)
+        small = copy.deepcopy(self.full, {id(self.full.weight): weight})
+        small.num_embeddings = len(active)
+        small.padding_idx = None if padding is None else int(self._numbers[padding])
         model.set_input_embeddings(small)
         self._rest()
 

@@ -51,7 +51,9 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     settings = with_precision(settings)
     source = resolve_encoder(settings.model)
     arch = architecture(skeleton(source.path))
-    plan = resolve_plan(settings.freeze, arch.n_blocks, settings.block, settings.lora)
+    pooling = settings.pooling or arch.pooling
+    settings = replace(settings, pooling=pooling)
+    plan = resolve_plan(settings.freeze, arch.n_blocks, settings.block, settings.lora, causal=arch.causal)
     arch.sentence_length(settings.max_length, settings.max_length)  # refuses more than it has positions for
     rate = default_rate(arch.family, settings.lora) if settings.learning_rate is None else settings.learning_rate
     if not settings.pairs:
@@ -80,9 +82,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         )
         process, processes = accelerator.process_index, accelerator.num_processes
         with accelerator.main_process_first():
-            dataset = build_dataset(
-                settings, sources, load_tokenizer(source.path, arch.vocabulary_size), processes, console
-            )
+            tokenizer = load_tokenizer(source.path, arch.vocabulary_size, arch.causal)
+            dataset = build_dataset(settings, sources, tokenizer, processes, console)
         report_usage(dataset.draws, settings.sampling, console)
         if complaints := settings.save_at_complaints(dataset.draws.steps):
             raise SettingsError(f"{complaints[0]}.")
@@ -98,7 +99,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             console.info(vocabulary.summary("the pairs"))
         if work.main:
             with vocabulary.whole() if vocabulary else nullcontext():
-                log_retrieval(model, dataset, settings.pooling, metrics, 0, console)
+                log_retrieval(model, dataset, pooling, metrics, 0, console)
         accelerator.wait_for_everyone()
         torch.manual_seed(settings.seed)  # of the projection and of the adapters
         projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
@@ -121,7 +122,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         def write(training: Training, folder: Workspace, log: Metrics) -> None:
             """The encoder as it is now, in a folder: what a run that ended here would have made."""
             with vocabulary.whole() if vocabulary else nullcontext(), adapters.merged() if adapters else nullcontext():
-                log_retrieval(model, dataset, settings.pooling, log, training.steps, console)
+                log_retrieval(model, dataset, pooling, log, training.steps, console)
                 save_model(model, source.path, folder.path, without=missing)
             if adapters and settings.keep_adapter:
                 adapters.save(folder.path / ADAPTER, source)
@@ -146,7 +147,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             partial(
                 realignment_loss,
                 block=plan.read_block,
-                pooling=settings.pooling,
+                pooling=pooling,
                 temperature=settings.temperature,
                 negatives=settings.negatives,
                 processes=processes,

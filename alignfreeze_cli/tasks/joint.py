@@ -59,6 +59,7 @@ class Joint:
     folders: Sequence[Input]
     sources: dict[str, list[LanguageSource]]
     plan: ResolvedPlan
+    causal: bool = False  # whether the model is a decoder-only one
 
     @property
     def parts(self) -> tuple[tuple[str, float], ...]:
@@ -82,7 +83,7 @@ class Joint:
         planned = min(steps, per_pass) if self.settings.sampling == "published" else steps
         settings = dataclasses.replace(self.settings, steps=planned)
         with accelerator.main_process_first():
-            tokenizer = load_tokenizer(model.path)
+            tokenizer = load_tokenizer(model.path, causal=self.causal)
             dataset = build_dataset(settings, self.sources, tokenizer, accelerator.num_processes, console)
         report_usage(dataset.draws, settings.sampling, console)
         return dataset
@@ -102,12 +103,13 @@ class Joint:
             summed = of_task(model["encoder"], task)
             if pairs is None:
                 return torch.stack([summed, summed.new_zeros(())])
+            pooling = self.settings.pooling or architecture(model["encoder"]).pooling
             with gradients_only_where_trained(model["encoder"], self.plan):
                 share = realignment_loss(
                     model,
                     pairs,
                     block=self.plan.read_block,
-                    pooling=self.settings.pooling,
+                    pooling=pooling,
                     temperature=self.settings.temperature,
                     negatives=self.settings.negatives,
                     processes=processes,
@@ -182,6 +184,7 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
     if not settings.realign_with:
         return None
     given = {name: getattr(settings, REALIGN_PREFIX + name) for name in SHARED_WITH_REALIGN}
+    given["pooling"] = given["pooling"] or arch.pooling
     as_realign = RealignSettings(
         model=settings.model,
         pairs=settings.realign_with,
@@ -197,7 +200,8 @@ def find_joint(settings: FinetuneSettings, arch: Architecture, max_length: int) 
         DEFAULT_REALIGN_WEIGHT if settings.realign_weight is None else settings.realign_weight,
         folders,
         language_sources(folders, as_realign.targets, "--realign-targets"),
-        resolve_plan(settings.freeze, arch.n_blocks, as_realign.block, settings.lora),
+        resolve_plan(settings.freeze, arch.n_blocks, as_realign.block, settings.lora, causal=arch.causal),
+        arch.causal,
     )
 
 

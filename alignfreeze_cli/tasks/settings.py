@@ -27,6 +27,11 @@ from alignfreeze_cli.tasks.qa import QaOptions
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
 
+
+def is_unset(value: Any) -> bool:
+    return value is None or value == ()
+
+
 REALIGN_PREFIX = "realign_"
 DEFAULT_REALIGN_WEIGHT = 0.1
 """The published coefficient of realignment during fine-tuning (training_loops.py)."""
@@ -62,7 +67,7 @@ def _realign_setting(name: str) -> Any:
     """A setting of realign as a setting of finetune: without a default of its own; the help says realign's default."""
     field = _REALIGN_FIELDS[name]
     about: str = field.metadata["help"]
-    default = f" [default: {plain(field.default)}]" if field.default != () else ""
+    default = "" if is_unset(field.default) else f" [default: {plain(field.default)}]"
     metadata = {**field.metadata, "help": f"With --realign-with: {about[0].lower()}{about[1:]}{default}"}
     return dataclasses.field(default=() if field.default == () else None, metadata=metadata)
 
@@ -114,10 +119,6 @@ SHARED_WITH_REALIGN = tuple(
 
 DATA_REFUSED = "label ids that no label has, nulls and treebanks whose words were taken out are refused"
 """What finetune and evaluate came to do otherwise with labelled data."""
-
-
-def is_unset(value: Any) -> bool:
-    return value is None or value == ()
 
 
 def joint_complaints(options: JointOptions) -> list[str]:

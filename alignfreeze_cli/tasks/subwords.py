@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import Tensor
 
 TEXTS_AT_ONCE = 4096  # what the tokenizer returns takes many times the memory of the ids
 
@@ -44,11 +44,17 @@ def padded_inputs(windows: Sequence[np.ndarray], padding_id: int) -> dict[str, T
     return {"input_ids": padded(windows, padding_id), "attention_mask": padded(masks, 0)}
 
 
-def inputs_for(model: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inputs without `token_type_ids` if the model has no types (DistilBERT, ModernBERT) or only one (RoBERTa).
+def inputs_for(model: Any, inputs: dict[str, Tensor]) -> dict[str, Any]:
+    """What the model's forward takes: the inputs, and what its family needs besides.
 
-    The tokenizers of such models may give types all the same.
+    Without `token_type_ids` if the model has no types (DistilBERT, ModernBERT) or only one (RoBERTa); the tokenizers of
+    such models may give types all the same. A decoder-only model is told not to keep what it would generate text from.
     """
-    if getattr(model.config, "type_vocab_size", 0) > 1:
-        return inputs
-    return {name: values for name, values in inputs.items() if name != "token_type_ids"}
+    from alignfreeze_cli.encoder.blocks import find_family
+
+    taken: dict[str, Any] = dict(inputs)
+    if getattr(model.config, "type_vocab_size", 0) <= 1:
+        taken.pop("token_type_ids", None)
+    if find_family(model.config.model_type).causal:
+        taken["use_cache"] = False
+    return taken

@@ -7,8 +7,9 @@ import torch
 from transformers import AutoModel, AutoModelForTokenClassification, GPT2Config, GPT2Model
 
 from alignfreeze_cli.encoder.blocks import FAMILIES, all_hidden_states, architecture, cut_above, hidden_states_at
+from alignfreeze_cli.encoder.models import families_with
 from alignfreeze_cli.errors import SettingsError
-from tests.support.models import N_BLOCKS, SIZES, tiny
+from tests.support.models import N_BLOCKS, PACKABLE, SIZES, tiny
 
 
 def inputs_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -23,11 +24,14 @@ def inputs_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def test_the_architecture_of_every_family_is_recognised(family: str) -> None:
     model = tiny(family)
     arch = architecture(model)
-    assert (arch.family, arch.n_blocks, arch.hidden_size, arch.can_pack) == (family, N_BLOCKS, 24, True)
+    assert (arch.family, arch.n_blocks, arch.hidden_size) == (family, N_BLOCKS, 24)
+    assert arch.can_pack == (family in PACKABLE)
     assert len(arch.blocks(model)) == N_BLOCKS
     assert model.get_input_embeddings().num_embeddings == SIZES["vocab_size"]
     assert arch.first_position == (2 if "roberta" in family else 0)
-    assert arch.max_length == 64 - arch.first_position
+    assert arch.max_length == (1 << 20 if family == "bloom" else 64 - arch.first_position)
+    # Encoders see so many positions to both sides, decoders so many before the own one.
+    assert arch.window == {"modernbert": 3, "mistral": 3, "qwen2": 3, "gemma2": 3, "gemma3_text": 3}.get(family)
 
 
 @pytest.mark.parametrize("block", [0, N_BLOCKS - 2])
@@ -51,8 +55,9 @@ def test_all_hidden_states_begin_with_the_embeddings_and_end_with_the_last_block
     for ours, theirs in zip(states[:-1], expected[:-1], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
     last = states[-1]
-    if family == "modernbert":  # transformers gives the last one after the final norm
-        last = model.final_norm(last)
+    for name in FAMILIES[family].after:
+        if name != "pooler":  # transformers gives the last one after the final norm
+            last = getattr(model, name)(last)
     torch.testing.assert_close(last, expected[-1], rtol=0, atol=1e-12)
 
 
@@ -98,7 +103,7 @@ def test_the_model_has_all_its_blocks_again_afterwards(family: str) -> None:
     assert len(model(**inputs, output_hidden_states=True).hidden_states) == N_BLOCKS + 1
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", families_with("AutoModelForTokenClassification"))
 def test_a_task_model_is_read_through_its_encoder(family: str) -> None:
     model = tiny(family, AutoModelForTokenClassification)
     inputs = inputs_of(model)
@@ -114,7 +119,7 @@ def test_embeddings_are_what_lies_below_the_blocks(family: str) -> None:
     in_blocks = {f"{FAMILIES[family].blocks}.{name}" for name, _ in arch.blocks(model).named_parameters()}
     rest = {name for name, _ in model.named_parameters()} - embeddings - in_blocks
     assert not embeddings & in_blocks
-    assert all(name.startswith(("pooler.", "final_norm.")) for name in rest)
+    assert all(name.startswith(("pooler.", "final_norm.", "norm.", "ln_f.", "layer_norm.")) for name in rest)
     assert ("encoder.rel_embeddings.weight" in embeddings) == (family == "deberta-v2")
     assert ("embeddings_project.weight" in embeddings) == (family == "electra")
 
@@ -122,7 +127,7 @@ def test_embeddings_are_what_lies_below_the_blocks(family: str) -> None:
 def test_other_families_are_refused_by_name() -> None:
     model = GPT2Model(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=9))
     with pytest.raises(
-        SettingsError, match=r"'gpt2' are not supported: the supported ones are bert, distilbert, .*, electra"
+        SettingsError, match=r"'gpt2' are not supported: the supported ones are bert, distilbert, .*, electra, llama"
     ):
         architecture(model)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alignfreeze_cli.encoder.batches import encode, pack
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
-from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan, default_read_block
+from alignfreeze_cli.encoder.freezing import FreezePlan, apply_plan, default_read_block, resolve_plan
 from alignfreeze_cli.errors import SettingsError
 from tests.support.models import N_BLOCKS, realign_steps, sentences, tiny
 
@@ -142,6 +142,50 @@ def test_a_resolved_plan_is_consistent(names: list[str], n_blocks: int, data: st
     assert drawn.count("■") - 1 == len(resolved.trained) + (not resolved.embeddings_frozen)
 
 
+@given(st.data(), st.integers(2, 40))
+def test_in_a_decoder_front_and_back_are_the_halves_of_what_the_loss_reaches(
+    data: st.DataObject, n_blocks: int
+) -> None:
+    read_block = data.draw(st.integers(1, n_blocks - 1))
+    front, back = (FreezePlan.parse(text).resolve(n_blocks, read_block, causal=True) for text in ("front", "back"))
+    half = (read_block + 1) // 2
+    assert (front.frozen, back.frozen) == (
+        tuple(range(half)),
+        tuple(range(read_block + 1 - half, read_block + 1)),
+    )
+    assert front.trained
+    assert back.trained
+
+
+def test_the_middle_block_of_a_decoder() -> None:
+    plans = [resolve_plan("front", n_blocks, "middle", causal=True) for n_blocks in (32, 24, 5)]
+    assert [plan.read_block for plan in plans] == [15, 11, 2]
+    assert [plan.trained for plan in plans] == [tuple(range(8, 16)), tuple(range(6, 12)), (1, 2)]
+    assert "front and back are the halves of the 16 blocks that the loss reaches" in plans[0].diagram()
+    assert resolve_plan("front", 5, "2", causal=True).trained == (1, 2)
+    assert resolve_plan("front", 32, "last", causal=True).frozen == resolve_plan("front", 32, "last").frozen
+
+
+@pytest.mark.parametrize(
+    ("text", "block", "causal", "sentence"),
+    [
+        ("front", "middle", False, "'front' leaves no block to train: the loss reads block 5.*name the blocks: 0-5"),
+        ("front,back", "3", False, "leaves no block to train: the loss reads block 3"),
+        ("back", "0", True, "back is half of the blocks up to block 0, .* a single one"),
+        ("front,even", "1", True, None),
+        ("0-5", "middle", False, None),
+        ("front", "6", False, None),
+    ],
+)
+def test_halves_that_leave_no_block_are_refused(text: str, block: str, causal: bool, sentence: str | None) -> None:
+    """Blocks that are named one by one may be all that there are: then the embeddings alone are trained."""
+    if sentence is None:
+        resolve_plan(text, 12, block, causal=causal)
+    else:
+        with pytest.raises(SettingsError, match=sentence):
+            resolve_plan(text, 12, block, causal=causal)
+
+
 def test_the_strip_shows_a_plan() -> None:
     assert FreezePlan.parse("front").resolve(6).diagram().splitlines() == [
         "freeze plan front",
@@ -193,7 +237,7 @@ def test_frozen_parts_stay_bit_identical_and_the_others_change(family: str, text
     assert (not touched_embeddings) == ("embeddings" in text)
     if "embeddings" not in text:
         assert model.get_input_embeddings().weight.requires_grad
-        assert any("word_embeddings" in name or "tok_embeddings" in name for name in touched_embeddings)
+        assert any("embed" in name for name in touched_embeddings)
     after_blocks = {name for name in before if name.startswith(FAMILIES[family].after or ("-",))}
     assert not after_blocks & changed
 

@@ -14,15 +14,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertTokenizer,
 )
 
 from alignfreeze_cli.artifacts import resolve_encoder
-from alignfreeze_cli.encoder.models import load_encoder, new_task_model, skeleton
+from alignfreeze_cli.encoder.blocks import FAMILIES
+from alignfreeze_cli.encoder.models import demand_head, families_with, load_encoder, new_task_model, skeleton
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-from alignfreeze_cli.errors import AlignFreezeError, ArtifactError
+from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, SettingsError
 from tests.support.models import N_BLOCKS, SPECIAL, tiny
 
 TAGGER = "AutoModelForTokenClassification"
@@ -41,7 +45,8 @@ def reconfigured(folder: Path, **changes: Any) -> Path:
 
 
 def head_of(model: Any) -> torch.Tensor:
-    weight: torch.Tensor = model.classifier.weight.detach()
+    head = model.score if hasattr(model, "score") else model.classifier
+    weight: torch.Tensor = head.weight.detach()
     return weight
 
 
@@ -62,6 +67,16 @@ def head_of(model: Any) -> torch.Tensor:
 def test_an_odd_configuration_is_one_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ArtifactError, match=sentence):
         skeleton(reconfigured(saved(tmp_path / "model"), **changes))
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "value"),
+    [("llama", "is_causal", False), ("gemma3_text", "use_bidirectional_attention", True)],
+)
+def test_a_decoder_made_into_an_encoder_is_refused(tmp_path: Path, family: str, name: str, value: bool) -> None:
+    folder = reconfigured(saved(tmp_path / "model", family), **{name: value})
+    with pytest.raises(ArtifactError, match=f"sets {name} to {str(value).lower()}, so its attention sees later words"):
+        skeleton(folder)
 
 
 def test_roberta_without_a_padding_id_is_refused(tmp_path: Path) -> None:
@@ -95,7 +110,7 @@ def test_code_in_a_model_folder_does_not_run(tmp_path: Path, monkeypatch: pytest
     assert not ran.exists()
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "distilbert", "deberta-v2", "modernbert", "electra"])
+@pytest.mark.parametrize("family", families_with(TAGGER))
 def test_a_new_head_is_new_whatever_the_folder_holds(tmp_path: Path, family: str) -> None:
     """Also where an old head has the right size; and it follows from the seed alone."""
     bare = saved(tmp_path / "bare", family)
@@ -140,6 +155,40 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, spoil: Callable[.
         load_encoder(tmp_path / "model")
     with pytest.raises(ArtifactError, match="lacks|can be read"):
         new_task_model(tmp_path / "model", TAGGER, ("a",))
+
+
+@pytest.mark.parametrize("family", families_with("AutoModelForQuestionAnswering"))
+def test_the_encoder_is_found_under_whatever_head_it_was_saved(tmp_path: Path, family: str) -> None:
+    """Question answering has another name for it in some families; decoders are published with a head for text."""
+    heads = [AutoModel, AutoModelForQuestionAnswering, *([AutoModelForCausalLM] if FAMILIES[family].causal else [])]
+    bare = tiny(family, dtype=torch.float32)
+    for head in heads:
+        model = tiny(family, head, dtype=torch.float32)
+        model.base_model.load_state_dict(bare.state_dict(), strict=False)
+        model.save_pretrained(tmp_path / head.__name__)
+        new = new_task_model(tmp_path / head.__name__, "AutoModelForQuestionAnswering", ())
+        for name, tensor in new.base_model.state_dict().items():
+            assert torch.equal(tensor, bare.state_dict()[name]), (head, name)
+
+
+@pytest.mark.parametrize(
+    ("auto_class", "family", "having"),
+    [
+        ("AutoModelForTokenClassification", "xglm", "llama, mistral, qwen2, qwen3, gemma, gemma2, bloom"),
+        ("AutoModelForQuestionAnswering", "gemma2", "llama, mistral, qwen2, qwen3, bloom"),
+        (
+            "AutoModelForSequenceClassification",
+            "xglm",
+            "llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, bloom",
+        ),
+    ],
+)
+def test_a_task_without_a_head_is_refused_with_the_families_that_have_one(
+    auto_class: str, family: str, having: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"no head for a task .* of type '{family}'; .* electra, {having}\\.$"):
+        demand_head(family, auto_class, "a task")
+    demand_head("bloom", auto_class, "a task")
 
 
 def test_labels_stand_in_the_configuration(tmp_path: Path) -> None:

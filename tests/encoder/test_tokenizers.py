@@ -6,67 +6,29 @@ import contextlib
 import io
 import json
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import BertTokenizer, GemmaTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from alignfreeze_cli.encoder.tokenizers import encode_words, load_tokenizer, special_tokens
 from alignfreeze_cli.errors import ArtifactError
+from tests.support.tokenizers import TEXT, tokenizer
 
-TEXT = ["the cat sat on the mat", "don't stop me now", "über die Brücke", "кошка сидит", "a.b c-d", "猫が 座る"] * 20
-SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-
-
-def trained(model: Any, trainer: Any, pre_tokenizer: Any, normalizer: Any = None) -> Tokenizer:
-    backend = Tokenizer(model)
-    backend.pre_tokenizer = pre_tokenizer
-    if normalizer is not None:
-        backend.normalizer = normalizer
-    backend.train_from_iterator(TEXT, trainer)
-    return backend
-
-
-def bpe_parts(backend: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    model = json.loads(backend.to_str())["model"]
-    return model["vocab"], [tuple(merge) for merge in model["merges"]]
-
-
-@cache
-def tokenizer(kind: str) -> Any:
-    """A small real tokenizer of each kind that encoders and decoders have, trained on a few sentences."""
-    byte_level = trainers.BpeTrainer(vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    named = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    if kind == "bert":
-        words = sorted({word for text in TEXT for word in text.split()} | set("abcdefghijklmnopqrstuvwxyz.-'"))
-        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, "##t", "##s"]
-        return BertTokenizer(vocab={token: number for number, token in enumerate(vocabulary)})
-    if kind == "xlm-roberta":
-        unigram = trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>")
-        backend = trained(models.Unigram(), unigram, pre_tokenizers.Metaspace(), normalizers.NFKC())
-        return PreTrainedTokenizerFast(tokenizer_object=backend, **named)
-    if kind in ("roberta", "roberta with its own blank"):
-        level = pre_tokenizers.ByteLevel(add_prefix_space="own" in kind)
-        return PreTrainedTokenizerFast(tokenizer_object=trained(models.BPE(), byte_level, level), **named)
-    if kind == "qwen2":
-        vocabulary, merges = bpe_parts(trained(models.BPE(), byte_level, pre_tokenizers.ByteLevel()))
-        return Qwen2Tokenizer(vocab={**vocabulary, "<|endoftext|>": len(vocabulary)}, merges=merges)
-    blanks = normalizers.Replace(" ", "▁")
-    alphabet = [*sorted(set("".join(TEXT)) - {" "}), "▁"]
-    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
-    vocabulary, merges = bpe_parts(
-        trained(models.BPE(), trainer, pre_tokenizers.Split("▁", "merged_with_next"), blanks)
-    )
-    return GemmaTokenizer(vocab=vocabulary, merges=merges)
-
-
-KINDS = ("bert", "xlm-roberta", "roberta", "roberta with its own blank", "qwen2", "gemma")
+KINDS = (
+    "bert",
+    "xlm-roberta",
+    "roberta",
+    "roberta with its own blank",
+    "qwen2",
+    "gemma",
+    "bloom",
+    "llama 2",
+    "llama 3",
+)
 # Words without blanks or leading marks in them, which no tokenizer keeps apart from what stands before.
 WORDS = st.lists(st.text("abcdeostühкошa.'-猫", min_size=1, max_size=6), min_size=1, max_size=6)
 
@@ -75,15 +37,16 @@ WORDS = st.lists(st.text("abcdeostühкошa.'-猫", min_size=1, max_size=6), mi
 @given(words=WORDS)
 def test_words_are_encoded_as_the_text_that_they_make(kind: str, words: list[str]) -> None:
     (encoding,) = encode_words(tokenizer(kind), [words], add_special_tokens=False)
-    whole = tokenizer(kind)(" " + " ".join(words), add_special_tokens=False)["input_ids"]
+    before = "" if kind == "llama 2" else " "  # it puts a blank there itself, beside any that stands there
+    whole = tokenizer(kind)(before + " ".join(words), add_special_tokens=False)["input_ids"]
     assert encoding.ids == whole
     assert sorted({word for word in encoding.word_ids if word is not None}) == list(range(len(words)))
 
 
-@pytest.mark.parametrize("kind", ["roberta", "qwen2", "gemma"])
+@pytest.mark.parametrize("kind", ["roberta", "qwen2", "gemma", "bloom", "llama 2", "llama 3"])
 def test_words_do_not_run_together_nor_fall_apart(kind: str) -> None:
     (encoding,) = encode_words(tokenizer(kind), [["the", "cat"]], add_special_tokens=False)
-    assert encoding.tokens == (["▁the", "▁cat"] if kind == "gemma" else ["Ġthe", "Ġcat"])
+    assert encoding.tokens == (["▁the", "▁cat"] if kind in ("gemma", "llama 2") else ["Ġthe", "Ġcat"])
     if kind == "qwen2":  # only the first part of a word has the blank before it
         (encoding,) = encode_words(tokenizer(kind), [["don't"]], add_special_tokens=False)
         assert [token.startswith("Ġ") for token in encoding.tokens][1:] == [False] * (len(encoding.tokens) - 1)
@@ -168,6 +131,26 @@ def test_a_tokenizer_without_padding_is_refused(tmp_path: Path) -> None:
     PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
     with pytest.raises(ArtifactError, match="without a padding token"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pad", "pair"),
+    [
+        ("qwen2", "<|endoftext|>", "Ġthe <|endoftext|> Ġcat"),
+        ("bloom", "<pad>", "Ġthe </s> Ġcat"),
+        ("llama 3", "</s>", "<s> Ġthe <s> Ġcat"),
+        ("gemma", "<pad>", "▁the <eos> ▁cat"),
+    ],
+)
+def test_what_a_decoders_tokenizer_lacks_is_made_up_for(tmp_path: Path, kind: str, pad: str, pair: str) -> None:
+    """The end-of-text token pads where none is for that, and stands between two texts where nothing does."""
+    tokenizer(kind).save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path, causal=True)
+    together = loaded(" the", " cat")
+    assert (loaded.pad_token, " ".join(loaded.convert_ids_to_tokens(together["input_ids"]))) == (pad, pair)
+    assert loaded(" the")["input_ids"] == tokenizer(kind)(" the")["input_ids"]
+    short = loaded(" the the the", " cat cat", truncation="longest_first", max_length=4)["input_ids"]
+    assert len(short) == 4
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"model": {"type": "Nonsense"}}', "null"])

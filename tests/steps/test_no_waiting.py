@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForTokenClassification
 
 from alignfreeze_cli.encoder.batches import Drawn, Packing, make_batch
-from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.encoding import EncodedPairs, Side
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.progress import Console
@@ -26,7 +26,7 @@ from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.tasks.tagging import TaggedSentence
 from alignfreeze_cli.training.loop import LOG_EVERY, LoopSettings, MicroBatch, open_accelerator, train
 from alignfreeze_cli.training.metrics import Metrics
-from tests.support.models import N_BLOCKS, tiny
+from tests.support.models import ENCODERS, N_BLOCKS, tiny
 from tests.tasks.test_tagging import LABELS, encode
 
 STEPS = 2 * LOG_EVERY
@@ -82,7 +82,7 @@ def encoded_pairs() -> EncodedPairs:
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*ENCODERS, "llama", "gemma3_text"])
 def test_realigning(family: str, pooling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny(family, dtype=torch.float32)
     arch = architecture(model)
@@ -94,7 +94,7 @@ def test_realigning(family: str, pooling: str, tmp_path: Path, monkeypatch: pyte
     assert (seen, read) == ([], STEPS // LOG_EVERY)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*ENCODERS, "llama"])
 def test_fine_tuning(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny(family, AutoModelForTokenClassification, dtype=torch.float32, num_labels=len(LABELS))
     windows = encode([TaggedSentence(str(n), ["a"] * (n + 1), ["X"] * (n + 1)) for n in range(12)], 30)

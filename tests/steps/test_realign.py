@@ -24,6 +24,7 @@ from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.realign import realign
 from tests.support.console import RecordingConsole
+from tests.support.models import ENCODERS
 from tests.support.realign_world import make_encoder, make_pairs, sentence_pairs, vocabulary
 
 BLOCK = "encoder.layer."
@@ -107,7 +108,7 @@ def test_a_plan_changes_what_it_trains_and_nothing_else(
     assert parts(changed(world / "encoder", tmp_path / "out")) == expected
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", [*ENCODERS, "gemma3_text", "bloom", "xglm"])
 def test_front_in_every_family(world: Path, tmp_path: Path, family: str) -> None:
     make_encoder(tmp_path / "encoder", family)
     for freeze in ("front", "front,embeddings"):
@@ -116,11 +117,30 @@ def test_front_in_every_family(world: Path, tmp_path: Path, family: str) -> None
         blocks = {
             int(next(p for p in name.split(".") if p.isdecimal()))
             for name in names
-            if any(part in name for part in (".layer.", "layers."))
+            if any(part in name for part in (".layer.", "layers.", "h."))
         }
         assert blocks == {2, 3}
-        assert any("embeddings" in name for name in names) == (freeze == "front")
-        assert not any("pooler" in name or "final_norm" in name for name in names)
+        assert any("embed" in name for name in names) == (freeze == "front")
+        after = FAMILIES[family].after or ("pooler",)
+        assert not any(name.startswith(after) for name in names)
+
+
+def test_in_a_decoder_a_word_is_read_at_its_last_subword_unless_told_otherwise(
+    world: Path, plain: Result, tmp_path: Path
+) -> None:
+    make_encoder(tmp_path / "llama", "llama")
+    made = {
+        name: run(world, tmp_path / name, model=str(tmp_path / "llama"), steps=2, block="middle", **changes)
+        for name, changes in (("unsaid", {}), ("last", {"pooling": "last"}), ("first", {"pooling": "first"}))
+    }
+    digests = {name: file_digest(result.path / "model.safetensors") for name, result in made.items()}
+    assert digests["unsaid"] == digests["last"] != digests["first"]
+    records = [result.record for result in (made["unsaid"], plain)]
+    assert [record.settings["pooling"] for record in records if record] == ["last", "first"]
+    details = made["unsaid"].details
+    assert (details["read-block"], details["frozen-blocks"], details["trained-blocks"]) == (2, [0], [1, 2])
+    again = run(world, tmp_path / "unsaid", model=str(tmp_path / "llama"), steps=2, block="middle", pooling="last")
+    assert again.status != "made"
 
 
 def test_the_last_block_is_trained_when_the_loss_reads_it(world: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, BertToken
 from alignfreeze_cli.encoder.batches import PackedBatch, encode, pack, pool_words
 from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.loss import Projection, contrastive_loss
+from tests.support.tokenizers import tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = 61
@@ -40,6 +41,9 @@ DEBERTA = {
     "position_biased_input": False,
     "type_vocab_size": 0,
 }
+# All heads share one for keys and values; some families have windows of four positions in some blocks or in all.
+LLAMA = {"num_key_value_heads": 1, "head_dim": 8, "classifier_dropout": 0.0}
+LLAMA |= {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 # What a family's configuration has besides; without it these would not look like the models that people realign.
 OWN: dict[str, dict[str, Any]] = {
     "distilbert": {"dropout": 0.0, "attention_dropout": 0.0, "hidden_dim": 40},
@@ -49,12 +53,36 @@ OWN: dict[str, dict[str, Any]] = {
     "electra": {"embedding_size": 16},
     "roberta": {"type_vocab_size": 1},
     "xlm-roberta": {"type_vocab_size": 1},
+    "llama": LLAMA,
+    "mistral": LLAMA | {"sliding_window": 4},
+    "qwen2": LLAMA | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2},
+    "qwen3": LLAMA,
+    "gemma": LLAMA,
+    "gemma2": LLAMA | {"sliding_window": 4, "query_pre_attn_scalar": 8},
+    "gemma3_text": LLAMA | {"sliding_window": 4, "query_pre_attn_scalar": 8, "sliding_window_pattern": 2},
+    "bloom": {"hidden_dropout": 0.0, "attention_dropout": 0.0, "pad_token_id": 0},
+    "xglm": {"dropout": 0.0, "attention_dropout": 0.0, "ffn_dim": 40},
 }
 assert set(OWN) <= set(FAMILIES)
+ENCODERS, DECODERS = ([name for name, each in FAMILIES.items() if each.causal is causal] for causal in (False, True))
+PACKABLE = [name for name, each in FAMILIES.items() if not each.alibi]
 
 
-def tiny(family: str, auto: Any = AutoModel, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
-    """A random model without dropout, in training mode, with spread weights so that differences show."""
+SINGLE_PRECISION = ("gemma2", "xglm")
+"""In double precision XGLM's attention does not run, and Gemma 2's has no number for padding."""
+
+
+def exactness(family: str) -> float:
+    """How well two computations of the same agree in `tiny`; the norms of decoders are in single precision."""
+    return 1e-5 if FAMILIES[family].causal else 1e-9
+
+
+def tiny(family: str, auto: Any = AutoModel, seed: int = 0, dtype: torch.dtype | None = None, **changes: Any) -> Any:
+    """A random model without dropout, in training mode, with spread weights so that differences show.
+
+    In double precision unless another `dtype` is given or it cannot be.
+    """
+    dtype = dtype or (torch.float32 if family in SINGLE_PRECISION else torch.float64)
     set_seed(seed)
     config = AutoConfig.for_model(family, **{**SIZES, **NO_DROPOUT, **OWN.get(family, {}), **changes})
     model = auto.from_config(config, attn_implementation=changes.get("attn_implementation")).to(dtype)
@@ -72,6 +100,15 @@ def save_bert(folder: Path, words: Iterable[str], **changes: Any) -> Path:
     config = BertConfig(**{"vocab_size": len(vocabulary), "max_position_embeddings": 128, **sizes, **changes})
     BertModel(config).save_pretrained(folder)
     BertTokenizer(vocab=vocabulary, do_lower_case=False).save_pretrained(folder)
+    return folder
+
+
+def save_decoder(folder: Path, family: str, kind: str = "qwen2", **changes: Any) -> Path:
+    """A random decoder of 5 blocks with a real tokenizer, saved in single precision."""
+    read = tokenizer(kind)
+    model = tiny(family, dtype=torch.float32, **{"vocab_size": len(read), "max_position_embeddings": 128, **changes})
+    model.save_pretrained(folder)
+    read.save_pretrained(folder)
     return folder
 
 

@@ -17,7 +17,7 @@ from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import read_record, resolve_encoder
 from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.encoder.batches import Packing, make_batch
-from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
+from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.freezing import FreezePlan
 from alignfreeze_cli.encoder.loss import contrastive_loss
 from alignfreeze_cli.encoder.settings import RealignSettings
@@ -30,7 +30,7 @@ from alignfreeze_cli.tasks.joint import Joint
 from alignfreeze_cli.training import checkpoints
 from alignfreeze_cli.training.loop import open_accelerator
 from tests.support.killing import kill_and_resume
-from tests.support.models import tiny
+from tests.support.models import ENCODERS, tiny
 from tests.support.processes import torchrun
 from tests.tasks import joint_worker
 from tests.tasks.joint_worker import POS, WEIGHT, joint_of, model_of, settings, windows_of
@@ -148,7 +148,7 @@ def test_what_is_frozen_gets_the_tasks_gradient_and_no_other(inputs: Path) -> No
         assert same is name.startswith(frozen + above), name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*ENCODERS, "llama", "bloom"])
 def test_every_family_is_realigned_under_a_tasks_head(family: str, inputs: Path) -> None:
     model = tiny(family, AutoModelForTokenClassification)
     arch = architecture(model)
@@ -299,7 +299,7 @@ def test_only_the_head_may_learn(inputs: Path) -> None:
     [
         ({"realign_with": ()}, "--realign-weight goes with --realign-with, which names the pairs to realign on"),
         ({"realign_weight": 0.0}, "--realign-weight must be above 0, not 0"),
-        ({"realign_pooling": "last"}, "--realign-pooling must be one of first, mean"),
+        ({"realign_pooling": "max"}, "--realign-pooling must be one of first, last, mean"),
         ({"freeze": "0-2,embeddings"}, "leaves nothing to train: the loss reads block 2"),
         ({"realign_targets": ("zz",)}, "--realign-targets: there are no pairs for zz; there are for xx, yy"),
         ({"realign_block": "9"}, "there is no block 9 to read"),
