@@ -277,7 +277,8 @@ def _blocks(folder: Path, record: Record) -> int:
         blocks = int(realigned["details"]["blocks"])
     else:
         config = read_json(folder / "config.json", "make the folder again")
-        blocks = int(config.get("num_hidden_layers") or config["n_layers"])
+        names = ("num_hidden_layers", "n_layers", "n_layer")  # DistilBERT and BLOOM have names of their own
+        blocks = int(next(config[name] for name in names if name in config))
     if blocks > _MOST_BLOCKS:
         raise ValueError(f"{blocks:,} blocks")
     return blocks

@@ -91,7 +91,8 @@ def _score_languages(
     model.to(device).eval()
     if settings.precision == "bf16":
         prepare_for_bf16(model)
-    tokenizer = load_tokenizer(folder, architecture(model).vocabulary_size)
+    arch = architecture(model)
+    tokenizer = load_tokenizer(folder, arch.vocabulary_size, arch.causal)
     budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
 
     def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:

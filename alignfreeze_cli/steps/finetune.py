@@ -7,6 +7,7 @@ data into windows, give the encoder a head, train, write the model. With `--real
 
 from __future__ import annotations
 
+import functools
 import math
 from contextlib import nullcontext
 from typing import Any
@@ -20,7 +21,7 @@ from alignfreeze_cli.encoder.batches import packing_for
 from alignfreeze_cli.encoder.blocks import architecture, compile_blocks
 from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters, heads_of
-from alignfreeze_cli.encoder.models import new_task_model, save_model, skeleton, word_embeddings
+from alignfreeze_cli.encoder.models import demand_head, new_task_model, save_model, skeleton, word_embeddings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
@@ -52,9 +53,11 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     """
     settings = with_precision(settings)
     task = find_task(settings.task)
-    options, labels = task.chosen_options(settings), task.labels(task.chosen_options(settings))
     encoder = resolve_encoder(settings.model)
     arch = architecture(skeleton(encoder.path))
+    demand_head(arch.family, task.auto_class, task.title)
+    options = task.chosen_options(settings, task.causal_defaults if arch.causal else None)
+    labels = task.labels(options)
     max_length = arch.sentence_length(settings.max_length, task.train_length)
     joint = find_joint(settings, arch, max_length)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
@@ -62,11 +65,14 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     rate = settings.learning_rate or default_rate(arch.family, settings.lora)
     (source,) = find_data(task, [settings.language], settings.train, "train", "--train", console)
 
+    @functools.cache
+    def tokenizer() -> Any:
+        return load_tokenizer(encoder.path, arch.vocabulary_size, arch.causal)
+
     def read() -> tuple[Windows, dict[str, int]]:
         """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
-        tokenizer = load_tokenizer(encoder.path, arch.vocabulary_size)
         with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
-            examples, windows = read_windows(task, source, tokenizer, labels, max_length, options, console)
+            examples, windows = read_windows(task, source, tokenizer(), labels, max_length, options, console)
             progress.advance(len(examples))
         usable = learnable(windows)
         if not len(usable):
@@ -98,6 +104,8 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             console.info((joint.plan if joint else plan).diagram())
         torch.manual_seed(settings.seed)
         model = new_task_model(encoder.path, task.auto_class, labels)
+        if arch.causal:
+            model.config.pad_token_id = windows.padding_id  # by which transformers' heads find the last subword
         apply_plan(model, plan, train_top=True)
         accelerator = open_accelerator(
             output.path, settings.device, settings.precision, settings.tracker, settings.recorded()
@@ -163,6 +171,11 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "max-length": max_length,
             "learning-rate": rate,
             "batch-tokens": packing.budget,
+            **(
+                {"padding-token": tokenizer().pad_token, "separator-token": tokenizer().sep_token}
+                if arch.causal
+                else {}
+            ),
             **size,
             "epochs": round(size["steps"] / per_pass, 3),
             **({"notes": dict(windows.notes)} if windows.notes else {}),

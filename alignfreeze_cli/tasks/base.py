@@ -64,6 +64,7 @@ class Windows(ABC):
 
     lengths: np.ndarray
     weights: np.ndarray
+    padding_id: int  # of the tokenizer
     notes: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
@@ -106,6 +107,7 @@ class Task(ABC):
     citation: ClassVar[str]  # BibTeX of that data
     options: ClassVar[tuple[type, ...]] = ()  # dataclasses of settings that only this task reads
     defaults: ClassVar[dict[str, Any]] = {}  # value of each option where nobody has set it
+    causal_defaults: ClassVar[dict[str, Any]] = {}  # of those that decoder-only models have another default for
     without_hub: ClassVar[str] = "name files of your own with {option}"  # what to do where no default data is found
 
     @abstractmethod

@@ -3,6 +3,8 @@
 Data: TSV, JSON lines, or the Parquet files of the Hub's XNLI (xnli.py). Both texts are read together, joined as the
 tokenizer joins a pair; what is too long is cut at the end, the longer text first. Pairs whose annotators did not agree
 on a label are left out, and counted. The metric is accuracy.
+
+The head of a decoder-only model reads the last subword that is not the padding token, as it does in transformers.
 """
 
 from __future__ import annotations
@@ -55,15 +57,21 @@ class NliWindows(Windows):
         self.notes = {"pairs without a label that the annotators agree on, left out": left_out} if left_out else {}
 
     def collate(self, indices: np.ndarray) -> dict[str, Any]:
-        """`inputs`, (windows, positions) each, the token types among them (see `inputs_for`); `gold`, (windows,)."""
+        """`inputs`, (windows, positions) each, the token types among them (see `inputs_for`); `gold`, (windows,).
+
+        `last`, (windows,): the position of the last subword that is not the padding token (0 if there is none).
+        """
+        import numpy as np
         import torch
 
         windows = [slice(self.starts[w], self.starts[w + 1]) for w in indices]
+        last = [np.flatnonzero(self.tokens[window] != self.padding_id) for window in windows]
         return {
             "inputs": {
                 **padded_inputs([self.tokens[window] for window in windows], self.padding_id),
                 "token_type_ids": padded([self.types[window] for window in windows], 0),
             },
+            "last": torch.tensor([int(places[-1]) if len(places) else 0 for places in last]),
             "gold": torch.from_numpy(self.gold[indices].astype("int64")),
         }
 
@@ -169,13 +177,12 @@ class NliTask(Task):
         """Cross-entropy, summed over the pairs of the batch."""
         from torch.nn import functional as F
 
-        logits = model(**inputs_for(model, batch["inputs"])).logits  # (windows, labels)
+        logits = _logits(model, batch)
         return F.cross_entropy(logits.float(), batch["gold"], reduction="sum")
 
     def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
         """The most probable label id of every pair, (windows,)."""
-        logits = model(**inputs_for(model, batch["inputs"])).logits  # (windows, labels)
-        answers: np.ndarray = logits.argmax(-1).cpu().numpy()
+        answers: np.ndarray = _logits(model, batch).argmax(-1).cpu().numpy()
         return answers
 
     def predictions(
@@ -220,3 +227,23 @@ class NliTask(Task):
     def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         """Accuracy over the pairs with a label."""
         return {"accuracy": share(sums[..., 0], sums[..., 1])}
+
+
+def _logits(model: Any, batch: dict[str, Any]) -> Tensor:
+    """The logits of every pair, (windows, labels).
+
+    The head of a decoder-only model would look for the padding token among ids that may have been renumbered
+    (encoder/vocabulary.py), so it is given the position that was found before.
+    """
+    import torch
+
+    from alignfreeze_cli.encoder.blocks import architecture, last_hidden_states
+
+    inputs = inputs_for(model, batch["inputs"])
+    if not architecture(model).causal:
+        logits: Tensor = model(**inputs).logits
+        return logits
+    hidden = last_hidden_states(model, inputs)  # (windows, positions, hidden)
+    last = batch["last"]
+    read: Tensor = model.score(hidden[torch.arange(len(last), device=last.device), last])
+    return read

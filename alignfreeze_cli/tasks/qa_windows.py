@@ -44,18 +44,22 @@ class PairTemplate(NamedTuple):
 
     @classmethod
     def of(cls, tokenizer: Any) -> PairTemplate:
-        """Raises ArtifactError for a tokenizer without a special token in front, to which "no answer" could point."""
+        """What stands between the texts stands in front, too, where nothing else does: "no answer" points there.
+
+        Raises ArtifactError for a tokenizer that puts nothing between the texts.
+        """
         bare = tokenizer("a", add_special_tokens=False)["input_ids"]
         pair = tokenizer("a", "a", return_token_type_ids=True)
         whole, size = pair["input_ids"], len(bare)
         at = [start for start in range(len(whole) - size + 1) if whole[start : start + size] == bare]
-        if len(at) != 2 or at[0] == 0:
+        if len(at) != 2 or at[1] == at[0] + size:
             raise ArtifactError(
-                f"the tokenizer {type(tokenizer).__name__} does not mark a pair of texts by special tokens, one of "
-                "them in front, which question answering needs"
+                f"the tokenizer {type(tokenizer).__name__} does not mark a pair of texts by special tokens between "
+                "them, which question answering needs"
             )
         types = pair["token_type_ids"] if "token_type_ids" in tokenizer.model_input_names else [0] * len(whole)
-        return cls(whole[: at[0]], whole[at[0] + size : at[1]], whole[at[1] + size :], types[at[1]])
+        middle = whole[at[0] + size : at[1]]
+        return cls(whole[: at[0]] or middle, middle, whole[at[1] + size :], types[at[1]])
 
 
 @dataclass(eq=False)

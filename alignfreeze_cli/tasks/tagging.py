@@ -1,6 +1,7 @@
 """Tasks that label every word: cutting sentences into windows, loss, and answers per word.
 
-The first subword of a word carries its label. A sentence longer than the limit becomes several windows. By default
+The first subword of a word carries its label, or, in decoder-only models, the last one, which alone has seen the whole
+word (`--label-subword`). A sentence longer than the limit becomes several windows. By default
 (`--windows whole-words`) windows end between words, so every word is read, learned and scored exactly once; a word to
 which the tokenizer gives no subword (a zero-width space, for example) counts as wrongly labelled. SentencePiece gives
 some words a first subword that is only the mark of a word's beginning, `▁`: it is read, and the subword after it
@@ -24,7 +25,7 @@ from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, spec
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, RowSharingWindows, Task, Windows
-from alignfreeze_cli.tasks.subwords import padded_inputs
+from alignfreeze_cli.tasks.subwords import inputs_for, padded_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,12 @@ class TaggingOptions:
         help="What is done with the mark of a word's beginning where it is a subword of its own (XLM-R). keep: it is "
         "read, and the subword after it carries the label. delete: it is removed, as in the published code. "
         "[default: keep; in evaluate as the model was trained]",
+    )
+    label_subword: str | None = setting(
+        None,
+        choices=("first", "last"),
+        help="Which subword of a word carries its label. [default: first; last for decoder-only models; in evaluate as "
+        "the model was trained]",
     )
 
 
@@ -168,11 +175,20 @@ class TaggingTask(Task):
     pipeline_tag = "token-classification"
     evaluation_length = 128
     options: ClassVar[tuple[type, ...]] = (TaggingOptions,)
-    defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep"}
+    defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep", "label_subword": "first"}
+    causal_defaults: ClassVar[dict[str, Any]] = {"label_subword": "last"}
 
     @abstractmethod
     def tally(self, gold: list[list[str]], predicted: list[list[str | None]]) -> np.ndarray:
         """The tallies of each sequence of labels, (sequences, k). A prediction of None is a word without an answer."""
+
+    def chosen_options(self, settings: Any, trained_with: Options | None = None) -> dict[str, Any]:
+        """As for every task; of the subword that carries the label nothing is said where it is the first.
+
+        So the records of encoders are those that were written before there was a choice.
+        """
+        chosen = super().chosen_options(settings, trained_with)
+        return {name: value for name, value in chosen.items() if (name, value) != ("label_subword", "first")}
 
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""
@@ -189,6 +205,7 @@ class TaggingTask(Task):
         import numpy as np
 
         anywhere, delete = options["windows"] == "published", options["lone_pieces"] == "delete"
+        at_end = options.get("label_subword") == "last"
         ids = {label: number for number, label in enumerate(labels)}
         gold = np.array([_label_id(label, ids, e) for e in examples for label in e.labels], dtype=np.int32)
         before, after = special_tokens(tokenizer)
@@ -215,6 +232,8 @@ class TaggingTask(Task):
                         after_lone = pieces[at] == lone and at + 1 < end and owners[at + 1] == last
                         positions.append(at - begin + len(before) + after_lone)
                         words.append(first_word + last)
+                    elif at_end:
+                        positions[-1] = at - begin + len(before)
                 tokens += before
                 tokens += pieces[begin:end]
                 tokens += after
@@ -237,7 +256,7 @@ class TaggingTask(Task):
 
         from alignfreeze_cli.encoder.batches import model_inputs
 
-        inputs = model_inputs(model, batch["rows"]) if "rows" in batch else batch["inputs"]
+        inputs = model_inputs(model, batch["rows"]) if "rows" in batch else inputs_for(model, batch["inputs"])
         logits = model(**inputs).logits  # (rows, positions, labels)
         rows, positions = batch["slots"].unbind(1)
         return F.cross_entropy(logits[rows, positions].float(), batch["gold"], reduction="sum")
@@ -246,7 +265,7 @@ class TaggingTask(Task):
         """The most probable label id of every slot, (slots,)."""
         from alignfreeze_cli.encoder.blocks import logits_at
 
-        best = logits_at(model, batch["inputs"], *batch["slots"].unbind(1)).argmax(-1)
+        best = logits_at(model, inputs_for(model, batch["inputs"]), *batch["slots"].unbind(1)).argmax(-1)
         answers: np.ndarray = best.cpu().numpy()
         return answers
 

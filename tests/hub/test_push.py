@@ -14,9 +14,10 @@ from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.push import push_folders
-from tests.hub.hubworld import Cli, Made
+from tests.hub.hubworld import Cli, Made, record_of
 from tests.support.hubserver import File, HubServer
 from tests.support.hubserver.server import READER
+from tests.support.models import save_decoder
 
 pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
 
@@ -39,6 +40,22 @@ def remote(hub: HubServer, repo_id: str, kind: str = "model", revision: str = "m
 
 def local(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_decoder_arrives_and_is_fine_tuned_from_there(made: Made, cli: Cli, tmp_path: Path) -> None:
+    save_decoder(tmp_path / "base", "llama", "llama 3", pad_token_id=None)
+    chosen = ("--pairs", made.pairs, "--steps", "1", "--block", "middle", "--probe-pairs", "2", "--device", "cpu")
+    realigned = cli("realign", "--model", tmp_path / "base", *chosen, "--output", tmp_path / "encoder")
+    assert realigned.code == 0, realigned.stderr
+    pushed = cli("push", tmp_path / "encoder", "--repo-id", "org/decoder", "--yes")
+    assert pushed.code == 0, pushed.stderr
+    there = remote(made.hub, "org/decoder")
+    assert {name: data for name, data in there.items() if name != ".gitattributes"} == local(tmp_path / "encoder")
+    chosen = ("--task", "pos", "--steps", "1", "--max-length", "32", "--device", "cpu")
+    tuned = cli("finetune", "--model", "org/decoder", *chosen, "--output", tmp_path / "pos")
+    assert tuned.code == 0, tuned.stderr
+    assert record_of(tmp_path / "pos")["details"]["padding-token"] == "</s>"
+    assert "the label of a word is that of its last piece" in (tmp_path / "pos" / "README.md").read_text()
 
 
 def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cli: Cli, model: Path) -> None:
