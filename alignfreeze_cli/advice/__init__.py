@@ -1,0 +1,1 @@
+"""What to expect of realignment in a language before it is run: statistics of the gains that are known."""
