@@ -30,6 +30,8 @@ KINDS = {
     "scores": "evaluate",
     "world": "demo",
     "report": "report",
+    "layers": "layers",
+    "forgetting": "forgetting",
 }
 """Kind of a folder -> the command that makes it."""
 

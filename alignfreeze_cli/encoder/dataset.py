@@ -242,7 +242,7 @@ def _encode_languages(
             draws = draws_of(settings.sampling, rows, steps * settings.batch_size)
             needed = [max(10 * settings.probe_pairs, some + more, 1) for some in draws]
         encoded = [
-            _first_pairs(some, enough, settings.probe_pairs, settings.seed, encode)
+            first_pairs(some, enough, settings.probe_pairs, settings.seed, encode)
             for some, enough in zip(sources.values(), needed, strict=True)
         ]
         empty = {pairs.language: pairs.rows for pairs, _ in encoded if not len(pairs)}
@@ -254,7 +254,7 @@ def _encode_languages(
     return []
 
 
-def _first_pairs(
+def first_pairs(
     sources: Sequence[LanguageSource],
     needed: int | None,
     probe_pairs: int,

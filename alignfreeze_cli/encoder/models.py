@@ -163,6 +163,19 @@ def load_task_model(folder: Path, auto_class: str) -> tuple[Any, tuple[str, ...]
     return model, tuple(model.config.id2label[number] for number in range(model.config.num_labels))
 
 
+def load_language_model(folder: Path, auto_class: str) -> tuple[Any, bool]:
+    """A model with a language-modelling head, and whether the head is the folder's own.
+
+    Many encoders are published without one: then it is new, from torch's current random state. Raises ArtifactError if
+    weights of the encoder are missing, or transformers knows no such head for its family.
+    """
+    model, missing = _load(folder, auto_class)
+    encoder = f"{model.base_model_prefix}."
+    of_encoder = [name for name in missing if name.startswith(encoder)]
+    _demand_whole(folder, [name for name in of_encoder if not name.startswith(f"{encoder}pooler.")])
+    return model, len(of_encoder) == len(missing)
+
+
 def word_embeddings(folder: Path) -> Callable[[], Tensor] | None:
     """A function that reads the matrix of word embeddings from a model folder, (rows, size), in single precision.
 

@@ -10,17 +10,16 @@ import torch.nn.functional as F
 from accelerate.utils import send_to_device
 from torch import Tensor
 
-from alignfreeze_cli.encoder.batches import Drawn, make_batch, model_inputs, pool_words
-from alignfreeze_cli.encoder.blocks import all_hidden_states, architecture
+from alignfreeze_cli.encoder.batches import Drawn, make_batch
+from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.dataset import RealignDataset
 from alignfreeze_cli.encoder.encoding import EncodedPairs
+from alignfreeze_cli.encoder.linked_words import PAIRS_AT_ONCE, linked_states, states_of
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.training.metrics import Metrics
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-_PAIRS_AT_ONCE = 32
 
 
 @torch.no_grad()
@@ -41,15 +40,12 @@ def retrieval(
     model.eval()
     sources: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
     targets: list[list[Tensor]] = [[] for _ in range(arch.n_blocks + 1)]
-    for at in range(0, len(held_out), _PAIRS_AT_ONCE):
-        drawn = [Drawn(pairs, number, number) for number in held_out[at : at + _PAIRS_AT_ONCE]]
+    for at in range(0, len(held_out), PAIRS_AT_ONCE):
+        drawn = [Drawn(pairs, number, number) for number in held_out[at : at + PAIRS_AT_ONCE]]
         batch = send_to_device(make_batch(drawn, arch, pad_id), device)
-        layers = [all_hidden_states(model, model_inputs(model, rows)) for rows in batch.layout.groups]
-        for number in range(arch.n_blocks + 1):
-            hidden = torch.cat([group[number].flatten(0, 1) for group in layers])  # (positions, hidden)
-            words = pool_words(hidden, batch.starts, batch.ends, pooling)
-            sources[number].append(words[batch.links[:, 0]])
-            targets[number].append(words[batch.links[:, 1] + batch.n_source])
+        for number, (source, target) in enumerate(linked_states(states_of(model, batch), batch, pooling)):
+            sources[number].append(source)
+            targets[number].append(target)
     model.train(was_training)
     blocks = ["embeddings", *map(str, range(arch.n_blocks))]
     accuracy = {

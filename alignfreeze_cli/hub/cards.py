@@ -28,6 +28,7 @@ from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
 from alignfreeze_cli.artifacts.files import atomic_write, read_json
 from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
 from alignfreeze_cli.hub import facts
+from alignfreeze_cli.hub.changes import CHANGES, HEAT_MAP, LAYERS, changes_of
 from alignfreeze_cli.hub.commands import commands
 from alignfreeze_cli.hub.lint import metadata_codes
 from alignfreeze_cli.hub.picture import draw_blocks
@@ -46,7 +47,6 @@ from alignfreeze_cli.published import Published, language_names, published
 from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
-SCORES_SECTION = "<!-- alignfreeze:scores -->"
 PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
 ARXIV = "2502.12959"
@@ -95,7 +95,12 @@ def card_after(result: Result, console: Console, dry_run: bool = False) -> Resul
             model = read_record(folder) if folder.name != result.path.resolve().name and folder.is_dir() else None
             if model is None or not scores_next_to(folder, model):
                 return result
-            complete = _has_scores(folder / CARD)  # perhaps what `card` made of more scores than these
+            complete = _has_section(folder / CARD, "scores")  # perhaps what `card` made of more scores than these
+        elif result.record.kind in CHANGES:
+            folder = folder.with_name(folder.name.removesuffix(f"-{result.record.kind}"))
+            if folder == result.path.resolve() or not folder.is_dir() or not changes_of(folder, result.record.kind):
+                return result
+            complete = _has_section(folder / CARD, result.record.kind)
         elif result.record.kind in KINDS_WITH_CARDS:
             complete = (folder / CARD).is_file()
         else:
@@ -107,9 +112,9 @@ def card_after(result: Result, console: Console, dry_run: bool = False) -> Resul
     return result
 
 
-def _has_scores(card: Path) -> bool:
-    """Whether a card has the section of scores already."""
-    return card.is_file() and SCORES_SECTION in card.read_text(encoding="utf-8", errors="replace")
+def _has_section(card: Path, name: str) -> bool:
+    """Whether a card has a section already."""
+    return card.is_file() and f"<!-- alignfreeze:{name} -->" in card.read_text(encoding="utf-8", errors="replace")
 
 
 def make_card(
@@ -148,6 +153,10 @@ def _card_files(
         picture = draw_blocks(caption, facts.strips(record, _blocks(folder, record)))
         files = dict(zip(PICTURES, (picture.svg, picture.png), strict=True))
         known |= {"picture_text": caption, "picture_width": picture.width, "scores": None}
+        moved = {kind: changes_of(folder, kind) if record.kind == "encoder" else None for kind in CHANGES}
+        known |= {kind: each.content if each else None for kind, each in moved.items()}
+        if layers := moved[LAYERS]:
+            files[HEAT_MAP] = (layers.folder / HEAT_MAP).read_bytes()
     if record.kind == "task-model" and (found := list(scores) or scores_next_to(folder, record)):
         measured = scores_of_model(found, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
@@ -217,6 +226,8 @@ def _environment(markdown: bool = True) -> jinja2.Environment:
         "number_ranges": number_ranges,
         "thousands": "{:,}".format,
         "percent": _percent,
+        "estimate": _estimate,
+        "signed_estimate": lambda found: _estimate(found, sign=True),
         "points": lambda value: "–" if value is None else signed(100 * value),
         "duration": _duration,
         "setting": lambda value: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value),
@@ -250,6 +261,15 @@ def _percent(mean: Mean | None) -> str:
         return "–"
     value, spread = mean
     return f"{100 * value:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+
+
+def _estimate(found: Mapping[str, Any] | None, places: int = 3, sign: bool = False) -> str:
+    """A value with its interval, as result files hold it."""
+    if found is None:
+        return "–"
+    numbers = [float(found[name]) for name in ("value", "low", "high")]
+    value, low, high = (signed(each, places) if sign else f"{each:.{places}f}" for each in numbers)
+    return f"{value} [{low}, {high}]"
 
 
 def _duration(seconds: float | None) -> str:

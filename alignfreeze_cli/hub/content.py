@@ -15,13 +15,24 @@ from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.artifacts.run_folder import RUN_NAME
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository
+from alignfreeze_cli.hub.changes import HEAT_MAP
 from alignfreeze_cli.hub.scores import SCORES, own_scores
 from alignfreeze_cli.hub.settings import RUN, PushSettings
 
 _MODEL = (
     *("config.json", "generation_config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"),
-    *("*.model", "metrics.jsonl", RECORD_NAME, CARD, "LICENSE", *PICTURES, f"scores/{SCORES}", f"scores/{RECORD_NAME}"),
+    *(
+        "*.model",
+        "metrics.jsonl",
+        RECORD_NAME,
+        CARD,
+        "LICENSE",
+        *PICTURES,
+        HEAT_MAP,
+        f"scores/{SCORES}",
+        f"scores/{RECORD_NAME}",
+    ),
 )
 _ADAPTER = (f"{ADAPTER}/adapter_config.json", f"{ADAPTER}/adapter_model.safetensors")
 # Encoders after fewer steps, inside the one of the last step.

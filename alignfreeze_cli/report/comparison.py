@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from alignfreeze_cli.report.distances import Distances, halves
 from alignfreeze_cli.report.score_table import Cell, Row, ScoreTable, by_run, mean_over, score_table
 from alignfreeze_cli.report.scores import in_order, published_name, published_scores
 from alignfreeze_cli.report.statistics import Yardstick, beyond, holm, paired_t, sample_deviation, spearman
+
+if TYPE_CHECKING:
+    from alignfreeze_cli.report.changes import ChangesReport
 
 Samples = Mapping[str, Mapping[str, np.ndarray]]
 """Strategy → language → bootstrap samples of the gain in points, (resamples,)."""
@@ -140,6 +144,7 @@ class Report:
     method: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what a reader must know of these runs: seeds missing, languages left out
     of_published: bool = False  # whether these are the published runs alone
+    changes: ChangesReport | None = None  # what was measured of the runs' encoders
 
     @property
     def models(self) -> dict[str, list[tuple[int, Section]]]:

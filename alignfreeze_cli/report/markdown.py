@@ -27,6 +27,13 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
         parts += ["## Notes on these runs", _list(report.notes)]
     for number, section in enumerate(report.sections):
         parts += [*_section(section), *_images(plots, number)]
+    if report.changes:
+        tables = (_with_caption(each) for each in report.changes.tables)
+        parts += [
+            "## What realignment changed in the encoders",
+            *tables,
+            _list([f"{each}." for each in report.changes.sentences]),
+        ]
     parts += ["## How the numbers were computed", _list(report.method)]
     return "\n\n".join(parts) + "\n"
 

@@ -46,7 +46,7 @@ def draw(report: Report, folder: Path) -> list[Plot]:
         name = _unused(_slug(name), {plot.name for plot in plots})
         # First: drawing an SVG sets the figure's resolution to its own.
         FigureCanvasAgg(figure).print_png(folder / f"{name}.png", metadata={"Software": None})
-        svg = _svg(figure, name)
+        svg = svg_text(figure, name)
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
         plots.append(Plot(name, section, caption, alt, svg, model))
 
@@ -70,7 +70,8 @@ def draw(report: Report, folder: Path) -> list[Plot]:
     return plots
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg_text(figure: Figure, name: str) -> str:
+    """A figure as SVG; the same figure and name give the same text."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})

@@ -21,6 +21,7 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.report import distances, notes
 from alignfreeze_cli.report.bootstrap import resample
+from alignfreeze_cli.report.changes import changes_digest, changes_report, collect_changes
 from alignfreeze_cli.report.comparison import Report, Section, compare, with_published
 from alignfreeze_cli.report.csv_files import csv_files
 from alignfreeze_cli.report.latex import latex_files
@@ -91,6 +92,7 @@ def compare_runs(settings: ReportSettings, found: FoundScores, console: Console 
         method=notes.method(settings, sections),
         notes=tuple(sentences),
         of_published=settings.published_only,
+        changes=changes_report(collect_changes(found.scores)),
     )
 
 
@@ -116,6 +118,8 @@ def _inputs(settings: ReportSettings, found: FoundScores) -> list[Input]:
             name += " again"
         digest = content_digest({"run": json.dumps([run[key] for key in RUN]), "scores": _scores_digest(folder)})
         inputs[name] = Input(name, str(folder), folder, digest)
+    if measured := collect_changes(found.scores):
+        inputs["changes"] = Input("changes", "changes", Path(), changes_digest(measured))
     known = distances.candidates(settings.distances, found.folders)
     for name, content in (
         ("notes", list(found.notes)),
