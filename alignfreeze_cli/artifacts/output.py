@@ -266,9 +266,19 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any], changes: Sequenc
         for key in sorted(old[part].keys() | new[part].keys()):
             before, now = old[part].get(key), new[part].get(key)
             if before != now:
-                found.append(name.format(key) + (f" was {before}, now {now}" if part == "settings" else " has changed"))
+                change = f" was {_shown(before)}, now {_shown(now)}" if part == "settings" else " has changed"
+                found.append(name.format(key) + change)
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
     return (", ".join(found[:3]) or "files are missing") + more
+
+
+def _shown(value: Any) -> str:
+    """A recorded setting as it is typed."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @contextmanager

@@ -229,7 +229,7 @@ def test_the_command_line_says_and_records_what_was_done(inputs: Path, tmp_path:
     assert "already done" in again.stdout
     other = CliRunner().invoke(app, [*command, "--realign-weight", "0.2"])
     assert other.exit_code == 2
-    assert "realign-weight was None, now 0.2" in other.stderr
+    assert "realign-weight was not set, now 0.2" in other.stderr
     card = (tmp_path / "pos" / "README.md").read_text()
     assert "# encoder, realigned (front, during fine-tuning), for part-of-speech tagging" in card
     assert (
