@@ -23,6 +23,15 @@ class DemoWorldSettings(StepSettings):
     steps: int = setting(1500, help="Pre-training steps (prediction of masked words).", minimum=1)
     batch_size: int = setting(64, help="Sentences per step.", minimum=1)
     learning_rate: float = setting(2e-3, help="Peak learning rate of pre-training.", minimum=0.0, above=True)
+    second_source: str | None = setting(
+        None,
+        help="Code of a language that is to be a source, too: with training data, and parallel text and dictionaries "
+        "with every other language; qek, for example.",
+        metavar="LANGUAGE",
+    )
     threads: int = setting(
         1, help="CPU threads for pre-training; another number gives slightly different weights.", minimum=1
     )
+
+    def left_out(self, name: str) -> bool:
+        return name == "second_source" and self.second_source is None

@@ -25,7 +25,9 @@ from alignfreeze_cli.demo.meanings import (
     sample_passage,
 )
 from alignfreeze_cli.demo.settings import DemoWorldSettings
+from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.settings import nearest
 
 DISTANCES = "distances.json"
 
@@ -39,18 +41,20 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
     if done := output.finished():
         return done
     languages = make_languages(settings.seed, settings.languages)
+    sources = _sources(settings, languages)
     if settings.dry_run:
         return output.planned({"languages": [language.code for language in languages]})
     with output.open(console) as work:
         text = []
         with console.progress("writing texts", len(languages), "languages") as bar:
             for language in languages:
-                text += _write_texts(settings, languages[0], language, work.path)
+                text += _write_texts(settings, sources, language, work.path)
                 bar.advance()
-        _write_tasks(settings, languages, work.path)
+        _write_tasks(settings, languages, sources, work.path)
         loss = _make_encoder(settings, languages, text, work.path / "encoder", console)
         _write(work.path / "README.md", _readme(languages, settings))
-        write_json(work.path / DISTANCES, _distances(languages))
+        distances = [_distances(source, languages) for source in sources]
+        write_json(work.path / DISTANCES, distances if len(distances) > 1 else distances[0])
         work.details = {
             "source": languages[0].code,
             "languages": {language.code: language.name for language in languages},
@@ -59,29 +63,63 @@ def make_world(settings: DemoWorldSettings, console: Console) -> Result:
     return output.result
 
 
-def _write_texts(settings: DemoWorldSettings, source: Language, language: Language, folder: Path) -> list[str]:
+def _sources(settings: DemoWorldSettings, languages: Sequence[Language]) -> list[Language]:
+    """The languages with training data: the first one, and the second source if one is asked for."""
+    second = settings.second_source
+    if second is None:
+        return [languages[0]]
+    codes = [language.code for language in languages[1:]]
+    if second not in codes:
+        raise SettingsError(
+            f"--second-source must be one of {', '.join(codes)}, not {second!r}" + nearest(second, codes)
+        )
+    return [languages[0], languages[1 + codes.index(second)]]
+
+
+def _write_texts(
+    settings: DemoWorldSettings, sources: Sequence[Language], language: Language, folder: Path
+) -> list[str]:
     """Write all text of a language but its task data; gives the monolingual text."""
     code = language.code
     text = data.monolingual_lines(language, _rng(settings, "text", code), settings.sentences)
     _write(folder / "text" / f"{code}.txt", _lines(text))
-    if language is not source:
-        pair, reverse = f"{source.code}-{code}", f"{code}-{source.code}"
-        lines, links = data.parallel_lines(source, language, _rng(settings, "parallel", code), settings.pairs)
-        entries = data.dictionary_lines(source, language, _rng(settings, "dictionary", code), settings.known)
-        reversed_entries = sorted(" ".join(reversed(entry.split(" "))) for entry in entries)
-        _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
-        _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
-        _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
-        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(reversed_entries))
+    first, *others = sources
+    if language is not first:
+        _write_pair(settings, first, language, (code,), folder)
+    for source in others:
+        if language is not source:
+            _write_pair(settings, source, language, (source.code, code), folder, dictionaries=language is not first)
     return text
 
 
-def _write_tasks(settings: DemoWorldSettings, languages: Sequence[Language], folder: Path) -> None:
+def _write_pair(
+    settings: DemoWorldSettings,
+    source: Language,
+    language: Language,
+    purpose: Sequence[str],
+    folder: Path,
+    dictionaries: bool = True,
+) -> None:
+    """Write parallel text, its links and the dictionaries of both directions; `purpose` decides what is drawn."""
+    pair, reverse = f"{source.code}-{language.code}", f"{language.code}-{source.code}"
+    lines, links = data.parallel_lines(source, language, _rng(settings, "parallel", *purpose), settings.pairs)
+    _write(folder / "parallel" / f"{pair}.tsv", _lines(lines))
+    _write(folder / "links" / f"{pair}.pharaoh", _lines(links))
+    if dictionaries:
+        entries = data.dictionary_lines(source, language, _rng(settings, "dictionary", *purpose), settings.known)
+        reversed_entries = sorted(" ".join(reversed(entry.split(" "))) for entry in entries)
+        _write(folder / "dictionaries" / f"{pair}.txt", _lines(entries))
+        _write(folder / "dictionaries" / f"{reverse}.txt", _lines(reversed_entries))
+
+
+def _write_tasks(
+    settings: DemoWorldSettings, languages: Sequence[Language], sources: Sequence[Language], folder: Path
+) -> None:
     def draw(task: str, split: str, make: Callable[[ClauseSampler], Any], names: float = 0.2) -> list[Any]:
         sampler = ClauseSampler(_rng(settings, task, split), names)
         return [make(sampler) for _ in range(settings.train if split == "train" else settings.test)]
 
-    for split, with_data in (("train", languages[:1]), ("test", languages)):
+    for split, with_data in (("train", sources), ("test", languages)):
         sentences = draw("pos", split, ClauseSampler.sentence)
         named = draw("ner", split, ClauseSampler.sentence, names=0.5)
         inferences, passages = draw("nli", split, sample_inference), draw("qa", split, sample_passage)
@@ -122,12 +160,13 @@ def _lines(lines: Sequence[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _distances(languages: Sequence[Language]) -> dict[str, Any]:
-    """How far each language is from the source, measured by the words they do not share."""
+def _distances(source: Language, languages: Sequence[Language]) -> dict[str, Any]:
+    """How far each language is from a source, measured by the words they do not share."""
+    others = (language for language in languages if language is not source)
     return {
-        "source": languages[0].code,
+        "source": source.code,
         "title": "share of words that the demo world's language does not have in common with the source",
-        "distances": {language.code: round(1 - shared_words(languages[0], language), 4) for language in languages[1:]},
+        "distances": {language.code: round(1 - shared_words(source, language), 4) for language in others},
     }
 
 
@@ -148,7 +187,7 @@ Made up from seed {seed}: related languages that speak about the same {concepts}
 encoder that has read text of all of them. It is for seeing the whole pipeline work without a network, and for tests.
 It claims nothing about real languages.
 
-**{source}** is the source: it alone has training data. The others derive from it, by growing distance: fewer shared
+**{source}** is the source: {alone} training data. The others derive from it, by growing distance: fewer shared
 words, another order of the parts of a sentence, other endings. The codes lie in the range that ISO 639-3 reserves for
 private use (qaa to qtz), so they are no real language's; their alphabetical order is the order of distance.
 
@@ -175,7 +214,7 @@ private use (qaa to qtz), so they are no real language's; their alphabetical ord
 | `qa/` | SQuAD 1.1 JSON, one question for each passage |
 | `distances.json` | 1 - shared words; `alignfreeze report` reads it beside the runs, or as `--distances` |
 
-Tasks have {train} training examples in {source} and {test} test examples in every language, the same ones in all.
+Tasks have {train} training examples in {taught} and {test} test examples in every language, the same ones in all.
 """
 
 
@@ -188,7 +227,10 @@ def _readme(languages: Sequence[Language], settings: DemoWorldSettings) -> str:
         for x in languages
     )
     examples = "\n".join(f"| {x.code} | {text_in(x, _EXAMPLE)} |" for x in languages)
+    second = next((language.name for language in languages if language.code == settings.second_source), None)
     return _PAGE.format(
+        alone=f"it and {second} alone have" if second else "it alone has",
+        taught=f"{source.name} and {second}" if second else source.name,
         source=source.name,
         source_code=source.code,
         concepts=len(UPOS),

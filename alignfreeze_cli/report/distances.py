@@ -1,4 +1,4 @@
-"""How far each language is from the source: from a file, or the typological distances from English in the package."""
+"""How far each language is from the source: from a file, the distances from English in the package, or URIEL's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from alignfreeze_cli.artifacts.files import LARGEST_JSON, parse_json
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, printable
 from alignfreeze_cli.published import distances as published
+from alignfreeze_cli.report import uriel
 from alignfreeze_cli.settings import nearest
 
 FILE_NAME = "distances.json"
@@ -29,20 +30,38 @@ class Distances:
     values: Mapping[str, float]
 
 
-def candidates(wanted: str | None, folders: Sequence[Path]) -> list[Distances]:
+def candidates(wanted: str | None, folders: Sequence[Path], languages: Mapping[str, Sequence[str]]) -> list[Distances]:
     """The distances that may be used, best first; `folders` are searched for a `distances.json`.
 
-    Raises SettingsError for a kind or file that is not there, DataError for a file that can't be read.
+    `languages`: source → targets. Raises SettingsError for a kind or file that is not there, DataError for a file that
+    can't be read.
     """
     if wanted is not None:
         if wanted in KINDS:
-            return [of_english(wanted)]
+            return of_kind(wanted, languages)
         path = Path(wanted).expanduser()
         if not path.is_file():
             raise SettingsError(f"--distances {wanted}: no such file, and no kind of distance" + nearest(wanted, KINDS))
-        return [read(path)]
+        return read(path)
     paths = dict.fromkeys(folder / FILE_NAME for folder in folders)
-    return [*(read(path) for path in paths if path.is_file()), of_english(DEFAULT)]
+    found = [each for path in paths if path.is_file() for each in read(path)]
+    others = {source: targets for source, targets in languages.items() if fitting(found, source) is None}
+    return [*found, *of_kind(DEFAULT, others)]
+
+
+def of_kind(kind: str, languages: Mapping[str, Sequence[str]]) -> list[Distances]:
+    """One kind of the distances from every source (source → targets): those from English that come with the package
+    if all targets are among them, otherwise URIEL's, where `urielplus` is installed. The two are never mixed.
+    """
+    english = of_english(kind)
+    computed = []
+    for source, targets in languages.items():
+        real = [code for code in targets if uriel.may_know(code)]
+        if not real or not uriel.may_know(source) or (source == english.source and english.values.keys() >= set(real)):
+            continue
+        if uriel.available() and (values := uriel.distances(kind, source, real)):
+            computed.append(Distances(uriel.title(kind, source), source, values))
+    return [*computed, english]
 
 
 def fitting(found: Sequence[Distances], source: str) -> Distances | None:
@@ -57,11 +76,11 @@ def of_english(kind: str) -> Distances:
     return Distances(f"{kind} distance from English (URIEL vectors of lang2vec, 1 - cosine)", "en", known)
 
 
-def read(path: Path) -> Distances:
+def read(path: Path) -> list[Distances]:
     """A file of distances.
 
-    JSON: `{"source": "en", "title": "…", "distances": {"de": 0.1, …}}`, or only the inner object. CSV: the columns
-    `language` and `distance`. Raises DataError.
+    JSON: `{"source": "en", "title": "…", "distances": {"de": 0.1, …}}`, or only the inner object, or a list of the
+    former with a source each. CSV: the columns `language` and `distance`. Raises DataError.
     """
     try:
         if path.stat().st_size > LARGEST_JSON:
@@ -72,17 +91,28 @@ def read(path: Path) -> Distances:
             content: Any = {row["language"]: float(row["distance"]) for row in rows}
         else:
             content = parse_json(text)
-        inner = content.get("distances", content)
-        values = {str(code): float(value) for code, value in inner.items() if value is not None}
-        names = {"title": content.get("title"), "source": content.get("source")} if inner is not content else {}
-        if not all(map(is_name, [*values, *(name for name in names.values() if name is not None)])):
-            raise ValueError("title, source and languages must be names")
+        if not isinstance(content, list):
+            return [_from_one(content, path)]
+        found = [_from_one(each, path) for each in content]
+        sources = [each.source for each in found]
+        if not found or None in sources or len(set(sources)) < len(sources):
+            raise ValueError("each object of a list needs a source of its own")
+        return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"holds no distances ({error}); write JSON, {{language: distance}}, or CSV with the columns language and "
             "distance",
             path,
         ) from error
+
+
+def _from_one(content: Any, path: Path) -> Distances:
+    """The distances from one source; raises ValueError, TypeError, AttributeError or KeyError for what is none."""
+    inner = content.get("distances", content)
+    values = {str(code): float(value) for code, value in inner.items() if value is not None}
+    names = {"title": content.get("title"), "source": content.get("source")} if inner is not content else {}
+    if not all(map(is_name, [*values, *(name for name in names.values() if name is not None)])):
+        raise ValueError("title, source and languages must be names")
     wrong = next((code for code, value in values.items() if not (math.isfinite(value) and value >= 0)), None)
     if wrong is not None:
         raise DataError(f"the distance of {wrong} is {values[wrong]}; it must be a number of at least 0", path)

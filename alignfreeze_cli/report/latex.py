@@ -6,6 +6,7 @@ import re
 
 from alignfreeze_cli.report import text_tables
 from alignfreeze_cli.report.comparison import Report, Section
+from alignfreeze_cli.report.sources import source_tables
 from alignfreeze_cli.report.text_tables import MARKS, TextTable
 
 _CHARACTERS = {
@@ -38,8 +39,9 @@ def latex_escaped(text: str) -> str:
 
 
 def latex_files(report: Report) -> dict[str, str]:
-    """File name → LaTeX: the overview, and for each section its scores and its gains."""
+    """File name → LaTeX: the overview, sources side by side included, and for each section its scores and its gains."""
     overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview_tables(report), 1)]
+    overview += [latex_table(each, f"sources-{n}", f" {MARKS}.") for n, each in enumerate(source_tables(report), 1)]
     files = {"overview.tex": "\n".join(overview)}
     for section, name in zip(report.sections, _names(report), strict=True):
         files[f"{name}.tex"] = latex_table(text_tables.scores_table(section), name)

@@ -9,6 +9,7 @@ from alignfreeze_cli.phrases import escaped, escaped_line
 from alignfreeze_cli.report import text_tables
 from alignfreeze_cli.report.comparison import Report, Section
 from alignfreeze_cli.report.score_table import ScoreTable
+from alignfreeze_cli.report.sources import source_tables
 from alignfreeze_cli.report.text_tables import MARKS, TextTable
 
 if TYPE_CHECKING:  # matplotlib is not needed for a table in the terminal
@@ -21,6 +22,7 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
         f"# {escaped_line(report.title)}",
         "## Overview",
         *(_with_caption(each) for each in text_tables.overview_tables(report)),
+        *(_with_caption(each) for each in source_tables(report)),
         *_images(plots, None),
     ]
     if report.notes:
@@ -41,7 +43,8 @@ def markdown(report: Report, plots: Sequence[Plot] = ()) -> str:
 def overview(report: Report) -> str:
     """The overview and the notes alone, for a terminal, where nothing is escaped."""
     parts = [
-        f"{each.caption}.\n\n{markdown_table(each, for_file=False)}" for each in text_tables.overview_tables(report)
+        f"{each.caption}.\n\n{markdown_table(each, for_file=False)}"
+        for each in (*text_tables.overview_tables(report), *source_tables(report))
     ]
     if report.notes:
         parts.append("\n".join(["Notes:", *(f"- {note}" for note in report.notes)]))

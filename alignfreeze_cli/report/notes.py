@@ -162,7 +162,7 @@ def _missing_distances(section: Section) -> list[str]:
     if not section.distances:
         return [
             f"no distances from {section.table.source} are known, so languages are not split into close and distant "
-            "(--distances takes a file)"
+            "(--distances takes a file; the extra `distances` of alignfreeze has them for all real languages)"
         ]
     unknown = [code for code in section.targets if code not in section.distances]
     return (

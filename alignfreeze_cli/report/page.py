@@ -22,6 +22,7 @@ from alignfreeze_cli.report import findings, style
 from alignfreeze_cli.report.comparison import Comparison, Report, Section
 from alignfreeze_cli.report.plots import Plot
 from alignfreeze_cli.report.score_table import MEAN, Cell, Row
+from alignfreeze_cli.report.sources import source_tables
 
 _LIGHT = {
     "ink": style.INK,
@@ -61,6 +62,7 @@ def page(report: Report, plots: Sequence[Plot]) -> str:
         report=report,
         plots=plots,
         names=language_names(),
+        source_tables=source_tables(report),
         light=_LIGHT,
         dark=_DARK,
         version=alignfreeze_cli.__version__,

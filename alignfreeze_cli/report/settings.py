@@ -22,8 +22,8 @@ class ReportSettings(StepSettings):
     distances: str | None = setting(
         None,
         help="Distances of the languages from the source: a FILE (JSON or CSV), or one of syntactic, genetic, "
-        "geographic, phonological, inventory, featural (from English, come with alignfreeze). "
-        "[default: distances.json in the folder of the runs; syntactic for English]",
+        "geographic, phonological, inventory, featural (those from English come with alignfreeze; others are URIEL's, "
+        "by the extra `distances`). [default: distances.json in the folder of the runs, otherwise syntactic]",
         metavar="KIND|FILE",
     )
     yardstick: str = setting(

@@ -155,7 +155,7 @@ def gains_table(section: Section) -> TextTable | None:
         line("languages degraded", lambda each: str(len(each.degraded))),
     ]
     if any(each.correlation for _, each in compared if each):
-        tests.append(line("ρ of distance and gain (p)", _correlation))
+        tests.append(line("ρ of distance and gain (p)", correlation))
     caption = f"{section.name}: gains over {section.baseline} in points, mean ± sample standard deviation over seeds"
     header = (*_first_header(section), *(title for title, _ in compared))
     return TextTable(caption, header, (tuple(languages), tuple(means), tuple(tests)))
@@ -218,7 +218,8 @@ def _plus_minus(mean: str, deviation: float | None, places: int = 2) -> str:
     return mean if deviation is None else f"{mean} ± {deviation:.{places}f}"
 
 
-def _correlation(each: Comparison) -> str:
+def correlation(each: Comparison) -> str:
+    """Of distance and gain, with its p in brackets."""
     found = each.correlation
     return f"{signed(found.rho, 2)} ({p_value(found.p)})" if found else NONE
 

@@ -75,7 +75,7 @@ def compare_runs(settings: ReportSettings, found: FoundScores, console: Console 
     _check_baseline(settings, found.scores["strategy"].unique())
     baseline = published_name(settings.baseline) if settings.published_only else settings.baseline
     yardstick, _ = YARDSTICKS[settings.yardstick]
-    known = distances.candidates(settings.distances, found.folders)
+    known = distances.candidates(settings.distances, found.folders, _targets(found))
     sections, sentences = [], [*found.notes, *notes.incomparable(found.scores)]
     for scores in groups(found.scores):
         distance = distances.fitting(known, scores["source"].iloc[0])
@@ -94,6 +94,14 @@ def compare_runs(settings: ReportSettings, found: FoundScores, console: Console 
         of_published=settings.published_only,
         changes=changes_report(collect_changes(found.scores)),
     )
+
+
+def _targets(found: FoundScores) -> dict[str, list[str]]:
+    """Source language → the languages scored from it."""
+    return {
+        source: [code for code in group["language"].unique() if code != source]
+        for source, group in found.scores.groupby("source", sort=False)
+    }
 
 
 def _check_baseline(settings: ReportSettings, strategies: Iterable[str]) -> None:
@@ -120,7 +128,7 @@ def _inputs(settings: ReportSettings, found: FoundScores) -> list[Input]:
         inputs[name] = Input(name, str(folder), folder, digest)
     if measured := collect_changes(found.scores):
         inputs["changes"] = Input("changes", "changes", Path(), changes_digest(measured))
-    known = distances.candidates(settings.distances, found.folders)
+    known = distances.candidates(settings.distances, found.folders, _targets(found))
     for name, content in (
         ("notes", list(found.notes)),
         ("distances", [[each.title, each.source, each.values] for each in known]),

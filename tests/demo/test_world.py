@@ -208,3 +208,29 @@ def test_the_readme_shows_a_sentence_of_every_language(world: Path) -> None:
     text = (world / "README.md").read_text(encoding="utf-8")
     assert all(text.count(f"| {code} |") == 2 for code in CODES)
     assert "{" not in text
+
+
+def test_a_second_source_adds_its_files_and_changes_no_other(world: Path, tmp_path: Path) -> None:
+    second = make_world(settings(tmp_path / "two", second_source="qci", steps=1), Console()).path
+    there, here = (
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (world, second)
+    )
+    changed = {name for name in there if here[name] != there[name] and not name.startswith("encoder/")}
+    assert changed == {"README.md", "alignfreeze.json", "distances.json"}
+    added = {f"{task}/qci-train.{suffix}" for task, suffix in
+             {"pos": "conllu", "ner": "tsv", "nli": "tsv", "qa": "json"}.items()}  # fmt: skip
+    for code in ("qav", "qbe"):
+        added |= {f"parallel/qci-{code}.tsv", f"links/qci-{code}.pharaoh"}
+    added |= {"dictionaries/qci-qbe.txt", "dictionaries/qbe-qci.txt"}
+    assert here.keys() - there.keys() == added
+    first, other = json.loads(here["distances.json"])
+    assert first == json.loads(there["distances.json"])
+    assert (other["source"], set(other["distances"])) == ("qci", {"qav", "qbe"})
+    assert other["distances"]["qav"] == first["distances"]["qci"]
+    assert "it and Cirun alone have training data" in here["README.md"].decode()
+
+
+def test_a_second_source_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"must be one of qbe, qci, not 'qav'"):
+        make_world(settings(tmp_path / "two", second_source="qav"), Console())

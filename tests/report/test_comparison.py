@@ -10,10 +10,12 @@ import pytest
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.published import published
 from alignfreeze_cli.report.comparison import Report, Section
+from alignfreeze_cli.report.latex import latex_files
 from alignfreeze_cli.report.markdown import markdown
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.scores import FoundScores, collect, find_runs, published_scores, split_aligner
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.sources import source_tables
 from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
@@ -471,3 +473,42 @@ def test_tasks_of_other_versions_are_reported_without_a_bootstrap(tmp_path: Path
     front = only(report).comparison("front")
     assert front
     assert front.average.p is not None
+
+
+def test_sources_side_by_side_with_the_distances_of_each(tmp_path: Path) -> None:
+    targets = {"en": ("aa", "bb", "xx", "yy"), "xx": ("aa", "bb", "en", "yy")}
+    for source, others in targets.items():
+        for seed in (1, 2, 3):
+            for strategy, more in (("baseline", 0), ("front", 1)):
+                right = {code: [5 + more * n, 5 + seed] for n, code in enumerate((source, *others))}
+                write(tmp_path, strategy, seed, right, source=source, name=f"from-{source}-{strategy}-s{seed}")
+    far = [
+        {
+            "source": source,
+            "title": f"far from {source}",
+            "distances": dict(zip(others, (0.4, 0.3, 0.2, 0.1), strict=True)),
+        }
+        for source, others in targets.items()
+    ]
+    (tmp_path / "distances.json").write_text(json.dumps(far), encoding="utf-8")
+    report = made(tmp_path)
+    assert [section.close for section in report.sections] == [("yy", "xx"), ("yy", "en")]
+    (table,) = source_tables(report)
+    assert table.header[-1] == "mean of 3 common targets"
+    # front gains 5, 10, 15, 20 points in the four targets, by their place; aa, bb and yy are common.
+    assert [(row[:3], row[-1]) for row in table.rows] == [
+        (("front", "en", "+12.50 ± 0.00 ↑"), "+11.67"),
+        (("front", "xx", "+12.50 ± 0.00 ↑"), "+11.67"),
+    ]
+    assert table.caption in markdown(report)
+    assert "Source languages side by side" in page(report, ())
+    assert "sources-1" in latex_files(report)["overview.tex"]
+
+
+@pytest.mark.parametrize("sources", [["en", "en"], ["en", None], []])
+def test_a_list_of_distances_needs_a_source_in_each(tmp_path: Path, sources: list[str | None]) -> None:
+    world(tmp_path / "runs")
+    far = [{"source": source, "distances": {"xx": 0.5}} for source in sources]
+    (tmp_path / "far.json").write_text(json.dumps(far), encoding="utf-8")
+    with pytest.raises(DataError, match="needs a source of its own"):
+        made(tmp_path / "runs", distances=str(tmp_path / "far.json"))
