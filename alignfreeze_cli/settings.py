@@ -313,6 +313,8 @@ def to_options(settings: StepSettings) -> list[str]:
 
 def to_option(declaration: Declaration, value: Any) -> list[str]:
     """One setting as arguments of a command line, its value typed as declared or as JSON holds it."""
+    if declaration.metadata["argument"]:
+        return [str(item) for item in (value if declaration.is_list else [value])]
     name = f"--{declaration.key}"
     if value is None or value == () or value == []:
         raise SettingsError(f"{name} can't be taken back on a command line; leave it out of the recipe.")

@@ -45,7 +45,7 @@ _BLOCKS = {"blocks": int, "read-block": int, "frozen-blocks": list, "trained-blo
 _DETAILS: dict[str, dict[str, Any]] = {
     "pairs": {"languages": dict, "warnings": list},
     "aligner": {"languages": dict},
-    "encoder": {**_BLOCKS, "family": str, "steps": int, "languages": dict, "probe": list},
+    "encoder": {**_BLOCKS, "family": str, "steps": int, "languages": dict, "probe": list, "blend": dict},
     "task-model": {"task": str, "options": dict, "language": str, "labels": list, "frozen-blocks": list, "steps": int},
     "scores": {"task": str, "metric": str, "source-language": str, "languages": dict, "scoring": dict},
 }
@@ -93,6 +93,11 @@ class Record:
 
     def write(self, folder: Path) -> None:
         (folder / RECORD_NAME).write_bytes(json_bytes(dataclasses.asdict(self)))
+
+
+def made_by(step: Mapping[str, Any]) -> str:
+    """Kind of a folder, as recorded or in a lineage, with encoders told apart: `blend` for those that blend made."""
+    return "blend" if step["kind"] == "encoder" and "blend" in step["details"] else str(step["kind"])
 
 
 def read_record(folder: Path) -> Record | None:

@@ -166,6 +166,8 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
     help, metavar = metadata["help"], metadata["metavar"]
     if metadata["argument"]:
         argument = typer.Argument(help=help, metavar=metavar, show_default=False)
+        if declaration.required:
+            return _keyword(declaration.name, inspect.Parameter.empty, Annotated[kind, argument])
         return _keyword(declaration.name, None, Annotated[kind | None, argument])
     if metavar is None and metadata["choices"]:
         metavar = "|".join(metadata["choices"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import typer
 
 from alignfreeze_cli.artifacts import Result
@@ -21,6 +23,18 @@ REALIGN = """Realign an encoder on word pairs, with part of its blocks frozen.
     alignfreeze realign --model xlm-roberta-base --freeze front
 
     alignfreeze realign --model xlm-roberta-base --pairs pairs --freeze front --steps 300 --output front
+"""
+
+BLEND = """Weights between an encoder and what was realigned from it, and blocks put back as they were.
+
+    alignfreeze blend xlm-roberta-base full --alpha 0.75 --output blend
+
+    alignfreeze blend xlm-roberta-base full --restore front --output full-front-put-back
+
+    alignfreeze blend xlm-roberta-base full --alpha auto --pairs pairs
+
+No training: one realignment gives encoders all the way from the base to the realigned one, and of every freeze plan
+something like it (docs/blend.md).
 """
 
 FINETUNE = """Fine-tune an encoder on a task in the source language; all of its blocks train unless --freeze is given.
@@ -47,6 +61,7 @@ plots. docs/report.md explains every number. `--published-only` gives the tables
 def add(app: typer.Typer) -> None:
     add_step(app, "align-pairs", ALIGN_PAIRS, _pairs_made)
     add_step(app, "realign", REALIGN, _realigned)
+    add_step(app, "blend", BLEND, _blended)
     add_step(app, "finetune", FINETUNE, _finetuned)
     add_step(app, "evaluate", EVALUATE, _scored)
 
@@ -83,6 +98,22 @@ def _realigned(result: Result) -> str:
             f"{100 * row['chance']:9.1f}"
             for language, row in after.items()
         ]
+    return "\n".join(rows)
+
+
+def _blended(result: Result) -> str:
+    details = result.details
+    rows = [f"alpha {details['blend']['alpha']:g}"]
+    if details.get("probe"):
+        read = str(details["read-block"])
+        rows.append(f"words that find their translation, in % (held-out pairs, block {read}), by alpha:")
+        alphas = list(dict.fromkeys(row["alpha"] for row in details["probe"]))
+        rows.append(f"{'language':10}" + "".join(f"{alpha:9g}" for alpha in alphas))
+        found = {(row["language"], row["alpha"]): 100 * row["accuracy"][read] for row in details["probe"]}
+        languages = dict.fromkeys(code for code, _ in found)
+        rows += [f"{code:10}" + "".join(f"{found[code, alpha]:9.1f}" for alpha in alphas) for code in languages]
+        means = [statistics.fmean(found[code, alpha] for code in languages) for alpha in alphas]
+        rows.append(f"{'mean':10}" + "".join(f"{mean:9.1f}" for mean in means))
     return "\n".join(rows)
 
 

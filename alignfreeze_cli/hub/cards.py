@@ -328,6 +328,7 @@ def _metadata(record: Record, title: str, measured: Measured | None) -> dict[str
         realigned = facts.last_realignment(record)
         task = TASKS[record.details["task"]] if record.kind == "task-model" else None
         tags.append(f"freeze-{realigned['settings']['freeze']}" if realigned else "baseline")
+        tags += ["blend"] if facts.blends_of(record) else []
         values |= {
             "library_name": "transformers",
             "base_model": nearest,

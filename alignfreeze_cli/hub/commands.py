@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
-from alignfreeze_cli.artifacts.record import KINDS, Record
+from alignfreeze_cli.artifacts.record import KINDS, Record, made_by
+from alignfreeze_cli.encoder.blend_settings import BlendSettings
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.hub.facts import MODEL_INPUTS, Step, steps_of
 from alignfreeze_cli.settings import StepSettings, declarations, plain, to_option
@@ -16,6 +17,7 @@ from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 SETTINGS: dict[str, type[StepSettings]] = {
     "pairs": AlignPairsSettings,
     "encoder": RealignSettings,
+    "blend": BlendSettings,
     "task-model": FinetuneSettings,
     "scores": EvaluateSettings,
 }
@@ -33,11 +35,12 @@ def commands(record: Record) -> str:
     names: dict[str, str] = {}
     lines = []
     for step in steps_of(record):
-        if step["kind"] not in SETTINGS:
+        kind = made_by(step)
+        if kind not in SETTINGS:
             continue
         name = _variable(step, names)
         options = " \\\n  ".join(_options(step, names))
-        command = f"alignfreeze {KINDS[step['kind']]} \\\n  {options}"
+        command = f"alignfreeze {KINDS.get(kind, kind)} \\\n  {options}"
         lines.append(f"{name}=$({command} --quiet)")
         names[step["digest"]] = name
     return "\n".join(lines)
@@ -53,11 +56,11 @@ def _options(step: Step, names: Mapping[str, str]) -> Iterator[str]:
     inputs = {each["name"]: _pinned(each, names) for each in step["inputs"]}
     pairs = [inputs[each["name"]] for each in step["inputs"] if each.get("kind") == "pairs"]
     corpora = {text for name, text in inputs.items() if name.startswith("corpus ")}
-    for declaration in declarations(SETTINGS[step["kind"]]):
+    for declaration in declarations(SETTINGS[made_by(step)]):
         key, value = declaration.key, step["settings"].get(declaration.key)
         default = None if declaration.required else plain(declaration.default)
         if key == "model" or (key in MODEL_INPUTS and key in inputs):
-            yield f"--{key} {inputs[key]}"
+            yield inputs[key] if declaration.metadata["argument"] else f"--{key} {inputs[key]}"
         elif key in ("pairs", "realign-with"):
             yield from (f"--{key} {each}" for each in pairs)
         elif key == "corpus" and len(corpora) == 1:

@@ -12,7 +12,7 @@ from typing import Any
 
 from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts.hub_client import is_repository_id, split_reference
-from alignfreeze_cli.artifacts.record import Record
+from alignfreeze_cli.artifacts.record import Record, made_by
 from alignfreeze_cli.hub.picture import BlockState, Strip
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import full_id
@@ -21,7 +21,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 
 Step = Mapping[str, Any]
 
-MODEL_INPUTS = ("model", "encoder", "filter-encoder")
+MODEL_INPUTS = ("model", "base", "encoder", "filter-encoder")
 """Names of the inputs of steps that are models, not data."""
 
 BASE_LICENCES = {
@@ -213,13 +213,18 @@ def last_realignment(record: Record) -> Step | None:
     return next(filter(None, map(_realignment, reversed(models_of(record)))), None)
 
 
+def blends_of(record: Record) -> list[Step]:
+    """The blend steps on the way to this model, oldest first."""
+    return [step for step in models_of(record) if made_by(step) == "blend"]
+
+
 def _realignment(step: Step) -> Step | None:
     """A step as far as it realigned, in the form of a realign step; None if it did not.
 
     `details.schedule` is "during" where it realigned while fine-tuning.
     """
     if step["kind"] == "encoder":
-        return step
+        return None if made_by(step) == "blend" else step
     if (schedule := step["details"].get("schedule")) is None:
         return None
     details = {**step["details"]["realign"], "schedule": schedule}
@@ -245,12 +250,12 @@ def task_language(record: Record) -> str | None:
 def strategy(record: Record) -> str | None:
     """The published name of what was done (baseline, full, front, back).
 
-    None for another plan or several, and where less was trained than in the published runs: by adapters, or with blocks
-    frozen in fine-tuning.
+    None for another plan or several, for a blend, and where less was trained than in the published runs: by adapters,
+    or with blocks frozen in fine-tuning.
     """
     models = models_of(record)
     partly = (step["kind"] == "task-model" and step["details"]["freeze"] not in ("none", "full") for step in models)
-    if any("lora" in step["details"] for step in models) or any(partly):
+    if any("lora" in step["details"] for step in models) or any(partly) or blends_of(record):
         return None
     realignments = [step for step in map(_realignment, models) if step is not None]
     if not realignments:
@@ -302,6 +307,10 @@ def strips(record: Record, blocks: int) -> list[Strip]:
                 "unreached" if block > read else _state(block in details["frozen-blocks"]) for block in range(blocks)
             ]
             found.append(Strip("realignment", _state(details["embeddings-frozen"]), tuple(states), read))
+        if made_by(step) == "blend":
+            details = step["details"]["blend"]
+            states = [_blended(block in details["restored-blocks"]) for block in range(blocks)]
+            found.append(Strip("blend", _blended(details["embeddings-restored"]), tuple(states)))
         if step["kind"] == "task-model":
             details = step["details"]
             states = [_state(block in details["frozen-blocks"]) for block in range(blocks)]
@@ -314,6 +323,10 @@ def _state(frozen: bool) -> BlockState:
     return "frozen" if frozen else "trained"
 
 
+def _blended(restored: bool) -> BlockState:
+    return "restored" if restored else "blended"
+
+
 def card_facts(record: Record) -> dict[str, Any]:
     """What the templates `pairs.md.j2` and `model.md.j2` are filled with, as far as the record says it."""
     bases, realigned = bases_of(record), last_realignment(record)
@@ -324,6 +337,7 @@ def card_facts(record: Record) -> dict[str, Any]:
         "hub_base": next((base for base in bases if base.id), None),
         "realigned": realigned,
         "during": realigned is not None and realigned["details"].get("schedule") == "during",
+        "blends": [step["details"]["blend"] for step in blends_of(record)],
         "retrieval": _retrieval(realigned),
         "sources": source_languages(record),
         "languages": realigned_languages(record),

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-BlockState = Literal["trained", "frozen", "unreached"]
+BlockState = Literal["trained", "frozen", "unreached", "blended", "restored"]
 
 CELL, STEP, MARGIN, LABEL = 38, 42, 16, 112  # pixels: a block, from one to the next, the border, a strip's name
 PER_LINE = 25  # blocks, and the embeddings before them; a longer strip goes on in the next line
 RESOLUTION = 144  # dots per inch of the PNG, twice that of the layout, for dense screens
 _INK = "#24292f"
 # The states differ in lightness as well as in hue, and frozen blocks have a bar: it reads without colours too.
-_FILL = {"trained": "#f4a259", "frozen": "#5b8fb9", "unreached": "#eceff1"}
-_TEXT = {"trained": _INK, "frozen": "#ffffff", "unreached": "#6e7781"}
+_FILL = {"trained": "#f4a259", "frozen": "#5b8fb9", "unreached": "#eceff1", "blended": "#f7c99b", "restored": "#8fb3d1"}
+_TEXT = {"trained": _INK, "frozen": "#ffffff", "unreached": "#6e7781", "blended": _INK, "restored": _INK}
 _LEGEND = {"trained": "trained", "frozen": "frozen", "unreached": "not reached by the loss"}
+_LEGEND |= {"blended": "realigned, times alpha", "restored": "put back"}
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "text.color": _INK,
@@ -63,7 +64,7 @@ def draw_blocks(title: str, strips: Sequence[Strip]) -> Picture:
             width = max(width, x + CELL)
             shapes.append(Rectangle((x, top), CELL, CELL, color=_FILL[state], lw=0))
             texts.append((x + CELL / 2, top + CELL / 2, str(number) if number >= 0 else "emb", {"c": _TEXT[state]}))
-            if state == "frozen":
+            if state in ("frozen", "restored"):
                 shapes.append(Rectangle((x + 6, top + CELL - 8), CELL - 12, 3, color=_TEXT[state], lw=0))
             if number == strip.read_block:
                 texts.append((x + CELL / 2, top + CELL + 9, "loss", {"size": 11}))

@@ -25,7 +25,7 @@ import pandas as pd
 
 from alignfreeze_cli.artifacts import read_record
 from alignfreeze_cli.artifacts.files import read_json
-from alignfreeze_cli.artifacts.record import KINDS
+from alignfreeze_cli.artifacts.record import KINDS, made_by
 from alignfreeze_cli.artifacts.run_folder import BASELINE, RUN_NAME, read_run
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, listed, printable
@@ -156,7 +156,7 @@ def _behaviours(folder: Path) -> dict[str, tuple[int, ...]]:
     record = read_record(folder)
     found: dict[str, set[int]] = {}
     for step in [*record.lineage, record.as_parent()] if record else ():
-        found.setdefault(step["kind"], set()).add(step.get("behaviour", 1))
+        found.setdefault(made_by(step), set()).add(step.get("behaviour", 1))
     return {kind: tuple(sorted(numbers)) for kind, numbers in found.items()}
 
 
@@ -165,7 +165,7 @@ def _precisions(folder: Path) -> dict[str, str]:
     record = read_record(folder)
     found: dict[str, set[str]] = {}
     for step in [*record.lineage, record.as_parent()] if record else ():
-        if step["kind"] in _COMPUTED:
+        if made_by(step) in _COMPUTED:
             found.setdefault(step["kind"], set()).add(str(step["settings"].get("precision", "fp32")))
     return {kind: " and ".join(sorted(names)) for kind, names in found.items()}
 

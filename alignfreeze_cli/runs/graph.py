@@ -7,6 +7,7 @@
     <output>/<model>-<strategy>-s<seed>/        one run (artifacts/run_folder.py)
         pairs                                   linked by the realigned encoder of another strategy, if it says so
         encoder/steps-N                         its encoder after N steps, for a task that is realigned for fewer
+        realigned                               what a blend is made of, if no other strategy realigns alike
 
 Names follow from the whole recipe, not from the part of it that is run, so that running the rest later finds the
 folders.
@@ -14,6 +15,7 @@ folders.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,8 +139,10 @@ class _Builder:
         if variant.links_from is not None:
             other = names.recipe.variant(variant.links_from, variant.task)
             encoder, _ = self._encoder(names, other, names.run(other.strategy, seed), seed, {})
-            self.read[encoder.name].add("")  # the whole of it, whatever the task takes
-            name = encoder.name.rpartition("/")[2].replace("encoder", "pairs", 1)  # its tasks' encoder, their pairs
+            self.read.setdefault(encoder.name, set()).add("")  # the whole of it, whatever the task takes
+            name = re.sub(
+                "^(encoder|realigned)", "pairs", encoder.name.rpartition("/")[2]
+            )  # its tasks' encoder, their pairs
             filled = {"encoder": str(encoder.output)}
             node = self._add(names.recipe, variant, "align-pairs", f"{folder}/{name}", (encoder.name,), filled)
             return (str(node.output),), (node.name,)
@@ -149,7 +153,23 @@ class _Builder:
     def _encoder(
         self, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
     ) -> tuple[Node, str]:
-        """The node that realigns for this variant, and the part of its output that it uses ("" for the whole)."""
+        """The node that makes this variant's encoder, and the part of its output that it uses ("" for the whole)."""
+        if not variant.blended:
+            return self._realigned(names, variant, folder, seed, links)
+        alike = names.recipe.variant(names.realigning(variant.strategy), variant.task)
+        place = names.run(alike.strategy, seed)
+        realigned, part = self._realigned(names, alike, place, seed, links)
+        filled: dict[str, Any] = {"base": variant.model, "model": str(realigned.output / part)}
+        needs: tuple[str, ...] = (realigned.name,)
+        if variant.chooses_alpha:
+            pairs, makers = self._pairs(names, alike, place, seed, links)
+            filled["pairs"], needs = list(pairs), (*needs, *makers)
+        return self._add(names.recipe, variant, "blend", f"{folder}/{names.blend(variant)}", needs, filled), ""
+
+    def _realigned(
+        self, names: _Names, variant: Variant, folder: str, seed: int, links: dict[str, str]
+    ) -> tuple[Node, str]:
+        """The node that realigns for this variant, and the part of its output that it uses."""
         pairs, needs = self._pairs(names, variant, folder, seed, links)
         name, shared = names.realignment(variant)
         filled = {"model": variant.model, "pairs": list(pairs), "seed": seed}
@@ -238,7 +258,7 @@ class _Names:
         """
         all_tasks = (self.recipe.variant(variant.strategy, task) for task in self.recipe.tasks)
         group = [each for each in all_tasks if "realign" in each.steps and _but_length(each) == _but_length(variant)]
-        name = "encoder" if group[0].task == self.recipe.tasks[0] else f"encoder-{group[0].task}"
+        name = self._of_task("realigned" if self._blends(variant.strategy) else "encoder", group[0].task)
         lengths = sorted({length for each in group if (length := _length(each)) is not None})
         section = variant.sections["realign"]
         save_at = {*lengths[:-1], *(int(step) for step in as_list(section.get("save-at") or ()))}
@@ -246,6 +266,39 @@ class _Names:
             return name, variant
         section = {**section, "steps": lengths[-1], "save-at": sorted(save_at)}
         return name, replace(variant, sections={**variant.sections, "realign": section})
+
+    def blend(self, variant: Variant) -> str:
+        """The folder in a run of the blend; one step serves all tasks that differ in nothing."""
+        alike = [
+            task
+            for task in self.recipe.tasks
+            if (other := self.recipe.variant(variant.strategy, task)).blended
+            and (other.sections["blend"], _all_of(other)) == (variant.sections["blend"], _all_of(variant))
+        ]
+        return self._of_task("encoder", alike[0])
+
+    def realigning(self, strategy: str) -> str:
+        """In whose runs a blend's encoder is realigned: of strategies that realign alike the first without a blend."""
+        tasks = self.recipe.tasks
+        own = [_all_of(self.recipe.variant(strategy, task)) for task in tasks]
+        alike = [
+            name
+            for name in self.recipe.strategies
+            if all("realign" in self.recipe.variant(name, task).steps for task in tasks)
+            and [_all_of(self.recipe.variant(name, task)) for task in tasks] == own
+        ]
+        return next((name for name in alike if not self._blends(name)), alike[0])
+
+    def _blends(self, strategy: str) -> bool:
+        return any(self.recipe.variant(strategy, task).blended for task in self.recipe.tasks)
+
+    def _of_task(self, name: str, task: str) -> str:
+        return name if task == self.recipe.tasks[0] else f"{name}-{task}"
+
+
+def _all_of(variant: Variant) -> tuple[Any, ...]:
+    """All that decides what the encoder of a task becomes by realignment."""
+    return _length(variant), variant.links_from, *_but_length(variant)
 
 
 def _length(variant: Variant) -> int | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from alignfreeze_cli.aligners.settings import ONLY_WITH, AlignPairsSettings
 from alignfreeze_cli.artifacts.run_folder import BASELINE
+from alignfreeze_cli.encoder.blend_settings import AUTO
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
@@ -151,7 +152,8 @@ class Recipe:
             return (str(self.top("strategy", BASELINE)),)
         plan = str(variant.sections["realign"].get("freeze", DEFAULT_PLAN))
         name = _slug("full" if plan == "none" else plan)
-        return (str(self.top("strategy", f"during-{name}" if variant.during else name)),)
+        name = f"during-{name}" if variant.during else f"blend-{name}" if variant.blended else name
+        return (str(self.top("strategy", name)),)
 
     def _named(self, key: str) -> tuple[str, ...]:
         """The names below a key, in the order of the files; those that a file takes back are left out."""
@@ -215,7 +217,12 @@ class Recipe:
             among = f"among {', '.join(known)} of `aligners`" if known else "since the recipe has no `aligners`"
             return [*found, f"{where}: aligner: there is no {unknown[0]!r} {among}" + nearest(unknown[0], known)]
         found += self._unread_overrides()
-        for variant in self.variants():
+        variants = self.variants()
+        if "blend" in self.override.values and not any(variant.blended for variant in variants):
+            found.append("--set: blend: none of the strategies blends; add one with a `blend` section to the recipe")
+        for variant in variants:
+            if variant.during and variant.sections["blend"]:
+                found.append(f"{where}: blend of strategy {variant.strategy}: needs an encoder realigned before")
             if complaint := self._links_from_complaint(variant):
                 found.append(f"{where}: links-from of strategy {variant.strategy}: {complaint}")
             for name in variant.steps:
@@ -281,11 +288,22 @@ class Variant:
         return section.get("aligner") == "encoder" and section.get("encoder") is None
 
     @property
+    def blended(self) -> bool:
+        """Whether the task starts from a blend of the realigned encoder and the one before."""
+        return self.realigned and not self.during and bool(self.sections["blend"])
+
+    @property
+    def chooses_alpha(self) -> bool:
+        """Whether the alpha of its blend is chosen with the pairs."""
+        return self.blended and self.sections["blend"].get("alpha") == AUTO
+
+    @property
     def steps(self) -> tuple[str, ...]:
         """The steps that have to be run, in the order of the work."""
         left_out = {
             "align-pairs": not self.realigned or bool(self.pairs),
             "realign": not self.realigned or self.during,
+            "blend": not self.blended,
         }
         return tuple(name for name in SECTIONS if not left_out.get(name, False))
 
@@ -300,7 +318,9 @@ class Variant:
         """The same before there is a graph: what follows from it is `?` where the recipe does not say it."""
         pairs = list(self.pairs) or "?"
         known = {"model": self.model or "?", "task": self.task, "pairs": pairs, "seed": seed}
-        known["realign-with"] = pairs if self.during else []
+        known |= {"base": self.model or "?", "realign-with": pairs if self.during else []}
+        if step == "blend" and not self.chooses_alpha:
+            known["pairs"] = []
         return self.settings(step, "", **{key: known[key] for key in SECTIONS[step].filled_in})
 
 
@@ -317,7 +337,7 @@ class _Merged:
         self.shortcuts: dict[str, Any] = {}  # those that are read at the end
 
     def apply(self, overlay: Mapping[str, Any], is_override: bool = False) -> None:
-        """Lay a part on top. Settings of `--set` do not make a baseline realign."""
+        """Lay a part on top. Settings of `--set` do not make a baseline realign, nor another strategy blend."""
         self.shortcuts |= {key: overlay[key] for key in _LATE if key in overlay}
         if "freeze" in overlay:
             self._section("realign", {"freeze": overlay["freeze"]})
@@ -331,7 +351,9 @@ class _Merged:
             section = overlay.get(name)
             if name == "realign" and name in overlay and not (is_override and isinstance(section, Mapping)):
                 self.realigned = section is not False
-            if isinstance(section, Mapping):
+            if name == "blend" and (section is False or (is_override and not self.sections["blend"])):
+                self.sections["blend"].clear()
+            elif isinstance(section, Mapping):
                 self._section(name, section)
 
     def forget_foreign(self, aligner: str | None = None) -> None:

@@ -44,6 +44,7 @@ SECTIONS = {
     for section in (
         RecipeSection("align-pairs", {}),
         RecipeSection("realign", {"model": _MODEL, "pairs": "`pairs:` at the top", "seed": _SEED}, ("steps", "epochs")),
+        RecipeSection("blend", {"base": _MODEL, "model": "`realign:`", "pairs": "`pairs:` at the top"}),
         RecipeSection(
             "finetune",
             {"model": _MODEL, "seed": _SEED, "task": _TASK, "realign-with": _DURING},

@@ -93,10 +93,10 @@ class _Check:
 
     def _section(self, name: str, values: Any, place: Place) -> None:
         section = SECTIONS[name]
-        if values is None or (name == "realign" and isinstance(values, bool)):
+        if values is None or (name == "realign" and isinstance(values, bool)) or (name == "blend" and values is False):
             return
         if not isinstance(values, Mapping):
-            off = " (or false for a baseline)" if name == "realign" else ""
+            off = {"realign": " (or false for a baseline)", "blend": " (or false for none)"}.get(name, "")
             self.add(place, f"must hold `key: value` lines{off}, not {values!r}")
             return
         for key, value in values.items():

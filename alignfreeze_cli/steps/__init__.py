@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.collector import lasting_objects
+from alignfreeze_cli.encoder.blend_settings import BlendSettings
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
@@ -41,6 +42,7 @@ class Step:
 STEPS = {
     "align-pairs": Step(AlignPairsSettings, "align_pairs:align_pairs"),
     "realign": Step(RealignSettings, "realign:realign"),
+    "blend": Step(BlendSettings, "blend:blend"),
     "finetune": Step(FinetuneSettings, "finetune:finetune"),
     "evaluate": Step(EvaluateSettings, "evaluate:evaluate"),
     "report": Step(ReportSettings, "report:make_report"),

@@ -97,7 +97,7 @@ def test_recipes_settings_lists_every_key() -> None:
     text = alignfreeze("recipes", "settings", "realign").stdout
     assert "  temperature (number, default 0.1)\n      Temperature of the contrastive loss." in text
     everything = json.loads(alignfreeze("recipes", "settings", "--format", "json").stdout)
-    assert list(everything["steps"]) == ["align-pairs", "realign", "finetune", "evaluate"]
+    assert list(everything["steps"]) == ["align-pairs", "realign", "blend", "finetune", "evaluate"]
     assert "per-task" in everything["top"]
     wrong = alignfreeze("recipes", "settings", "relign")
     assert wrong.exit_code == 2
