@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def resolve_restored(text: str, n_blocks: int) -> ResolvedPlan:
-    """What `--restore` puts back in an encoder of `n_blocks` blocks: the `frozen` blocks of the plan, the embeddings.
+def resolve_restored(text: str, n_blocks: int, read_block: int, causal: bool = False) -> ResolvedPlan:
+    """What `--restore` puts back: what `--freeze` would freeze, the `frozen` blocks and perhaps the embeddings.
 
-    SettingsError for a block that does not exist, and if all of the encoder would be put back.
+    In an encoder of `n_blocks` blocks that was realigned at `read_block`; `causal`: see `FreezePlan.resolve`.
+    SettingsError for a block that does not exist, and if all that realignment reached would be put back.
     """
-    plan = FreezePlan.parse(text).resolve(n_blocks, n_blocks - 1, with_head=True)
-    if plan.embeddings_frozen and len(plan.frozen) == n_blocks:
+    plan = FreezePlan.parse(text).resolve(n_blocks, read_block, with_head=True, causal=causal)
+    if plan.embeddings_frozen and not plan.trained:
         raise SettingsError(f"--restore {text}: puts everything back, which gives the base again.")
     return plan
 

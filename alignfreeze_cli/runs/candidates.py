@@ -23,13 +23,16 @@ class Candidate:
     plan: ResolvedPlan | None
 
 
-def candidates(n_blocks: int, block: str | None = None, lora: int | None = None) -> tuple[Candidate, ...]:
+def candidates(
+    n_blocks: int, block: str | None = None, lora: int | None = None, causal: bool = False
+) -> tuple[Candidate, ...]:
     """The candidates for an encoder of `n_blocks` blocks: none realigned, all, and what is frozen in the others.
 
     The embeddings, the halves, even and odd blocks, every single block, and runs of a quarter of the blocks. Of plans
-    that train the same, such as `back` and block 2 where the loss reads block 2, the first stands for all.
+    that train the same, such as `back` and block 2 where the loss reads block 2, the first stands for all; those that
+    leave nothing to train are left out. The arguments are those of `resolve_plan`.
     """
-    read = resolve_plan("none", n_blocks, block, lora).read_block
+    read = resolve_plan("none", n_blocks, block, lora, causal=causal).read_block
     quarter = n_blocks // 4
     plans = [(FULL, "none"), *((name, name) for name in _NAMED)]
     plans += [(f"block-{number}", str(number)) for number in range(read + 1)]
@@ -38,9 +41,11 @@ def candidates(n_blocks: int, block: str | None = None, lora: int | None = None)
         plans += [(f"blocks-{first}-{last}", f"{first}-{last}") for first, last in runs]
     found: dict[tuple[tuple[int, ...], bool], Candidate] = {}
     for name, text in plans:
-        plan = resolve_plan(text, n_blocks, block, lora)
-        if plan.trained or not plan.embeddings_frozen:
-            found.setdefault((plan.trained, plan.embeddings_frozen), Candidate(name, plan))
+        try:
+            plan = resolve_plan(text, n_blocks, block, lora, causal=causal)
+        except SettingsError:  # leaves nothing to train in an encoder of one or two blocks
+            continue
+        found.setdefault((plan.trained, plan.embeddings_frozen), Candidate(name, plan))
     return (Candidate(BASELINE, None), *found.values())
 
 

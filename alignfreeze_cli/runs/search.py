@@ -85,9 +85,9 @@ class Search:
         )
         bare = replace(recipe, files=files)
         section = bare.variant(None, task).sections["realign"]
-        blocks = architecture(skeleton(resolve_encoder(recipe.model).path)).n_blocks
+        arch = architecture(skeleton(resolve_encoder(recipe.model).path))
         lora = section.get("lora")
-        found = candidates(blocks, section.get("block"), None if lora is None else int(lora))
+        found = candidates(arch.n_blocks, section.get("block"), None if lora is None else int(lora), arch.causal)
         search = cls(bare, task, found, rungs(budget, len(found)), seed, output)
         search.graph(0, [candidate.name for candidate in found])  # mistakes of the recipe show before anything runs
         search.graph(1, [candidate.name for candidate in found])

@@ -43,7 +43,8 @@ def blend(settings: BlendSettings, console: Console) -> Result:
     base, realigned = resolve_encoder(settings.base, "base"), resolve_artifact(settings.model, "encoder")
     step = _realignment_from(base, realigned)
     arch = architecture(skeleton(realigned.path))
-    plan = resolve_restored(settings.restore, arch.n_blocks)
+    read_block = step["details"]["read-block"]
+    plan = resolve_restored(settings.restore, arch.n_blocks, read_block, arch.causal)
     folders = resolve_pairs(settings.pairs)
     as_realigned = _settings_of(step, folders)
     sources = language_sources(folders, as_realigned.targets)
@@ -61,10 +62,10 @@ def blend(settings: BlendSettings, console: Console) -> Result:
         rows: list[dict[str, Any]] = []
         if alpha is None:
             dataset = build_dataset(
-                as_realigned, sources, load_tokenizer(realigned.path, arch.vocabulary_size), 1, console
+                as_realigned, sources, load_tokenizer(realigned.path, arch.vocabulary_size, arch.causal), 1, console
             )
             model.to(pick_device(settings.device))
-            alpha, rows = _choose(blended, dataset, as_realigned.pooling, step["details"]["read-block"], console)
+            alpha, rows = _choose(blended, dataset, as_realigned.pooling or arch.pooling, read_block, console)
             model.to("cpu")
         blended.set(alpha)
         console.info(f"alpha {alpha:g}; as in the base: {_put_back(plan)}")
@@ -77,7 +78,7 @@ def blend(settings: BlendSettings, console: Console) -> Result:
                 "restored-blocks": list(plan.frozen),
                 "embeddings-restored": plan.embeddings_frozen,
             },
-            **({"read-block": step["details"]["read-block"], "probe": rows} if rows else {}),
+            **({"read-block": read_block, "probe": rows} if rows else {}),
         }
     return card_after(output.result, console)
 

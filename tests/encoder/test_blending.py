@@ -23,7 +23,7 @@ def test_every_parameter_is_where_alpha_says_or_put_back(family: str) -> None:
     realign_steps(realigned, N_BLOCKS - 2)
     before = {name: value.detach().numpy().copy() for name, value in base.named_parameters()}
     after = {name: value.detach().numpy().copy() for name, value in realigned.named_parameters()}
-    blend = Blend.of(base, realigned, resolve_restored("1,embeddings", N_BLOCKS))
+    blend = Blend.of(base, realigned, resolve_restored("1,embeddings", N_BLOCKS, N_BLOCKS - 2))
     arch = architecture(base)
     below = {name for name, _ in arch.embedding_parameters(base)}
     blocks = {
@@ -39,7 +39,9 @@ def test_every_parameter_is_where_alpha_says_or_put_back(family: str) -> None:
         for name, value in realigned.named_parameters():
             share = 0.0 if name in below | blocks else alpha
             expected = before[name] + share * (after[name] - before[name])
-            np.testing.assert_allclose(value.detach().numpy(), expected, atol=1e-12)
+            np.testing.assert_allclose(
+                value.detach().numpy(), expected, atol=1e-6
+            )  # some families keep a part in single precision
             if share in (0.0, 1.0):
                 assert np.array_equal(value.detach().numpy(), (before if share == 0 else after)[name])
 
@@ -51,18 +53,20 @@ def test_what_did_not_change_is_bit_for_bit_the_same_at_any_alpha() -> None:
         realigned.embeddings.word_embeddings.weight[0, 0] = -0.0
     realigned.encoder.layer[2].output.dense.weight.data.add_(1)
     kept = {name: value.detach().numpy().tobytes() for name, value in base.named_parameters()}
-    Blend.of(base, realigned, resolve_restored("none", N_BLOCKS)).set(1 / 3)
+    Blend.of(base, realigned, resolve_restored("none", N_BLOCKS, N_BLOCKS - 2)).set(1 / 3)
     differing = [name for name, value in realigned.named_parameters() if value.detach().numpy().tobytes() != kept[name]]
     assert differing == ["encoder.layer.2.output.dense.weight"]
 
 
 def test_a_plan_that_does_not_fit_or_puts_all_back_is_refused() -> None:
     with pytest.raises(SettingsError, match="names block 5, but the encoder has 5 blocks"):
-        resolve_restored("5", N_BLOCKS)
+        resolve_restored("5", N_BLOCKS, 3)
     with pytest.raises(SettingsError, match="gives the base again"):
-        resolve_restored("0-4,embeddings", N_BLOCKS)
-    assert resolve_restored("0-4", N_BLOCKS).frozen == (0, 1, 2, 3, 4)
-    assert resolve_restored("front", N_BLOCKS).frozen == (0, 1)
+        resolve_restored("0-3,embeddings", N_BLOCKS, 3)
+    assert resolve_restored("0-4", N_BLOCKS, 3).frozen == (0, 1, 2, 3, 4)
+    assert resolve_restored("front", N_BLOCKS, 3).frozen == (0, 1)
+    assert resolve_restored("back", 8, 3).frozen == (4, 5, 6, 7)
+    assert resolve_restored("back", 8, 3, causal=True).frozen == (2, 3), "what --freeze back froze"
 
 
 @pytest.mark.parametrize(

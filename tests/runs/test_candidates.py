@@ -35,12 +35,12 @@ def test_plans_that_train_the_same_are_tried_once() -> None:
     assert "embeddings" not in names(12, lora=8), "adapters never train them"
 
 
-@given(st.integers(1, 48), st.sampled_from(["last", "last-but-one"]))
-def test_candidates_differ_in_name_and_in_what_they_train(n_blocks: int, block: str) -> None:
-    plans = [each.plan for each in candidates(n_blocks, block) if each.plan]
+@given(st.integers(1, 48), st.sampled_from(["last", "last-but-one", "middle"]), st.booleans())
+def test_candidates_differ_in_name_and_in_what_they_train(n_blocks: int, block: str, causal: bool) -> None:
+    plans = [each.plan for each in candidates(n_blocks, block, causal=causal) if each.plan]
     assert len({(plan.trained, plan.embeddings_frozen) for plan in plans}) == len(plans)
     assert all(plan.trained or not plan.embeddings_frozen for plan in plans)
-    assert len(set(names(n_blocks, block))) == len(plans) + 1
+    assert len(set(names(n_blocks, block, causal=causal))) == len(plans) + 1
 
 
 @given(st.integers(3, 60), st.integers(1, 500))
