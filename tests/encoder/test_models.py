@@ -157,7 +157,7 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, spoil: Callable[.
         new_task_model(tmp_path / "model", TAGGER, ("a",))
 
 
-@pytest.mark.parametrize("family", families_with("AutoModelForQuestionAnswering"))
+@pytest.mark.parametrize("family", ["bert", "llama", "qwen3", "bloom"])
 def test_the_encoder_is_found_under_whatever_head_it_was_saved(tmp_path: Path, family: str) -> None:
     """Question answering has another name for it in some families; decoders are published with a head for text."""
     heads = [AutoModel, AutoModelForQuestionAnswering, *([AutoModelForCausalLM] if FAMILIES[family].causal else [])]

@@ -11,9 +11,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn import functional as F
-from transformers import AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.encoder.models import families_with, load_task_model, new_task_model, save_model
@@ -37,6 +38,7 @@ from tests.tasks.worlds import conllu, sentences
 POS, NLI, QA = TASKS["pos"], TASKS["nli"], TASKS["qa"]
 TAGS = ("DET", "NOUN")
 CASES = [(family, task) for task in TASKS for family in families_with(TASKS[task].auto_class) if family in DECODERS]
+CASES = [case for case in CASES if case[1] != "ner" or case[0] == "qwen3"]  # the head and the windows are those of pos
 
 
 def windows_of(task: str, read: Any) -> Windows:
@@ -205,6 +207,8 @@ def test_fine_tuned_and_scored(
     assert shown == (task != "pos" and tokens[1] is not None)
 
 
+# peft asks transformers for an attribute by its old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_with_lora_only_the_adapters_and_the_head_are_trained(world: Path, tmp_path: Path) -> None:
     made = run(world, "bloom", "nli", tmp_path / "model", lora=2, keep_adapter=True)
     before, after = load_file(world / "bloom" / "model.safetensors"), load_file(made.path / "model.safetensors")
@@ -216,6 +220,11 @@ def test_with_lora_only_the_adapters_and_the_head_are_trained(world: Path, tmp_p
         "mlp.dense_4h_to_h.weight",
     }
     assert {name for name in changed if not name.startswith("h.")} == {"ln_f.weight", "ln_f.bias"}
+    base = AutoModelForSequenceClassification.from_pretrained(world / "bloom", num_labels=3, dtype=torch.float32)
+    loaded = PeftModel.from_pretrained(base, str(made.path / "adapter")).eval()
+    plain = AutoModelForSequenceClassification.from_pretrained(made.path).eval()
+    ids = torch.arange(5, 9).unsqueeze(0)
+    torch.testing.assert_close(loaded(input_ids=ids).logits, plain(input_ids=ids).logits, atol=1e-5, rtol=1e-5)
 
 
 def test_a_label_may_stand_on_the_first_subword(world: Path, tmp_path: Path) -> None:
