@@ -388,7 +388,8 @@ evaluate: false
         "own.yaml:17: evaluate: must hold `key: value` lines, not False",
         "own.yaml:14: seeds: names 1 twice",
         "own.yaml:13: tasks: there is no task 'pso', only pos, ner, nli, qa; did you mean 'pos'?",
-        "own.yaml:11: strategies.front.realign.pooling: must be one of first, last, mean, not 'frist'; did you mean 'first'?",
+        "own.yaml:11: strategies.front.realign.pooling: must be one of first, last, mean, not 'frist'; did you mean "
+        "'first'?",
         "own.yaml:11: strategies.front.seeds: belongs at the top of the recipe",
         "own.yaml:12: strategies.a b: a name may hold letters, digits, dots and hyphens only",
     ]
