@@ -55,7 +55,8 @@ def verdict(expected: Mapping[str, Mapping[str, Expectation | None]], gains: Seq
         return Verdict(None, below, ["No strategy is known in all of these languages."])
     best = max(average, key=lambda name: average[name])
     if average[best] <= 0:
-        said = f"Don't realign: no strategy gains on average here; nearest is {best} with {signed(average[best], 2)}."
+        nearest = f"{best} with {signed(average[best], 2)}"
+        said = f"Don't realign without a pilot: no strategy is expected to gain on average here; nearest is {nearest}."
         return Verdict(BASELINE, below, [said])
     others = [f"{name} {signed(average[name], 2)}" for name in average if name != best]
     sentence = f"Best on average here: {best}, {signed(average[best], 2)} points"

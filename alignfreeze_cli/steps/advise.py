@@ -17,6 +17,7 @@ from alignfreeze_cli.advice.pilot import Pilot, pilot, said
 from alignfreeze_cli.advice.settings import AdviseSettings
 from alignfreeze_cli.advice.verdict import Verdict, verdict
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.pairs.languages import find_code
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import bare_id
 
@@ -83,20 +84,20 @@ def advise(settings: AdviseSettings, console: Console) -> Advice:
     ]
     pilots = [pilot(of_task, seeds) for seeds in PILOTS]
     cells = _cells(settings, known)
-    _check_languages(settings, known)
+    codes = _codes(settings, known)
     scores = settings.scores()
     if cells:
         expected: Expected = {
-            language: {cell.strategy: expectation(known, cell, language, pilots[0].radius) for cell in cells}
-            for language in settings.languages
+            language: {cell.strategy: expectation(known, cell, code, pilots[0].radius) for cell in cells}
+            for language, code in codes.items()
         }
     elif scores and settings.source == "en":
-        expected = _by_score(settings.task, settings.languages, scores, known)
+        expected = _by_score(settings.task, codes, scores, known)
     else:
         raise SettingsError(_refusal(settings))
     if not any(each for of_strategies in expected.values() for each in of_strategies.values()):
         raise SettingsError(f"Too little is known of {settings.task} with {settings.model} in other languages.")
-    warnings = [*_unused_scores(scores if cells else {}), *_too_narrow(known, expected)]
+    warnings = [*_unused_scores(scores if cells else {}), *_too_narrow(known, expected, codes)]
     for text in warnings:
         console.warn(text)
     return Advice(
@@ -110,16 +111,15 @@ def advise(settings: AdviseSettings, console: Console) -> Advice:
     )
 
 
-def _by_score(task: str, languages: Sequence[str], scores: Mapping[str, float], known: Known) -> Expected:
+def _by_score(task: str, codes: Mapping[str, str], scores: Mapping[str, float], known: Known) -> Expected:
     """Expectations for a model without runs, from its baseline's score in the languages that have one."""
     gains = [gain for cell in known[PUBLISHED].values() for gain in cell.values()]
-    cases = [ridge.Case(task, name, code, scores[code]) for code in languages if code in scores for name in STRATEGIES]
-    found: dict[str, dict[str, Expectation | None]] = {code: dict.fromkeys(STRATEGIES) for code in languages}
-    for case, interval in zip(cases, ridge.intervals(gains, cases), strict=True):
+    wanted = [(language, strategy) for language in codes if language in scores for strategy in STRATEGIES]
+    cases = [ridge.Case(task, strategy, codes[language], scores[language]) for language, strategy in wanted]
+    found: dict[str, dict[str, Expectation | None]] = {language: dict.fromkeys(STRATEGIES) for language in codes}
+    for (language, strategy), interval in zip(wanted, ridge.intervals(gains, cases), strict=True):
         if interval is not None:
-            found[case.language][case.strategy] = Expectation(
-                case.strategy, RIDGE, interval.center, interval, PUBLISHED
-            )
+            found[language][strategy] = Expectation(strategy, RIDGE, interval.center, interval, PUBLISHED)
     return found
 
 
@@ -138,14 +138,20 @@ def _cells(settings: AdviseSettings, known: Known) -> list[Cell]:
     return sorted(found, key=lambda cell: (order.get(cell.strategy, len(order)), cell.strategy))
 
 
-def _check_languages(settings: AdviseSettings, known: Known) -> None:
-    """Raise SettingsError for a code that is no language's, unless runs have it."""
+def _codes(settings: AdviseSettings, known: Known) -> dict[str, str]:
+    """The languages asked about → the codes by which they are known, if they are: zho is zh there.
+
+    Raises SettingsError for a code that is no language's, unless runs have it.
+    """
     import langcodes
 
     there = {language for cells in known.values() for gains in cells.values() for language in gains}
+    found = {}
     for code in settings.languages:
-        if code not in there and not (langcodes.tag_is_valid(code) and len(code) > 1):
+        found[code] = find_code(there, code, "the runs") or code
+        if found[code] not in there and not langcodes.tag_is_valid(code):
             raise SettingsError(f"LANGUAGE: {code!r} is no code of a language; they are like de, sw or yue.")
+    return found
 
 
 def _refusal(settings: AdviseSettings) -> str:
@@ -167,19 +173,19 @@ def _refusal(settings: AdviseSettings) -> str:
 def _unused_scores(scores: Mapping[str, float]) -> Iterator[str]:
     if scores:
         yield (
-            "--baseline-score is not used: where gains with the model are known, the baseline's score adds nothing to "
-            "their mean (docs/advice.md)."
+            "--baseline-score is not used: where gains with the model are known, the baseline's score adds too "
+            "little to their mean (docs/advice.md)."
         )
 
 
-def _too_narrow(known: Known, expected: Expected) -> Iterator[str]:
+def _too_narrow(known: Known, expected: Expected, codes: Mapping[str, str]) -> Iterator[str]:
     """Languages whose gains lie outside such intervals more often than they should, as far as is known."""
     predicted = [code for code, found in expected.items() if any(e and e.basis == MEAN for e in found.values())]
     if not predicted:
         return
     covered = coverage([means(gains) for cells in known.values() for gains in cells.values()])
     for code in predicted:
-        inside, of = covered.get(code, (0, 0))
+        inside, of = covered.get(codes[code], (0, 0))
         if of and inside / of < POOR_COVERAGE:
             yield (
                 f"{code}: the interval is too narrow for it. Of its {of} known gains {inside} ({inside / of:.0%}) lie "
@@ -188,5 +194,6 @@ def _too_narrow(known: Known, expected: Expected) -> Iterator[str]:
 
 
 def _gains_of(cells: Sequence[Cell], known: Known) -> list[Gain]:
-    """All gains of these cells, ours where there are some, else the published ones."""
-    return [gain for cell in cells for gain in (known[RUNS].get(cell) or known[PUBLISHED].get(cell, {})).values()]
+    """All gains of these cells: of runs or published, whichever have more languages of the cell."""
+    both = ((known[whose].get(cell, {}) for whose in (RUNS, PUBLISHED)) for cell in cells)
+    return [gain for of_cell in both for gain in max(of_cell, key=len).values()]

@@ -165,3 +165,22 @@ def test_the_table_names_where_each_gain_comes_from() -> None:
     assert "mean of 34 languages" in result.stdout
     assert "+4.03" in result.stdout
     assert alignfreeze("advise", "sw", "--task", "pos", "--model", XLMR, "-q").stdout == "front\n"
+
+
+def test_codes_of_other_standards_are_the_same_language() -> None:
+    found = advise("zho", "--task", "pos", "--model", XLMR)
+    assert of(found, "zho", "front")["basis"] == "published"
+    assert (
+        of(found, "zho", "front")["gain"] == of(advise("zh", "--task", "pos", "--model", XLMR), "zh", "front")["gain"]
+    )
+
+
+def test_one_pilot_does_not_outweigh_what_all_languages_say(tmp_path: Path) -> None:
+    runs = own_runs(tmp_path / "runs", {"baseline": {"hi": 5}, "front": {"hi": 6}}, (1,), XLMR)
+    for scores in runs.glob("*/pos-scores"):  # the same runs, as ones of another task
+        scores.rename(scores.with_name("qa-scores"))
+    for path in runs.glob("*/run.json"):
+        path.write_text(path.read_text().replace("pos", "qa"))
+    found = advise("hi", "--task", "qa", "--model", XLMR, "--runs", runs)
+    assert of(found, "hi", "front")["basis"] == "runs"
+    assert found["advised"] == "baseline"
