@@ -137,10 +137,14 @@ def steps_of(record: Record) -> list[Step]:
 
 def models_of(record: Record) -> list[Step]:
     """The models from the base to this folder, oldest first: what each was made from is followed by digest."""
-    by_digest = {step["digest"]: step for step in steps_of(record)}
+    by_digest: dict[str, Step] = {}
+    for each in steps_of(record):  # a blend may have the digest of what it was made from, which comes before it
+        by_digest.setdefault(each["digest"], each)
     step: Step | None = record.as_parent()
     chain: list[Step] = []
-    while step is not None:
+    seen: list[Step] = []  # a record may come from anywhere, and go round in a circle
+    while step is not None and all(step is not each for each in seen):
+        seen.append(step)
         if step["kind"] in ("encoder", "task-model"):
             chain.insert(0, step)
         parent = model_input(step)

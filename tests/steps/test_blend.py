@@ -151,3 +151,14 @@ def test_a_blend_can_be_realigned_and_blended_again_with_any_ancestor(world: Pat
     assert record is not None
     assert [strip.name for strip in facts.strips(record, 5)] == ["realignment", "blend", "realignment", "blend"]
     assert len(facts.blends_of(record)) == 2
+
+
+def test_a_blend_with_the_weights_of_its_base_has_a_card(world: Path, tmp_path: Path) -> None:
+    second = realigned(world, tmp_path / "second", model=str(world / "full"), freeze="front")
+    made = run(world, tmp_path / "same", base=str(world / "full"), model=str(second.path), alpha="0")
+    full = read_record(world / "full")
+    assert made.record is not None
+    assert full is not None
+    assert made.record.digest == full.digest, "the same files of the same kind"
+    assert [step["kind"] for step in facts.models_of(made.record)] == ["encoder"] * 3
+    assert (made.path / "README.md").is_file()
