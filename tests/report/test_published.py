@@ -178,7 +178,7 @@ def test_the_text_has_the_numbers_of_the_paper(report: Report) -> None:
 
 def test_other_distances_split_otherwise(report: Report) -> None:
     genetic = section(made(distances="genetic"), XLMR, "pos")
-    assert "genetic distance from English" in genetic.distance_title
+    assert "genetic distance from en" in genetic.distance_title.lower()  # English, or en where urielplus is installed
     assert genetic.close != section(report, XLMR, "pos").close
 
 
