@@ -26,13 +26,14 @@ what accumulation hides, each block's own change and that of its weights. Every 
 kept beside the encoder (ENCODER-layers), with a heat map; its card and `report` show them. docs/layers.md explains all.
 """
 
-FORGETTING = """How far realignment took an encoder from what its base's masked-word head reads, language by language.
+FORGETTING = """How far realignment took an encoder from what its base's language-modelling head reads, by language.
 
     alignfreeze forgetting runs/mbert-full-s31/encoder --base bert-base-multilingual-cased --text 'text/{language}.txt'
 
-The base's head is asked for the same masked words before and after. A rise says that vectors moved, not that something
-was lost: wrong word links move them as far. So probes of parts of speech, trained and tested within each language,
-stand beside it where treebanks are given, and a control on shuffled links belongs beside it (docs/layers.md).
+The base's head is asked for the same masked words before and after (in a decoder-only model for the next ones). A rise
+says that vectors moved, not that something was lost: wrong word links move them as far. So probes of parts of speech,
+trained and tested within each language, stand beside it where treebanks are given, and a control on shuffled links
+belongs beside it (docs/layers.md).
 """
 
 
@@ -123,14 +124,14 @@ def _print_forgetting(name: str, content: Mapping[str, Any]) -> None:
         return
     table = Table(title=printable(name), title_justify="left")
     table.add_column("language")
-    for heading in ("masked subwords", "loss of the base", "change, tied", "change, untied"):
+    for heading in (f"{content['guessed']} subwords", "loss of the base", "change, tied", "change, untied"):
         table.add_column(heading, justify="right")
     for code, each in [*content["languages"].items(), ("mean", content["mean"])]:
-        count = f"{each['masked']:,}" if "masked" in each else ""
+        count = f"{each['guesses']:,}" if "guesses" in each else ""
         table.add_row(code, count, f"{each['base']['value']:.3f}", *(_moved(each[kind]) for kind in ("tied", "untied")))
     print_table(table)
     lines = [
-        "Loss in nats per masked subword, with "
+        f"Loss in nats per {content['guessed']} subword, with "
         + ("the base's own head" if content["head"]["of-base"] else "a head that was trained on the base")
         + "; tied: its output matrix is the realigned embeddings, untied: the base's. "
         + ("" if content["embeddings-changed"] else "The embeddings did not change, so both are the same. ")

@@ -1,4 +1,4 @@
-"""Can the base's language-modelling head still read an encoder? Its loss in nats, at the same masks for all encoders.
+"""Can the base's language-modelling head still read an encoder? Its loss in nats, on the same words for all encoders.
 
 The head is that of the base, and stays as it is. Its output matrix is usually the word embeddings themselves. So there
 are two ways to put it on a realigned encoder: *tied*, with that encoder's own embeddings as output matrix, which is
@@ -7,7 +7,7 @@ what transformers does; and *untied*, with the base's. Where the embeddings were
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,8 +43,12 @@ class Guesses:
     sentence: Ints  # (guesses,)
 
 
-def masked(text: Text, mask_id: int, draw: np.random.Generator, sentences: Ints | None = None) -> Guesses:
-    """Mask some subwords of every sentence (or of some, by number), drawn at random; special tokens never.
+Ask = Callable[[Text, np.random.Generator, Ints | None], Guesses]
+"""What to guess in a text, or in some of its sentences, by number (None: all)."""
+
+
+def masked(text: Text, draw: np.random.Generator, sentences: Ints | None = None, *, mask_id: int) -> Guesses:
+    """Mask some subwords of every sentence, drawn at random; special tokens never.
 
     All of them become the mask token: that a tenth stays or becomes another word (BERT's training) is to make states of
     unmasked words good, not to measure.
@@ -59,6 +63,16 @@ def masked(text: Text, mask_id: int, draw: np.random.Generator, sentences: Ints 
     ids = text.ids.copy()
     ids[chosen] = mask_id
     return Guesses(ids, chosen, text.ids[chosen], text.sentence_of(chosen))
+
+
+def next_words(text: Text, _draw: np.random.Generator, sentences: Ints | None = None) -> Guesses:
+    """For decoder-only models: every subword but a sentence's first is guessed from the state of the one before it."""
+    places = [np.zeros(0, np.int64)]
+    for number in np.arange(len(text)) if sentences is None else np.sort(sentences):
+        start, length = text.starts[number], text.lengths[number]
+        places.append(start + np.flatnonzero(~text.special[start + 1 : start + length]))
+    before = np.concatenate(places)
+    return Guesses(text.ids, before, text.ids[before + 1], text.sentence_of(before))
 
 
 def losses(
@@ -94,9 +108,9 @@ def head_logits(model: PreTrainedModel, states: Tensor) -> Tensor:
     The model's own forward is run with the states in the place of what its encoder would answer, so that every family's
     head is what transformers makes of it.
     """
-    from transformers.modeling_outputs import BaseModelOutputWithPast
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-    answer = BaseModelOutputWithPast(last_hidden_state=states.unsqueeze(0))
+    answer = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states.unsqueeze(0))
     body: Any = model.base_model
     body.forward = lambda *_args, **_kwargs: answer
     try:
@@ -120,12 +134,12 @@ def _with_embeddings(model: PreTrainedModel, embeddings: Tensor | None) -> Itera
 
 
 def train_head(
-    model: PreTrainedModel, texts: Sequence[Text], mask_id: int, pad_id: int, steps: int, seed: int, console: Console
+    model: PreTrainedModel, texts: Sequence[Text], ask: Ask, pad_id: int, steps: int, seed: int, console: Console
 ) -> float:
     """Train the head of a base that was published without one; the encoder stays as it is, without dropout.
 
-    Every step masks some sentences anew, of all texts alike; the rate falls to 0. Gives the mean loss of the last tenth
-    of the steps, in nats.
+    Every step asks about some sentences of one text, drawn at random; the rate falls to 0. Gives the mean loss of the
+    last tenth of the steps, in nats.
     """
     encoder = {id(parameter) for parameter in model.base_model.parameters()}  # a head may be tied to the embeddings
     trained = [parameter for parameter in model.parameters() if id(parameter) not in encoder]
@@ -138,7 +152,7 @@ def train_head(
         for _ in range(steps):
             text = texts[int(draw.integers(len(texts)))]
             sentences = draw.permutation(len(text))[:HEAD_BATCH]
-            guesses = masked(text, mask_id, draw, sentences)
+            guesses = ask(text, draw, sentences)
             (states,) = states_at(model, text, guesses.ids, sentences, guesses.places, pad_id)
             answers = torch.from_numpy(guesses.answers).to(states.device)
             loss = F.cross_entropy(head_logits(model, states), answers)

@@ -186,9 +186,9 @@ class HalvesCompared:
     def sentence(self) -> str:
         """The finding for a reader; an interval that holds zero decides nothing."""
         if self.difference.low > 0:
-            finding = "Lower blocks changed more than upper ones"
+            finding = "In this encoder lower blocks changed more than upper ones"
         elif self.difference.high < 0:
-            finding = "Lower blocks did not change more: upper ones did"
+            finding = "In this encoder lower blocks did not change more: upper ones did"
         else:
             finding = "It can't be told whether lower or upper blocks changed more"
         low, high = signed(self.difference.low, 3), signed(self.difference.high, 3)

@@ -74,7 +74,7 @@ class LayersSettings(StepSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ForgettingSettings(StepSettings):
-    """Realigned encoders, their base, and text on which both are asked for masked words."""
+    """Realigned encoders, their base, and text on which both are asked for masked words, or for the next ones."""
 
     encoders: tuple[str, ...] = setting(
         (),
@@ -104,7 +104,7 @@ class ForgettingSettings(StepSettings):
         500, minimum=50, help="Sentences per language, of the text and of the treebank; drawn at random if it has more."
     )
     head_steps: int = setting(
-        500,
+        2000,
         minimum=1,
         help="If the base has no head of its own: steps of training one on it, on sentences of the text that are not "
         "measured.",

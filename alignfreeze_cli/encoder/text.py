@@ -33,6 +33,7 @@ class Text:
     starts: Ints  # (sentences,)
     lengths: Ints  # (sentences,)
     first: Ints  # (words,) where in `ids` a word begins
+    last: Ints  # (words,) where its last subword is
     words: Ints  # (words, 2) its sentence, and which word of that sentence it is; words that were cut off are not there
 
     def __len__(self) -> int:
@@ -53,13 +54,16 @@ def encode_text(tokenizer: Any, sentences: Sequence[Sequence[str]], max_length: 
     encodings = encode_words(tokenizer, sentences, truncation=True, max_length=max_length)
     lengths = np.array([len(each.ids) for each in encodings], np.int64)
     starts = np.cumsum(lengths) - lengths
-    first, words = [], []
+    first, last, words = [], [], []
     for number, (encoding, start) in enumerate(zip(encodings, starts.tolist(), strict=True)):
         before = None
         for place, word in enumerate(encoding.word_ids):
             if word is not None and word != before:
                 first.append(start + place)
+                last.append(start + place)
                 words.append((number, word))
+            elif word is not None:
+                last[-1] = start + place
             before = word
     return Text(
         np.concatenate([np.array(each.ids, np.int64) for each in encodings]),
@@ -67,6 +71,7 @@ def encode_text(tokenizer: Any, sentences: Sequence[Sequence[str]], max_length: 
         starts,
         lengths,
         np.array(first, np.int64),
+        np.array(last, np.int64),
         np.array(words, np.int64).reshape(-1, 2),
     )
 

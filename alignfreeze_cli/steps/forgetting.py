@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_encod
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.half_samples import estimate, half_samples, sample_means
-from alignfreeze_cli.encoder.language_model import Guesses, losses, masked, train_head
+from alignfreeze_cli.encoder.language_model import Ask, Guesses, losses, masked, next_words, train_head
 from alignfreeze_cli.encoder.layer_changes import layer_names
 from alignfreeze_cli.encoder.models import load_encoder, load_language_model, skeleton
 from alignfreeze_cli.encoder.sampling import random
@@ -36,7 +37,7 @@ from alignfreeze_cli.tasks.sentences import NO_TAG, TREEBANK, TaggedSentence, re
 from alignfreeze_cli.training.devices import pick_device
 
 FEWEST_GUESSES = 100
-"""Masked subwords of a language, below which its loss is not worth a line."""
+"""Subwords of a language to be guessed, below which its loss is not worth a line."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def forgetting(settings: ForgettingSettings, console: Console) -> list[Result]:
     arch = architecture(skeleton(base_folder.path))
     arch.sentence_length(settings.max_length, settings.max_length)
     tokenizer = load_tokenizer(base_folder.path, arch.vocabulary_size)
-    if tokenizer.mask_token_id is None:
+    if tokenizer.mask_token_id is None and not arch.causal:
         raise SettingsError(f"--base: the tokenizer of {settings.base} has no token for a masked word.")
     encoders = [resolve_encoder(each, INPUT) for each in settings.encoders]
     for encoder in encoders:
@@ -138,13 +139,15 @@ def _planned(output: OutputFolder, files: Files, settings: ForgettingSettings) -
 
 def _measure_base(settings: ForgettingSettings, base: Input, tokenizer: Any, files: Files, console: Console) -> Base:
     """Load the base with its head, or train one; choose sentences and masks; what the base scores."""
+    causal = architecture(skeleton(base.path)).causal
+    ask: Ask = next_words if causal else partial(masked, mask_id=tokenizer.mask_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)  # of a new head
-        head, own = load_language_model(base.path, "AutoModelForMaskedLM")
+        head, own = load_language_model(base.path, "AutoModelForCausalLM" if causal else "AutoModelForMaskedLM")
     head.to(pick_device(settings.device)).eval()
     for parameter in head.base_model.parameters():
         parameter.requires_grad_(False)
-    pad, mask = tokenizer.pad_token_id, tokenizer.mask_token_id
+    pad = tokenizer.pad_token_id
 
     guesses: dict[str, tuple[Text, Guesses]] = {}
     for_head: list[Text] = []
@@ -154,7 +157,7 @@ def _measure_base(settings: ForgettingSettings, base: Input, tokenizer: Any, fil
         # A head is trained on other sentences than it is asked about.
         measured = settings.sentences if own else min(settings.sentences, len(sentences) // 2)
         text = _encoded(tokenizer, sentences[:measured], settings)
-        asked = masked(text, mask, random(settings.seed, f"masks {code}"))
+        asked = ask(text, random(settings.seed, f"masks {code}"), None)
         if len(asked.places) < FEWEST_GUESSES:
             few.append(f"{code} ({len(asked.places)})")
             continue
@@ -162,14 +165,14 @@ def _measure_base(settings: ForgettingSettings, base: Input, tokenizer: Any, fil
         if not own:
             for_head.append(_encoded(tokenizer, sentences[measured:], settings))
     if few:
-        said = f"fewer than {FEWEST_GUESSES} masked subwords in {', '.join(few)}; more text is needed"
+        said = f"fewer than {FEWEST_GUESSES} subwords to guess in {', '.join(few)}; more text is needed"
         if not guesses:
             raise DataError(said, settings.text)
         console.warn(f"Left out: {said}.")
     loss = None
     if not own:
         console.info(f"{settings.base} has no head of its own: one is trained on it, which stays as it is.")
-        loss = train_head(head, for_head, mask, pad, settings.head_steps, settings.seed, console)
+        loss = train_head(head, for_head, ask, pad, settings.head_steps, settings.seed, console)
 
     tagged = {code: _tagged(path, code, tokenizer, settings) for code, path in files.treebanks.items()}
     known = {code: each for code, each in tagged.items() if each is not None}
@@ -207,12 +210,13 @@ def _tagged(path: Path, code: str, tokenizer: Any, settings: ForgettingSettings)
 
 def _hits(model: Any, tagged: Tagged, pad: int) -> Tensor:
     """Whether the probe is right, word by word and layer by layer: (words, layers)."""
-    text, layers = tagged.text, architecture(model).n_blocks + 1
+    text, arch = tagged.text, architecture(model)
+    read = (text.last if arch.pooling == "last" else text.first)[tagged.words]
     vectors: list[Tensor] = []
     for sentences in text.batches():
         mine = np.flatnonzero(np.isin(tagged.sentence.numpy(), sentences))
-        states = states_at(model, text, text.ids, sentences, text.first[tagged.words[mine]], pad, every_block=True)
-        vectors = vectors or [states[0].new_zeros(len(tagged.words), states[0].shape[1]).cpu() for _ in range(layers)]
+        states = states_at(model, text, text.ids, sentences, read[mine], pad, every_block=True)
+        vectors = vectors or [states[0].new_zeros(len(tagged.words), states[0].shape[1]).cpu() for _ in states]
         for layer, found in zip(vectors, states, strict=True):
             layer[torch.from_numpy(mine)] = found.cpu()
     return torch.stack([probe_hits(layer, tagged.labels, tagged.sentence) for layer in vectors], 1)
@@ -240,7 +244,7 @@ def _measure(
                 for each in (base.losses[code], untied - base.losses[code], (tied or [untied])[0] - base.losses[code])
             )
             found = dict(zip(("base", "untied", "tied"), (before, *changes), strict=True))
-            languages[code] = {"sentences": len(text), "masked": len(asked.places)}
+            languages[code] = {"sentences": len(text), "guesses": len(asked.places)}
             languages[code] |= {name: estimate(each).to_dict() for name, each in found.items()}
             for name, each in found.items():
                 samples[name] = samples.get(name, 0) + each / len(base.guesses)
@@ -248,6 +252,7 @@ def _measure(
     return {
         "layers": layers,
         "halves": settings.halves,
+        "guessed": "next" if architecture(body).causal else "masked",
         "head": {
             "of-base": base.own_head,
             "steps": None if base.own_head else settings.head_steps,

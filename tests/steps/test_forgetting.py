@@ -74,7 +74,7 @@ def test_with_the_bases_own_head_and_a_treebank(world: Path) -> None:
     assert content["embeddings-changed"] is True
     assert list(content["languages"]) == ["en", "de", "fr"], "the source of the pairs, and those it was realigned in"
     for found in content["languages"].values():
-        assert found["masked"] >= 100
+        assert found["guesses"] >= 100
         assert found["base"]["value"] > 1
         assert found["tied"] != found["untied"]
         assert found["untied"]["low"] <= found["untied"]["value"] <= found["untied"]["high"]
@@ -132,7 +132,7 @@ def test_a_treebank_is_a_text_with_a_probe(world: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
     few = measure(world, "frozen", "--languages", "de", "--output", tmp_path / "new", text="{language}.conllu")
     assert few.exit_code == 3
-    assert "fewer than 100 masked subwords in de (" in few.stderr
+    assert "fewer than 100 subwords to guess in de (" in few.stderr
 
 
 @pytest.mark.parametrize(
