@@ -53,9 +53,6 @@ def said(task: str, pilots: Iterable[Pilot]) -> str:
     parts = []
     for each in pilots:
         seeds = "one seed" if each.seeds == 1 else f"{each.seeds} seeds"
-        tells = "less than that mean" if each.r2 <= 0 else f"{each.r2:.0%}"
-        parts.append(f"one of {seeds} {tells} (within ±{each.radius:.1f} points in {LEVEL:.0%} of cases)")
-    return (
-        f"Of what the mean over other languages leaves open in {task}, a pilot tells: {', '.join(parts)}; from the "
-        "published runs."
-    )
+        tells = "nothing more" if each.r2 <= 0 else f"{100 * each.r2:.0f} %"
+        parts.append(f"{tells} with {seeds}, within ±{each.radius:.1f} points in {100 * LEVEL:.0f} % of cases")
+    return f"A pilot would tell, of what the mean over other languages leaves open in {task}: {'; '.join(parts)}."

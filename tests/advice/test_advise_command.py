@@ -184,3 +184,11 @@ def test_one_pilot_does_not_outweigh_what_all_languages_say(tmp_path: Path) -> N
     found = advise("hi", "--task", "qa", "--model", XLMR, "--runs", runs)
     assert of(found, "hi", "front")["basis"] == "runs"
     assert found["advised"] == "baseline"
+
+
+def test_the_example_of_the_page() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "advice.md").read_text(encoding="utf-8")
+    result = alignfreeze("advise", "hi", "sw", "fa", "--task", "pos", "--model", XLMR)
+    assert result.exit_code == 0, result.stderr
+    for line in result.stdout.splitlines():
+        assert line in page
