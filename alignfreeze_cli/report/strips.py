@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -38,29 +40,34 @@ def draw_strips(strips: Sequence[HeatStrip], n_blocks: int, read_block: int, cap
     """Write `strips.svg` and `strips.png`: a row for each plan, a cell for the embeddings and each block.
 
     Frozen cells have the colour of the plan's difference, trained ones are white, and those that the loss does not
-    reach are grey. The same strips give the same bytes.
+    reach, frozen or not, are grey. The same strips give the same bytes.
     """
     columns = n_blocks + 1
-    wide, high = _LABEL + _CELL * columns + _VALUE, _CELL * len(strips) + 0.75
+    wide = _LABEL + _CELL * columns + _VALUE
+    lines = textwrap.wrap(caption, int(wide * 72 / (0.55 * SMALL)))  # a letter is about 0.55 of its size wide
+    below = 0.15 + 0.13 * len(lines)
+    high = _CELL * len(strips) + below + 0.35
     largest = max((abs(strip.difference) for strip in strips), default=0.0) or 1.0
     norm = TwoSlopeNorm(0.0, -largest, largest)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the user's own matplotlibrc does not count
         matplotlib.rcParams.update(RC_PARAMS)
         figure = Figure(figsize=(wide, high))
-        axes = figure.add_axes((_LABEL / wide, 0.4 / high, _CELL * columns / wide, _CELL * len(strips) / high))
+        axes = figure.add_axes((_LABEL / wide, below / high, _CELL * columns / wide, _CELL * len(strips) / high))
         colours = matplotlib.colormaps[_COLOURS]
         for row, strip in enumerate(strips):
             for column in range(columns):
                 number = column - 1
-                state = "frozen" if _is_frozen(strip, number) else "unreached" if number > read_block else "trained"
-                fill = {"frozen": colours(norm(strip.difference)), "unreached": GRID, "trained": PAPER}[state]
+                if number > read_block and strip.frozen is not None:
+                    fill: Any = GRID
+                else:
+                    fill = colours(norm(strip.difference)) if _is_frozen(strip, number) else PAPER
                 axes.add_patch(Rectangle((column, row), 1, 1, facecolor=fill, edgecolor=MUTED, linewidth=0.5))
             axes.text(-0.2, row + 0.5, readable(strip.name), ha="right", va="center", fontsize=SMALL)
             shown = signed(strip.difference)
             axes.text(columns + 0.2, row + 0.5, shown, ha="left", va="center", fontsize=SMALL, color=INK)
         _number(axes, columns, len(strips))
-        figure.text(0.5 * SMALL / 72 / wide, 0.12 / high, caption, fontsize=SMALL, color=MUTED, va="center")
+        figure.text(0.05 / wide, 0.06 / high, "\n".join(lines), fontsize=SMALL, color=MUTED, va="bottom")
         folder.mkdir(parents=True, exist_ok=True)
         # First: drawing an SVG sets the figure's resolution to its own.
         FigureCanvasAgg(figure).print_png(folder / "strips.png", metadata={"Software": None})
