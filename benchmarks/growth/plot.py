@@ -16,7 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from alignfreeze_cli.report.style import BLUE, GREEN, PURPLE, RC_PARAMS, VERMILLION, WIDTH
 from benchmarks.growth.series import Growth, Law, Series
 
-HEIGHT = 2.5  # inches
+HEIGHT = 2.3  # inches, and
+LINE = 0.2  # for each line of the legend
 STYLES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "v"))
 
 
@@ -25,14 +26,14 @@ def draw(growth: Growth, path: Path) -> None:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**RC_PARAMS, "svg.hashsalt": growth.name})
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        figure = Figure(figsize=(WIDTH, HEIGHT + LINE * len(growth.series)), layout="constrained")
         left, right = figure.subplots(1, 2)
         for series, style in zip(growth.series, STYLES, strict=False):
             _line(left, series, series.seconds, series.time_law, style)
             _line(right, series, [peak / 1e9 for peak in series.peaks], series.memory_law, style, 1e-9)
         for axes, title in ((left, growth.time), (right, "peak memory, GB")):
             _axes(axes, growth.size, title, sorted({size for series in growth.series for size in series.sizes}))
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower left")
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     path.write_text(buffer.getvalue(), encoding="utf-8", newline="\n")
@@ -73,5 +74,5 @@ def _short(value: float) -> str:
     """10k for 10,000."""
     for unit, name in ((1_000_000, "M"), (1_000, "k")):
         if value >= unit:
-            return f"{value / unit:g}{name}"
+            return f"{value / unit:.3g}{name}"
     return f"{value:g}"

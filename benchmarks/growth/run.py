@@ -45,6 +45,8 @@ def run(inputs: Inputs) -> Report:
         "blocks": _blocks,
     }
     parts = []
+    if inputs.options.images:
+        inputs.options.images.mkdir(parents=True, exist_ok=True)
     for name in inputs.options.growth or kinds:
         folder = inputs.folder / f"growth-{name}"
         folder.mkdir()
