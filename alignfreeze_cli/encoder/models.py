@@ -240,7 +240,7 @@ def _in_equal_numbers(linear: Any, states: Tensor) -> Tensor:
     if states.device.type == "cpu":
         rows = torch.nn.functional.pad(rows, (0, 0, 0, -number % _EQUAL_ROWS))
     mapped = torch.nn.functional.linear(rows, linear.weight, linear.bias)
-    return mapped[:number].view(*states.shape[:-1], -1)
+    return mapped[:number].view(*states.shape[:-1], mapped.shape[-1])  # there may be no row at all
 
 
 def _in_single_precision(forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
