@@ -25,6 +25,8 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 
 def test_loading_a_step_keeps_no_garbage_for_good() -> None:
+    import transformers.modeling_utils  # noqa: F401
+
     before = gc.get_freeze_count()
     STEPS["realign"].load()
     assert gc.get_freeze_count() == before
