@@ -84,7 +84,7 @@ def forgetting(settings: ForgettingSettings, console: Console) -> list[Result]:
     base_folder = resolve_encoder(settings.base, "base")
     arch = architecture(skeleton(base_folder.path))
     arch.sentence_length(settings.max_length, settings.max_length)
-    tokenizer = load_tokenizer(base_folder.path, arch.vocabulary_size)
+    tokenizer = load_tokenizer(base_folder.path, arch.vocabulary_size, arch.causal)
     if tokenizer.mask_token_id is None and not arch.causal:
         raise SettingsError(f"--base: the tokenizer of {settings.base} has no token for a masked word.")
     encoders = [resolve_encoder(each, INPUT) for each in settings.encoders]

@@ -53,7 +53,7 @@ def layers(settings: LayersSettings, console: Console) -> list[Result]:
     arch = architecture(skeleton(base.path))
     arch.sentence_length(settings.max_length, settings.max_length)
     settings = replace(settings, pooling=settings.pooling or arch.pooling)
-    tokenizer = load_tokenizer(base.path, arch.vocabulary_size)
+    tokenizer = load_tokenizer(base.path, arch.vocabulary_size, arch.causal)
     encoders = [resolve_encoder(each, INPUT) for each in settings.encoders]
     for encoder in encoders:
         demand_same_kind(base, encoder, tokenizer)
@@ -87,7 +87,8 @@ def demand_same_kind(base: Input, encoder: Input, tokenizer: Any) -> None:
             f"{ours.hidden_size} wide, with {ours.vocabulary_size:,}; it was not realigned from that one",
             encoder.source,
         )
-    if tokenizer_digest(load_tokenizer(encoder.path, theirs.vocabulary_size)) != tokenizer_digest(tokenizer):
+    own = load_tokenizer(encoder.path, theirs.vocabulary_size, theirs.causal)
+    if tokenizer_digest(own) != tokenizer_digest(tokenizer):
         raise ArtifactError(f"has another tokenizer than {base.source}, so their words differ", encoder.source)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from tests.cli.world import alignfreeze
 from tests.support.models import tiny
 from tests.support.realign_world import make_encoder, make_pairs, sentence_pairs, vocabulary
+from tests.support.tokenizers import tokenizer
 
 LAYERS = ["embeddings", "0", "1", "2", "3", "4"]
 
@@ -158,3 +159,19 @@ def test_an_encoder_that_does_not_say_its_languages_needs_them(world: Path) -> N
     refused = measure(world, "base", base="with-head")
     assert refused.exit_code == 2
     assert "--languages" in refused.stderr
+
+
+def test_a_decoder_whose_tokenizer_has_no_padding_token(world: Path, tmp_path: Path) -> None:
+    """As Llama's; what `realign` takes is measured, too."""
+    read = tokenizer("llama 3")
+    sizes = {"vocab_size": len(read), "max_position_embeddings": 128}
+    base = tiny("llama", AutoModelForCausalLM, dtype=torch.float32, pad_token_id=None, **sizes)
+    for name, model in (("base", base), ("encoder", base.model)):
+        model.save_pretrained(tmp_path / name)
+        read.save_pretrained(tmp_path / name)
+    ran = alignfreeze("forgetting", tmp_path / "encoder", "--base", tmp_path / "base", "--languages", "de",
+                      "--text", world / "text" / "{language}.txt", "--halves", "50", "--max-length", "64")  # fmt: skip
+    assert ran.exit_code == 0, ran.stderr
+    content = content_of(tmp_path, "encoder")
+    assert content["head"]["of-base"] is True
+    assert content["mean"]["untied"]["value"] == pytest.approx(0, abs=1e-5)

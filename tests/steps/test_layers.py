@@ -11,6 +11,7 @@ import pytest
 
 from alignfreeze_cli.artifacts import read_record
 from tests.cli.world import alignfreeze
+from tests.support.models import save_decoder
 from tests.support.realign_world import make_encoder, make_pairs
 
 BLOCKS = ["0", "1", "2", "3", "4"]
@@ -164,3 +165,13 @@ def test_too_few_words_and_wrong_usage_are_refused(made: Path, tmp_path: Path) -
         refused = alignfreeze("layers", *arguments, *base)
         assert refused.exit_code == 2
         assert said in refused.stderr.replace("\n", " ")
+
+
+def test_a_decoder_whose_tokenizer_has_no_padding_token(made: Path, tmp_path: Path) -> None:
+    """As Llama's; what `realign` takes is measured, too."""
+    base = save_decoder(tmp_path / "base", "llama", "llama 3", pad_token_id=None)
+    shutil.copytree(base, tmp_path / "encoder")
+    ran = measure(made, "--targets", "de", base=base, encoder=tmp_path / "encoder")
+    assert ran.exit_code == 0, ran.stderr
+    content = json.loads((tmp_path / "encoder-layers" / "layers.json").read_text())
+    assert content["mean"]["drift"]["4"]["value"] == pytest.approx(0, abs=1e-6)
