@@ -156,8 +156,11 @@ class ResolvedPlan:
         notes = []
         above = list(range(self.read_block + 1, self.n_blocks))
         if above:
-            which = f"block{'s' if len(above) > 1 else ''} {number_ranges(above)}"
-            notes.append(f"the loss reads block {self.read_block}: {which} above it is neither computed nor trained")
+            which, are = ("blocks", "are") if len(above) > 1 else ("block", "is")
+            notes.append(
+                f"the loss reads block {self.read_block}: {which} {number_ranges(above)} above it {are} neither "
+                "computed nor trained"
+            )
         if not {"front", "back"} & set(self.text.split(",")):
             return notes
         half = self.halved // 2

@@ -196,6 +196,11 @@ def test_the_strip_shows_a_plan() -> None:
     ]
 
 
+def test_the_strip_of_a_plan_whose_loss_reads_a_low_block() -> None:
+    strip = FreezePlan.parse("even").resolve(6, read_block=2).diagram()
+    assert "blocks 3-5 above it are neither computed nor trained" in strip
+
+
 def test_the_strip_of_an_odd_number_of_blocks_says_which_half_is_larger() -> None:
     strip = FreezePlan.parse("back,embeddings").resolve(7, read_block=6).diagram()
     assert strip.splitlines()[1:3] == ["  emb  0  1  2  3  4  5  6", "   □   ■  ■  ■  ■  □  □  □"]
