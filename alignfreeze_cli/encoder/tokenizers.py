@@ -91,6 +91,13 @@ def _keep_texts_apart(tokenizer: Any) -> None:
     tokenizer.sep_token = end
 
 
+def nothing_between(tokenizer: Any) -> bool:
+    """Whether a tokenizer that is given two texts puts no token between them, so that they read as one."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    pair, size = tokenizer("a", "a")["input_ids"], 2 * len(bare)
+    return any(pair[start : start + size] == 2 * bare for start in range(len(pair) - size + 1))
+
+
 def encode_words(tokenizer: Any, sentences: Sequence[Sequence[str]], **options: Any) -> list[Any]:
     """Sentences that are split into words, as `tokenizers.Encoding`s whose `word_ids` tell which word a subword is of.
 

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Warn, Windows, log_warning, share
@@ -144,6 +144,13 @@ class NliTask(Task):
     ) -> NliWindows:
         import numpy as np
 
+        from alignfreeze_cli.encoder.tokenizers import nothing_between
+
+        if nothing_between(tokenizer):
+            raise ArtifactError(
+                f"the tokenizer {type(tokenizer).__name__} puts no token between the two texts of a pair, so premise "
+                "and hypothesis would read as one text; its post_processor in tokenizer.json must put one there"
+            )
         ids = {label: number for number, label in enumerate(labels)}
         unknown = {pair.label for pair in examples if pair.label is not None} - ids.keys()
         if unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
+from tokenizers import processors
 from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -20,7 +22,7 @@ from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.encoder.models import families_with, load_task_model, new_task_model, save_model
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
-from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
@@ -32,6 +34,7 @@ from alignfreeze_cli.tasks.squad import Answer, Question
 from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggedWindows
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair
 from tests.support.models import DECODERS, save_decoder
+from tests.support.tokenizers import tokenizer
 from tests.tasks.test_tagging import encode, tagged, wordpiece
 from tests.tasks.worlds import conllu, sentences
 
@@ -104,6 +107,21 @@ def test_what_stands_between_two_texts_stands_before_them_in_question_answering(
         found = PairTemplate.of(read)
         assert " ".join(read.convert_ids_to_tokens([*found.before, *found.middle])) + " " == template
         assert found.after == []
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_texts_that_nothing_keeps_apart_are_refused(tmp_path: Path, causal: bool) -> None:
+    """A token in front of the first text alone does not tell where the second begins."""
+    read = copy.deepcopy(tokenizer("llama 3"))
+    begin = ("<s>", read.bos_token_id)
+    read.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B:1", special_tokens=[begin]
+    )
+    read.pad_token = read.eos_token
+    read.save_pretrained(tmp_path)
+    for task in ("nli", "qa"):
+        with pytest.raises(ArtifactError, match="between"):
+            windows_of(task, load_tokenizer(tmp_path, causal=causal))
 
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=9) | st.just("\u200b"), min_size=1, max_size=12)
