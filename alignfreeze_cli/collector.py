@@ -16,10 +16,14 @@ _IMPORTED = "transformers.modeling_utils"
 
 @contextmanager
 def lasting_objects() -> Iterator[None]:
-    """Nothing is collected inside. What is alive at the end is not looked at by later collections, if what the first
-    step of a process imports was not there before: later there may be garbage, which would stay for good.
+    """Nothing is collected inside.
+
+    In the first step of a process, what is alive at the end is not looked at by later collections. In a later one there
+    may be garbage, which would stay for good; so what the steps before have left is collected at the beginning instead.
     """
     first = _IMPORTED not in sys.modules
+    if not first:
+        gc.collect()
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -11,6 +11,7 @@ from alignfreeze_cli.advice import conformal
 from alignfreeze_cli.advice.conformal import LEVEL, Interval
 from alignfreeze_cli.advice.gains import Cell, Gain, means
 from alignfreeze_cli.phrases import counted
+from alignfreeze_cli.report.statistics import student_interval
 
 PUBLISHED, RUNS, MEAN, RIDGE = "published", "runs", "mean of other languages", "ridge on the baseline score"
 """What an expectation can be based on."""
@@ -74,25 +75,11 @@ def expectation(known: Known, cell: Cell, language: str, single: float) -> Expec
     for whose, gains in cells.items():
         if language in gains:
             gain = gains[language]
-            interval = of_seeds(gain.by_seed) or Interval(gain.mean, single)
+            ends = student_interval(gain.by_seed, LEVEL)
+            interval = Interval(gain.mean, single if ends is None else (ends[1] - ends[0]) / 2)
             return Expectation(cell.strategy, whose, gain.mean, interval, whose, seeds=len(gain.by_seed))
     for whose, gains in cells.items():
         found = conformal.of_mean(means(gains), [means(each) for each in known[whose].values()], language)
         if found is not None:
             return Expectation(cell.strategy, MEAN, found.center, found, whose, languages=len(gains))
     return None
-
-
-def of_seeds(gains: tuple[float, ...], level: float = LEVEL) -> Interval | None:
-    """Student's interval for the mean gain over all seeds there could be; None for one seed.
-
-    mean ± t s / √n with n - 1 degrees of freedom, s the sample standard deviation of the n gains.
-    """
-    n = len(gains)
-    if n < 2:
-        return None
-    from scipy.special import stdtrit  # the quantile function of t; scipy.stats takes a second to import
-
-    mean = math.fsum(gains) / n
-    deviation = math.sqrt(math.fsum((gain - mean) ** 2 for gain in gains) / (n - 1))
-    return Interval(mean, float(stdtrit(n - 1, (1 + level) / 2)) * deviation / math.sqrt(n))

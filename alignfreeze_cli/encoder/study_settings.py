@@ -14,6 +14,11 @@ FEWEST_WORDS = 1000
 FEWEST_HALVES = 50
 
 
+def _encoders_setting(metavar: str) -> Any:
+    text = "Realigned encoders: folders, or org/name[@revision] on the Hub."
+    return setting((), input=True, argument=True, metavar=metavar, help=text)
+
+
 def _base_setting() -> Any:
     return setting(
         input=True, help="The encoder they were realigned from: a folder, or org/name[@revision] on the Hub."
@@ -42,13 +47,7 @@ def _complaints(settings: Any, encoders: tuple[str, ...], name: str) -> list[str
 class LayersSettings(StepSettings):
     """Realigned encoders, their base, and pairs on whose words they are compared."""
 
-    encoders: tuple[str, ...] = setting(
-        (),
-        input=True,
-        argument=True,
-        metavar="ENCODER",
-        help="Realigned encoders: folders, or org/name[@revision] on the Hub.",
-    )
+    encoders: tuple[str, ...] = _encoders_setting("ENCODER")
     base: str = _base_setting()
     pairs: tuple[str, ...] = setting(
         input=True, help="Pairs folders, made by `align-pairs`, whose linked words are looked at; several are joined."
@@ -76,13 +75,7 @@ class LayersSettings(StepSettings):
 class ForgettingSettings(StepSettings):
     """Realigned encoders, their base, and text on which both are asked for masked words, or for the next ones."""
 
-    encoders: tuple[str, ...] = setting(
-        (),
-        input=True,
-        argument=True,
-        metavar="MODEL",
-        help="Realigned encoders: folders, or org/name[@revision] on the Hub.",
-    )
+    encoders: tuple[str, ...] = _encoders_setting("MODEL")
     base: str = _base_setting()
     text: str = setting(
         input=True,

@@ -43,6 +43,23 @@ def paired_t(differences: Sequence[float]) -> float | None:
     return float(2 * stdtr(n - 1, -abs(t)))
 
 
+def student_quantile(share: float, freedom: int) -> float:
+    """The quantile of Student's t with so many degrees of freedom."""
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
+
+    return float(stdtrit(freedom, share))
+
+
+def student_interval(values: Sequence[float], level: float) -> tuple[float, float] | None:
+    """Student's interval for the mean, mean ± t((1 + level) / 2; n - 1) s / √n; None for fewer than two values."""
+    deviation = sample_deviation(values)
+    if deviation is None:
+        return None
+    n, mean = len(values), statistics.fmean(values)
+    half = student_quantile((1 + level) / 2, n - 1) * deviation / math.sqrt(n)
+    return mean - half, mean + half
+
+
 def holm(values: Mapping[str, float | None]) -> dict[str, float | None]:
     """Holm's step-down correction of p values by name; where there is none, there is no test to correct for.
 

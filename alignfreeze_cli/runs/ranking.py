@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alignfreeze_cli.phrases import listed, signed
-from alignfreeze_cli.report.statistics import NOTHING, sample_deviation
+from alignfreeze_cli.report.statistics import NOTHING, sample_deviation, student_interval, student_quantile
 
-_TAIL = 0.975  # 95 % intervals
+_LEVEL = 0.95  # of intervals
 _POWER = 0.8
 _MOST_SEEDS = 1000
 
@@ -32,12 +32,9 @@ class Difference:
 
     @classmethod
     def of(cls, differences: Sequence[float]) -> Difference:
-        """With the interval of Student's t, mean ± t(n − 1) s / √n, over n seeds."""
-        mean, deviation, n = statistics.fmean(differences), sample_deviation(differences), len(differences)
-        if deviation is None:
-            return cls(mean, None, None, n)
-        half = _quantile(_TAIL, n - 1) * deviation / math.sqrt(n)
-        return cls(mean, deviation, (mean - half, mean + half), n)
+        """With the 95 % interval of Student's t over seeds."""
+        deviation, interval = sample_deviation(differences), student_interval(differences, _LEVEL)
+        return cls(statistics.fmean(differences), deviation, interval, len(differences))
 
     @property
     def resolved(self) -> bool:
@@ -52,7 +49,8 @@ class Difference:
         if self.deviation is None or abs(self.mean) <= NOTHING:
             return None
         for n in range(2, _MOST_SEEDS + 1):
-            if (_quantile(_TAIL, n - 1) + _quantile(_POWER, n - 1)) * self.deviation / math.sqrt(n) <= abs(self.mean):
+            quantiles = student_quantile((1 + _LEVEL) / 2, n - 1) + student_quantile(_POWER, n - 1)
+            if quantiles * self.deviation / math.sqrt(n) <= abs(self.mean):
                 return n
         return None
 
@@ -197,10 +195,3 @@ def _mean(runs: Mapping[int, Mapping[str, float]], languages: Sequence[str]) -> 
 
 def _turned(interval: tuple[float, float]) -> tuple[float, float]:
     return -interval[1], -interval[0]
-
-
-def _quantile(share: float, freedom: int) -> float:
-    """The quantile of Student's t."""
-    from scipy.special import stdtrit  # scipy.stats takes a second to import
-
-    return float(stdtrit(freedom, share))

@@ -27,6 +27,15 @@ PILOTS = (1, 2)
 POOR_COVERAGE = 0.65
 """An interval that held so small a share of a language's gains in other cells, where `LEVEL` is meant, is warned of."""
 
+_SCORES_UNUSED = (
+    "--baseline-score is not used: where gains with the model are known, the baseline's score adds too little to their "
+    "mean (docs/advice.md)."
+)
+_FEW_MODELS = (
+    "Intervals for a model without runs come from the three published ones, too few to know how often they hold for "
+    "another; a pilot of one seed tells more (docs/advice.md)."
+)
+
 Expected = Mapping[str, Mapping[str, Expectation | None]]
 """Language → strategy → expectation, None where nothing is known."""
 
@@ -97,7 +106,8 @@ def advise(settings: AdviseSettings, console: Console) -> Advice:
         raise SettingsError(_refusal(settings))
     if not any(each for of_strategies in expected.values() for each in of_strategies.values()):
         raise SettingsError(f"Too little is known of {settings.task} with {settings.model} in other languages.")
-    warnings = [*_unused_scores(scores if cells else {}), *_too_narrow(known, expected, codes)]
+    warnings = [_SCORES_UNUSED if cells else _FEW_MODELS] if scores else []
+    warnings += _too_narrow(known, expected, codes)
     for text in warnings:
         console.warn(text)
     return Advice(
@@ -168,14 +178,6 @@ def _refusal(settings: AdviseSettings) -> str:
             f"score give --baseline-score {settings.languages[0]}=PERCENT; a pilot of one seed tells more."
         )
     return f"Nothing is known of {where}."
-
-
-def _unused_scores(scores: Mapping[str, float]) -> Iterator[str]:
-    if scores:
-        yield (
-            "--baseline-score is not used: where gains with the model are known, the baseline's score adds too "
-            "little to their mean (docs/advice.md)."
-        )
 
 
 def _too_narrow(known: Known, expected: Expected, codes: Mapping[str, str]) -> Iterator[str]:

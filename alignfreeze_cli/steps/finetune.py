@@ -100,8 +100,10 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
 
     with output.open(console) as work:
         windows, size = read()
-        if joint or plan.frozen or plan.embeddings_frozen:
-            console.info((joint.plan if joint else plan).diagram())
+        if joint:
+            console.info(f"Plan of realignment, which does not hold for the task:\n{joint.plan.diagram()}")
+        elif plan.frozen or plan.embeddings_frozen:
+            console.info(plan.diagram())
         torch.manual_seed(settings.seed)
         model = new_task_model(encoder.path, task.auto_class, labels)
         if arch.causal:

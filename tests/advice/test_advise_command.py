@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from alignfreeze_cli.advice.expectation import PUBLISHED, RUNS, expectation
+from alignfreeze_cli.advice.gains import Cell, Gain, by_cell
+from alignfreeze_cli.advice.verdict import verdict
 from alignfreeze_cli.published import published
 from tests.cli.world import alignfreeze
 from tests.report.runs import write
@@ -156,6 +159,26 @@ def test_a_baseline_score_predicts_the_gain_of_an_unseen_model() -> None:
     assert weak["basis"] == "ridge on the baseline score"
     assert weak["gain"] > strong["gain"], "where the baseline is weak there is more to gain"
     assert weak["low"] < weak["gain"] < weak["high"]
+
+
+def test_a_score_in_one_of_two_languages_advises_for_that_one() -> None:
+    arguments = ("advise", "sw", "yo", "--task", "pos", "--model", "org/new", "--baseline-score", "sw=50")
+    found = advise(*arguments[1:])
+    assert found["advised"] == advise("sw", *arguments[3:])["advised"] != "baseline"
+    assert "Nothing is known of yo." in found["advice"]
+    assert "come from the three published ones, too few" in alignfreeze(*arguments).stderr
+
+
+@pytest.mark.parametrize(("extra", "advised"), [(-1.0, "baseline"), (1.0, "even")])
+def test_a_strategy_in_few_languages_hides_no_clear_harm_but_may_gain(extra: float, advised: str) -> None:
+    full, even = (Cell("qa", "new", name) for name in ("full", "even"))
+    harmed = [Gain(full, code, (-1.0,), 50.0) for code in ("ar", "de", "el", "es", "hi", "ru", "th", "vi")]
+    gains = [*harmed, Gain(even, "ar", (extra,), 50.0), Gain(even, "de", (extra,), 50.0)]
+    known = {PUBLISHED: {}, RUNS: by_cell(gains)}
+    expected = {"ar": {cell.strategy: expectation(known, cell, "ar", 1.0) for cell in (full, even)}}
+    found = verdict(expected, gains)
+    assert found.strategy == advised
+    assert found.sentences[0].startswith("Don't realign:") == (advised == "baseline")
 
 
 def test_the_table_names_where_each_gain_comes_from() -> None:
