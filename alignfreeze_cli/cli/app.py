@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.cli import advise, changes, demo, publish, recipes, run, score_links, search, steps
+from alignfreeze_cli.cli import advise, changes, demo, predict, publish, recipes, run, score_links, search, steps
 from alignfreeze_cli.cli.options import reflow
 from alignfreeze_cli.collector import skip_last_collection
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 steps.add(app)
+predict.add(app)
 run.add(app)
 search.add(app)
 steps.add_report(app)

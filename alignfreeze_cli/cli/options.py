@@ -27,9 +27,9 @@ S = TypeVar("S", bound=Settings)
 OUTPUT = "Output and common options"
 _WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print only the path of the result.", rich_help_panel=OUTPUT)
-]
+_QUIET = "Print only the path of the result."
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET, rich_help_panel=OUTPUT)]
 Format = Annotated[
     str, typer.Option("--format", help="text, or json for one JSON object on stdout.", rich_help_panel=OUTPUT)
 ]
@@ -54,20 +54,26 @@ def add_command(
     settings: type[S],
     run: Callable[[S, Console, bool, str], None],
     hidden: Sequence[str] = (),
+    about_quiet: str = _QUIET,
 ) -> None:
     """Add a command whose options are the settings, and the common ones. `hidden` are accepted but not in the help.
 
-    `run` gets settings, console, and what `--quiet` and `--format` say.
+    `run` gets settings, console, and what `--quiet` and `--format` say; settings may have a `format` of their own.
     """
     declared = declarations(settings)
+    own_format = "format" in {each.name for each in declared}
 
-    def command(quiet: bool, format: str, debug: bool, **values: Any) -> None:
+    def command(quiet: bool, debug: bool, **values: Any) -> None:
+        format = "text" if own_format else values["format"]
         with command_errors(quiet, format, debug) as console:
             given = {each.name: _convert(each, values[each.name]) for each in declared}
             run(settings(**given), console, quiet, format)
 
     parameters = [_parameter(each, hidden=each.name in hidden) for each in declared]
-    parameters += [_keyword("quiet", False, Quiet), _keyword("format", "text", Format), _keyword("debug", False, Debug)]
+    said = typer.Option("--quiet", "-q", help=about_quiet, rich_help_panel=OUTPUT)
+    parameters += [_keyword("quiet", False, Annotated[bool, said]), _keyword("debug", False, Debug)]
+    if not own_format:
+        parameters.insert(-1, _keyword("format", "text", Format))
     # Typer reads the signature, so one function serves every command.
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

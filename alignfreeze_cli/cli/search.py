@@ -30,7 +30,8 @@ Budget = Annotated[
     int, typer.Option("--budget", min=1, metavar="RUNS", help="Task models to fine-tune and score, all rungs together.")
 ]
 Task = Annotated[
-    str | None, typer.Option("--task", help="pos, ner, nli or qa; by default the recipe's first.", show_default=False)
+    str | None,
+    typer.Option("--task", help="pos, ner, nli, qa or classify; by default the recipe's first.", show_default=False),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides the seeds of the runs and which languages select.")]
 

@@ -274,6 +274,18 @@ _SCRIPTS_WITHOUT_BLANKS = frozenset(_SCRIPTS.split(" "))
 """ISO 15924 codes of such scripts; a script in the language code decides, so `zh-Latn` has blanks."""
 
 
+def without_blanks(text: str) -> bool:
+    """Whether most letters of a text are of scripts that are written without blanks between words."""
+    return 2 * len(_LETTERS_WITHOUT_BLANKS.findall(text)) > len(_LETTERS.findall(text))
+
+
+_LETTERS = re.compile(r"\w")
+_LETTERS_WITHOUT_BLANKS = re.compile(
+    "[\u0e01-\u0eff\u0f00-\u109f\u1780-\u17ff"  # Thai, Lao; Tibetan, Burmese; Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # kana, Han
+)
+
+
 def unbroken_warning(language: str, words: Words, other: Words) -> str | None:
     """A sentence if most lines of one side seem not to be cut into words, judged by the other side; otherwise None.
 

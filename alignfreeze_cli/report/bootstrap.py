@@ -99,8 +99,9 @@ def _resample_language(
     if obstacle is None:
         task = TASKS[runs["task"].iloc[0]]
         tallies = [_tallies(task, run, language) for run in runs.itertuples()]
-        if len({len(each) for each in tallies}) > 1:
-            obstacle = "the runs have different numbers of examples"
+        if len({each.shape for each in tallies}) > 1:
+            several = len({len(each) for each in tallies}) > 1
+            obstacle = f"the runs have different numbers of {'examples' if several else 'labels'}"
     if obstacle is not None:
         found.missing.setdefault(obstacle, []).append(language)
         return

@@ -225,6 +225,7 @@ class Recipe:
                 found.append(f"{where}: blend of strategy {variant.strategy}: needs an encoder realigned before")
             if complaint := self._links_from_complaint(variant):
                 found.append(f"{where}: links-from of strategy {variant.strategy}: {complaint}")
+            found += [f"{where}: {complaint}" for complaint in _without_data(variant)]
             for name in variant.steps:
                 try:
                     variant.preview(name)
@@ -394,10 +395,21 @@ class _Merged:
         return Variant(strategy, task, model, self.realigned, during, tuple(fill_data(pairs, data)), filled, links_from)
 
 
-def _on_the_hub(task: str, language: str) -> bool:
-    """Whether the task's usual test data has the language."""
+def _without_data(variant: Variant) -> list[str]:
+    """What names no data although the task has none on the Hub; steps would find that out only after realignment."""
+    language = str(variant.sections["finetune"].get("language", "en"))
+    found = []
+    for key, split in (("finetune.train", "train"), ("evaluate.data", "test")):
+        step, name = key.split(".")
+        if variant.sections[step].get(name) is None and not _on_the_hub(variant.task, language, split):
+            found.append(f"{key}: the task {variant.task} has no data of its own in {language!r}; name a file")
+    return found
+
+
+def _on_the_hub(task: str, language: str, split: str = "test") -> bool:
+    """Whether the task's usual data has the language."""
     try:
-        TASKS[task].hub_files(language, "test")
+        TASKS[task].hub_files(language, split)
     except SettingsError:
         return False
     return True

@@ -1,8 +1,8 @@
 """One file per step, the whole of it from top to bottom: check, plan, open the output folder, do it, record it.
 
 A step is a function of its settings and a console, such as `realign(settings, console) -> Result`. It does not know
-whether the command line, a recipe or Python code calls it. What `score-links`, `advise`, `card` and `push` do
-is here too; they write no folder of their own and are not in `STEPS`.
+whether the command line, a recipe or Python code calls it. What `predict`, `score-links`, `advise`, `card`
+and `push` do is here too; they write no folder of their own and are not in `STEPS`.
 """
 
 from __future__ import annotations

@@ -18,20 +18,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from alignfreeze_cli.artifacts import Input, OutputFolder, Result, resolve_artifact
+from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_artifact
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
-from alignfreeze_cli.encoder.models import load_task_model, prepare_for_bf16, skeleton
-from alignfreeze_cli.encoder.tokenizers import load_tokenizer
-from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.encoder.models import skeleton
+from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.base import Task, Windows
 from alignfreeze_cli.tasks.data import LanguageData, find_data, read_chunks, say_notes
-from alignfreeze_cli.tasks.prediction import CPU_BATCH_TOKENS, GPU_BATCH_TOKENS, predict
-from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.prediction import load_predictor
+from alignfreeze_cli.tasks.registry import task_of
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-from alignfreeze_cli.training.devices import pick_device, with_precision
+from alignfreeze_cli.training.devices import with_precision
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
@@ -43,7 +42,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     resolved = resolve_artifact(settings.model, "task-model")
     assert resolved.record is not None
     trained = resolved.record.details
-    task = _task_of(resolved, settings.task)
+    task = task_of(resolved, settings.task)
     if complaints := settings.foreign_options(task):
         raise SettingsError("; ".join(complaints) + ".")
     arch = architecture(skeleton(resolved.path))
@@ -86,26 +85,18 @@ def _score_languages(
     console: Console,
 ) -> dict[str, dict[str, Any]]:
     """What `scores.json` says of every language; predictions are written on the way."""
-    device = pick_device(settings.device)
-    model, labels = load_task_model(folder, task.auto_class)
-    model.to(device).eval()
-    if settings.precision == "bf16":
-        prepare_for_bf16(model)
-    arch = architecture(model)
-    tokenizer = load_tokenizer(folder, arch.vocabulary_size, arch.causal)
-    budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
+    loaded = load_predictor(folder, task, settings)
+    labels = loaded.labels
 
     def prepared() -> Iterator[tuple[tuple[LanguageData, list[Any]], Windows]]:
         for source in sources:
-            for examples, windows in read_chunks(task, source, tokenizer, labels, max_length, options, console):
+            for examples, windows in read_chunks(task, source, loaded.tokenizer, labels, max_length, options, console):
                 yield (source, examples), windows
 
     scores: dict[str, dict[str, Any]] = {}
     with (
         console.progress(f"scoring {task.title}", len(sources), "languages") as progress,
-        closing(
-            predict(model, task, prepared(), budget, device, settings.precision)
-        ) as predicted,  # ends the threads if scoring fails
+        closing(loaded.predict(prepared())) as predicted,  # ends the threads if scoring fails
     ):
         for source, chunks in groupby(predicted, key=lambda chunk: chunk[0][0]):
             path = output / "predictions" / f"{source.language}.parquet"
@@ -163,18 +154,3 @@ def summarise(
         "languages": dict(scores),
         "scoring": {"max-length": length, **{name.replace("_", "-"): value for name, value in options.items()}},
     }
-
-
-def _task_of(model: Input, wanted: str | None) -> Task:
-    """The task that a model was trained for; raises ArtifactError if it is unknown or not the wanted one."""
-    assert model.record is not None
-    name = model.record.details.get("task")
-    if name not in TASKS:
-        raise ArtifactError(f"is a model for the task {name!r}, which this version does not know", model.path)
-    if wanted is not None and wanted != name:
-        raise ArtifactError(
-            f"holds a {name} model ({TASKS[name].title}), but a {wanted} model ({TASKS[wanted].title}) is needed here, "
-            f"made by `alignfreeze finetune --task {wanted}`",
-            model.path,
-        )
-    return TASKS[name]

@@ -57,7 +57,6 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     arch = architecture(skeleton(encoder.path))
     demand_head(arch.family, task.auto_class, task.title)
     options = task.chosen_options(settings, task.causal_defaults if arch.causal else None)
-    labels = task.labels(options)
     max_length = arch.sentence_length(settings.max_length, task.train_length)
     joint = find_joint(settings, arch, max_length)
     # The task's loss reads the top block, so every block can be trained, and the head always is.
@@ -69,24 +68,25 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     def tokenizer() -> Any:
         return load_tokenizer(encoder.path, arch.vocabulary_size, arch.causal)
 
-    def read() -> tuple[Windows, dict[str, int]]:
-        """The training data as windows, and its size: examples, windows to learn from, steps of the run."""
+    def read() -> tuple[Windows, tuple[str, ...], dict[str, int]]:
+        """The training data as windows, the model's labels, and sizes: examples, windows to learn from, steps."""
         with console.progress(f"reading {task.title} in {settings.language}", unit="examples") as progress:
-            examples, windows = read_windows(task, source, tokenizer(), labels, max_length, options, console)
-            progress.advance(len(examples))
+            examples, labels, windows = read_windows(task, source, tokenizer(), max_length, options, console)
+            progress.advance(examples)
         usable = learnable(windows)
         if not len(usable):
             raise DataError(f"holds no {task.unit} to learn from", source.paths[0])
         # 1.1 passes of 10 steps are 11 steps, though 1.1 * 10 is a little more.
         length = round((settings.epochs or task.epochs) * steps_per_pass(usable, settings), 9)
         steps = settings.steps or max(1, math.ceil(length))
-        return windows, {"examples": len(examples), "windows": len(usable), "steps": steps}
+        return windows, labels, {"examples": examples, "windows": len(usable), "steps": steps}
 
     inputs = [encoder, source.input, *(joint.folders if joint else ())]
     output = OutputFolder("task-model", settings, inputs, default=task.name, seed=settings.seed)
     if done := output.finished():
         return card_after(done, console, settings.dry_run)
     if settings.dry_run:
+        _, labels, size = read()
         shown: dict[str, Any] = {
             "task": task.title,
             "options": options,
@@ -96,10 +96,10 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "max-length": max_length,
             "precision": settings.precision,
         }
-        return output.planned(shown | read()[1])
+        return output.planned(shown | size)
 
     with output.open(console) as work:
-        windows, size = read()
+        windows, labels, size = read()
         if joint:
             console.info(f"Plan of realignment, which does not hold for the task:\n{joint.plan.diagram()}")
         elif plan.frozen or plan.embeddings_frozen:

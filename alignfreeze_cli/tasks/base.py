@@ -55,6 +55,19 @@ class HubFiles:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class RawText:
+    """What a user wants an answer for: the task's `raw_texts` by name, and their words if the task `reads_words`.
+
+    `line` is where it stands, counted from 1.
+    """
+
+    line: int
+    identifier: str | int
+    texts: Mapping[str, str]
+    words: list[str] = dataclasses.field(default_factory=list)
+
+
 class Windows(ABC):
     """Examples as a model reads them. A window is one row of a batch; a long example may need several.
 
@@ -108,6 +121,10 @@ class Task(ABC):
     options: ClassVar[tuple[type, ...]] = ()  # dataclasses of settings that only this task reads
     defaults: ClassVar[dict[str, Any]] = {}  # value of each option where nobody has set it
     causal_defaults: ClassVar[dict[str, Any]] = {}  # of those that decoder-only models have another default for
+    raw_texts: ClassVar[tuple[str, ...]] = ("text",)  # what predict reads of an example: keys of JSON lines, columns
+    raw_form: ClassVar[str] = "lines"  # how predict reads them where nothing says so: lines, or jsonl
+    reads_words: ClassVar[bool] = False  # whether predict cuts the text into words
+    answer_columns: ClassVar[tuple[str, ...]] = ("predicted",)  # the columns of `predictions` that predict gives
     without_hub: ClassVar[str] = "name files of your own with {option}"  # what to do where no default data is found
 
     @abstractmethod
@@ -130,8 +147,16 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def unlabelled(self, texts: Sequence[RawText], labels: Sequence[str]) -> list[Any]:
+        """Examples of texts that nobody has labelled, for prediction alone; any label of the model takes its place."""
+
+    @abstractmethod
     def labels(self, options: Options) -> tuple[str, ...]:
-        """The labels a new model gets, in order; empty if the task has none."""
+        """The labels a new model gets, in order; empty if the task has none, or takes them from its training data."""
+
+    def labels_of(self, examples: Sequence[Any], options: Options) -> tuple[str, ...]:
+        """The labels a new model gets, given its training data. Raises DataError if nothing can be learned from it."""
+        return self.labels(options)
 
     @abstractmethod
     def encode(

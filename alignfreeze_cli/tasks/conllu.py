@@ -1,4 +1,4 @@
-"""Reader of CoNLL-U, the format of Universal Dependencies (https://universaldependencies.org/format.html).
+"""CoNLL-U, read and written: the format of Universal Dependencies (https://universaldependencies.org/format.html).
 
 A sentence is a block of lines of ten tab-separated columns, ended by an empty line; `#` begins a comment. The first
 column says what a line is: `3` a word, `3-4` a multi-word token (the surface form of words 3 and 4), `8.1` an empty
@@ -8,7 +8,7 @@ node (a word that is understood but not written).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -99,3 +99,22 @@ def _parsed(block: Sequence[tuple[int, str]], identifier: str, path: Path) -> Co
     if covered > words:
         raise DataError(f"the sentence ends at word {words}, inside a multi-word token", path, block[-1][0])
     return ConlluSentence(identifier, lines)
+
+
+def conllu_block(identifier: str, text: str, words: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> str:
+    """A sentence as CoNLL-U, with the blank line after it; `columns` has UPOS or keys of MISC, a value for every word.
+
+    None is a word without a value. MISC says which words no blank follows (`SpaceAfter=No`), as the text has them.
+    """
+    in_one_line = re.sub(r"[\t\r\n]+", " ", text).strip(" ")
+    lines = [f"# sent_id = {' '.join(identifier.split())}", f"# text = {in_one_line}"]
+    end = 0
+    for number, word in enumerate(words):
+        begin = text.find(word, end)
+        end = end if begin < 0 else begin + len(word)
+        joined = number + 1 < len(words) and begin >= 0 and text.startswith(words[number + 1], end)
+        misc = ["SpaceAfter=No"] if joined else []
+        misc += [f"{key}={found[number]}" for key, found in columns.items() if key != "UPOS" and found[number]]
+        upos = columns["UPOS"][number] if "UPOS" in columns else None
+        lines.append("\t".join([str(number + 1), word, "_", upos or "_", *"_____", "|".join(misc) or "_"]))
+    return "\n".join(lines) + "\n\n"

@@ -1,9 +1,9 @@
 """Data files: which files hold a task's data in a language, and how to read their lines or columns.
 
 The files are named by a pattern of the user's, or are those of the task's default data set on the Hub. The formats are
-read in `conllu.py`, `iob.py`, `xnli.py` and `squad.py`, and where the task itself is (`pos.py`, `ner.py`), example by
-example: a file may be larger than the memory, unless it is a single JSON value. What is wrong with one is an error,
-with its place: nothing is skipped, repaired or guessed without a message.
+read in `conllu.py`, `iob.py`, `xnli.py`, `squad.py` and `labelled_texts.py`, and where the task itself is (`pos.py`,
+`ner.py`), example by example: a file may be larger than the memory, unless it is a single JSON value. What is wrong
+with one is an error, with its place: nothing is skipped, repaired or guessed without a message.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -71,26 +71,21 @@ def find_data(
 
 
 def read_windows(
-    task: Task,
-    data: LanguageData,
-    tokenizer: Any,
-    labels: Sequence[str],
-    max_length: int,
-    options: Options,
-    console: Console,
-) -> tuple[list[Any], Windows]:
-    """All examples of a language and the windows to learn from; what a user should know about them is said.
+    task: Task, data: LanguageData, tokenizer: Any, max_length: int, options: Options, console: Console
+) -> tuple[int, tuple[str, ...], Windows]:
+    """The number of examples of a language, a new model's labels, and the windows to learn from.
 
-    Raises DataError with language and file.
+    What a user should know about the examples is said. Raises DataError with language and file.
     """
     examples = list(_read(task, data, options, console))
     with _naming(data):
+        labels = task.labels_of(examples, options)
         windows = task.encode(examples, tokenizer, labels, max_length, options)
         if not len(windows.lengths):
             raise DataError(task.no_windows(max_length, options))
         windows = windows.for_training()
     say_notes(data, windows.notes, console)
-    return examples, windows
+    return len(examples), labels, windows
 
 
 def read_chunks(
@@ -250,14 +245,19 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-                yield number, _decoded(line.removesuffix(b"\n").removesuffix(b"\r"), path, number)
+            yield from decoded_lines(file, path)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from error
 
 
-def _decoded(line: bytes, path: Path, number: int) -> str:
+def decoded_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[tuple[int, str]]:
+    """The same for lines from anywhere; `path` is where they are from, for messages."""
+    for number, raw in enumerate(lines, start=1):
+        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        yield number, _decoded(line.removesuffix(b"\n").removesuffix(b"\r"), path, number)
+
+
+def _decoded(line: bytes, path: str | Path, number: int) -> str:
     if b"\0" in line:
         raise DataError("is a binary file; text is needed", path, number)
     try:
@@ -277,13 +277,21 @@ def line_blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
             yield list(lines)
 
 
-def parsed_json(text: str, path: Path, line: int | None = None) -> Any:
+def parsed_json(text: str, path: str | Path, line: int | None = None, unique_keys: bool = False) -> Any:
     """JSON as Python has it, in which a text may still hold half of a surrogate pair (`check_characters`).
 
-    `line` is where the text stands, if it is a line of the file. Raises DataError.
+    `line` is where the text stands, if it is a line of the file. Of a key that an object has twice the last value
+    counts, unless `unique_keys` refuses it. Raises DataError.
     """
+
+    def with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+            raise DataError(f"has the key {twice!r} twice", path, line)
+        return found
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=with_unique_keys if unique_keys else None)
     except json.JSONDecodeError as error:
         place = error.lineno if line is None else line
         raise DataError(f"is not JSON ({error.msg}, column {error.colno})", path, place) from None
@@ -291,7 +299,29 @@ def parsed_json(text: str, path: Path, line: int | None = None) -> Any:
         raise DataError(f"is JSON that can't be read ({type(error).__name__}: {error})", path, line) from None
 
 
-def check_characters(text: str, what: str, path: Path, line: int | None = None) -> None:
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file with one in each line, with the number of the line; blank lines are passed over.
+
+    Raises DataError with file and line for what is no object, and for text that holds half of a surrogate pair.
+    """
+    for number, line in numbered_lines(path):
+        if line.strip():
+            yield number, json_object(line, path, number)
+
+
+def json_object(text: str, path: str | Path, line: int) -> dict[str, Any]:
+    """The JSON object that a line holds. Raises DataError, as `json_lines` does."""
+    value = parsed_json(text, path, line, unique_keys=True)
+    if not isinstance(value, dict):
+        raise DataError("is not a JSON object; one per line is needed", path, line)
+    for key, each in value.items():
+        check_characters(key, "a key", path, line)
+        if isinstance(each, str):
+            check_characters(each, f"the value of {key!r}", path, line)
+    return value
+
+
+def check_characters(text: str, what: str, path: str | Path, line: int | None = None) -> None:
     """Raise DataError if a text holds half of a surrogate pair, as JSON can; `what` names the text."""
     try:
         text.encode()

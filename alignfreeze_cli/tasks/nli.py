@@ -3,8 +3,6 @@
 Data: TSV, JSON lines, or the Parquet files of the Hub's XNLI (xnli.py). Both texts are read together, joined as the
 tokenizer joins a pair; what is too long is cut at the end, the longer text first. Pairs whose annotators did not agree
 on a label are left out, and counted. The metric is accuracy.
-
-The head of a decoder-only model reads the last subword that is not the padding token, as it does in transformers.
 """
 
 from __future__ import annotations
@@ -17,81 +15,29 @@ from typing import TYPE_CHECKING, Any
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Warn, Windows, log_warning, share
-from alignfreeze_cli.tasks.subwords import TEXTS_AT_ONCE, inputs_for, padded, padded_inputs
+from alignfreeze_cli.tasks.base import HubFiles, Options, RawText, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.sequences import SequenceTask, SequenceWindows, chosen_ids
+from alignfreeze_cli.tasks.subwords import TEXTS_AT_ONCE
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair, read_xnli
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from torch import Tensor, nn
 
 XNLI = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 """The languages of XNLI."""
 
 
-class NliWindows(Windows):
-    """The pairs with a label, one window each.
-
-    The subwords are flat over the whole data set: window w has `tokens[starts[w]:starts[w + 1]]`. `types` are their
-    token types: to which text each belongs, 0 or 1, if the tokenizer has types. `example` is the number of a window's
-    pair among all pairs, `gold` its label id.
-    """
-
-    def __init__(
-        self,
-        tokens: np.ndarray,  # (subwords,)
-        types: np.ndarray,  # (subwords,)
-        starts: np.ndarray,  # (windows + 1,)
-        gold: np.ndarray,  # (windows,)
-        example: np.ndarray,  # (windows,)
-        padding_id: int,
-        left_out: int,
-    ) -> None:
-        import numpy as np
-
-        self.tokens, self.types, self.starts, self.padding_id = tokens, types, starts, padding_id
-        self.gold, self.example = gold, example
-        self.lengths = np.diff(starts)
-        self.weights = np.ones(len(gold), dtype=np.int64)
-        self.notes = {"pairs without a label that the annotators agree on, left out": left_out} if left_out else {}
-
-    def collate(self, indices: np.ndarray) -> dict[str, Any]:
-        """`inputs`, (windows, positions) each, the token types among them (see `inputs_for`); `gold`, (windows,).
-
-        `last`, (windows,): the position of the last subword that is not the padding token (0 if there is none).
-        """
-        import numpy as np
-        import torch
-
-        windows = [slice(self.starts[w], self.starts[w + 1]) for w in indices]
-        last = [np.flatnonzero(self.tokens[window] != self.padding_id) for window in windows]
-        return {
-            "inputs": {
-                **padded_inputs([self.tokens[window] for window in windows], self.padding_id),
-                "token_type_ids": padded([self.types[window] for window in windows], 0),
-            },
-            "last": torch.tensor([int(places[-1]) if len(places) else 0 for places in last]),
-            "gold": torch.from_numpy(self.gold[indices].astype("int64")),
-        }
-
-    def token_ids(self) -> np.ndarray:
-        import numpy as np
-
-        return np.append(self.tokens, self.padding_id)
-
-
-class NliTask(Task):
+class NliTask(SequenceTask):
     """Natural language inference; the metric is the share of pairs with the right label."""
 
     name = "nli"
     title = "natural language inference"
-    auto_class = "AutoModelForSequenceClassification"
-    pipeline_tag = "text-classification"
     metric = "accuracy"
     unit = "pairs"
     languages = ("ar", "bg", "de", "el", "es", "fr", "hi", "ru", "th", "tr", "vi", "zh")
     evaluation_length = 256
+    raw_texts = ("premise", "hypothesis")
     epochs = 2
     data = "XNLI"
     licence = "CC BY-NC 4.0; its English training data are MultiNLI's, mostly under the terms of the OANC"
@@ -131,6 +77,11 @@ class NliTask(Task):
         if not some:
             raise DataError("no pair has a label (they are - or -1 throughout); labelled data is needed", paths[0])
 
+    def unlabelled(self, texts: Sequence[RawText], labels: Sequence[str]) -> list[NliPair]:
+        return [
+            NliPair(str(each.identifier), each.texts["premise"], each.texts["hypothesis"], labels[0]) for each in texts
+        ]
+
     def labels(self, options: Options) -> tuple[str, ...]:
         return LABELS
 
@@ -141,7 +92,7 @@ class NliTask(Task):
         labels: Sequence[str],
         max_length: int,
         options: Options,
-    ) -> NliWindows:
+    ) -> SequenceWindows:
         import numpy as np
 
         from alignfreeze_cli.encoder.tokenizers import nothing_between
@@ -170,27 +121,15 @@ class NliTask(Task):
             tokens.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), dtype=np.int32))
             types.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), dtype=np.int8))
             lengths += map(len, encoded["input_ids"])
-        return NliWindows(
+        return SequenceWindows(
             np.concatenate(tokens),
             np.concatenate(types),
             np.cumsum(lengths),
             np.array([ids[examples[number].label or ""] for number in labelled], dtype=np.int32),
             np.array(labelled, dtype=np.int64),
             tokenizer.pad_token_id,
-            len(examples) - len(labelled),
+            {"pairs without a label that the annotators agree on, left out": len(examples) - len(labelled)},
         )
-
-    def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
-        """Cross-entropy, summed over the pairs of the batch."""
-        from torch.nn import functional as F
-
-        logits = _logits(model, batch)
-        return F.cross_entropy(logits.float(), batch["gold"], reduction="sum")
-
-    def answer(self, model: nn.Module, batch: dict[str, Any]) -> np.ndarray:
-        """The most probable label id of every pair, (windows,)."""
-        answers: np.ndarray = _logits(model, batch).argmax(-1).cpu().numpy()
-        return answers
 
     def predictions(
         self,
@@ -203,17 +142,14 @@ class NliTask(Task):
         """A pair without a label has a row too, without a prediction."""
         import numpy as np
 
-        assert isinstance(windows, NliWindows)
-        best = np.full(len(examples), -1)
-        for indices, chosen in answers:
-            best[windows.example[indices]] = chosen
+        assert isinstance(windows, SequenceWindows)
         names = np.array([*labels, None], dtype=object)  # -1 picks None
         return {
             "id": [pair.identifier for pair in examples],
             "premise": [pair.premise for pair in examples],
             "hypothesis": [pair.hypothesis for pair in examples],
             "gold": [pair.label for pair in examples],
-            "predicted": names[best].tolist(),
+            "predicted": names[chosen_ids(windows, answers, len(examples))].tolist(),
         }
 
     def schema(self, options: Options) -> pa.Schema:
@@ -234,23 +170,3 @@ class NliTask(Task):
     def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         """Accuracy over the pairs with a label."""
         return {"accuracy": share(sums[..., 0], sums[..., 1])}
-
-
-def _logits(model: Any, batch: dict[str, Any]) -> Tensor:
-    """The logits of every pair, (windows, labels).
-
-    The head of a decoder-only model would look for the padding token among ids that may have been renumbered
-    (encoder/vocabulary.py), so it is given the position that was found before.
-    """
-    import torch
-
-    from alignfreeze_cli.encoder.blocks import architecture, last_hidden_states
-
-    inputs = inputs_for(model, batch["inputs"])
-    if not architecture(model).causal:
-        logits: Tensor = model(**inputs).logits
-        return logits
-    hidden = last_hidden_states(model, inputs)  # (windows, positions, hidden)
-    last = batch["last"]
-    read: Tensor = model.score(hidden[torch.arange(len(last), device=last.device), last])
-    return read

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
-from alignfreeze_cli.encoder.blocks import read_positions_only
+from alignfreeze_cli.encoder.blocks import architecture, read_positions_only
+from alignfreeze_cli.encoder.models import load_task_model, prepare_for_bf16
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.tasks.base import Task, Windows
-from alignfreeze_cli.training.devices import arithmetic, batch_threads
+from alignfreeze_cli.training.devices import arithmetic, batch_threads, pick_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,6 +44,41 @@ def length_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
         batches.append(near)
         begin += len(near)
     return batches
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model on its device, ready to answer; `budget` is the number of subwords computed at once."""
+
+    model: PreTrainedModel
+    task: Task
+    labels: tuple[str, ...]
+    tokenizer: Any
+    device: torch.device
+    budget: int
+    precision: str
+
+    def predict(
+        self, prepared: Iterable[tuple[Named, Windows]]
+    ) -> Generator[tuple[Named, Windows, list[tuple[np.ndarray, Any]]], None, None]:
+        """See `predict` below."""
+        return predict(self.model, self.task, prepared, self.budget, self.device, self.precision)
+
+
+def load_predictor(folder: Path, task: Task, settings: Any) -> Predictor:
+    """The model of a task-model folder; `settings` has `device`, `precision` and `batch_tokens`.
+
+    Raises ArtifactError for weights or a tokenizer that can't be read, SettingsError for a device that is not there.
+    """
+    device = pick_device(settings.device)
+    model, labels = load_task_model(folder, task.auto_class)
+    model.to(device).eval()
+    if settings.precision == "bf16":
+        prepare_for_bf16(model)
+    arch = architecture(model)
+    tokenizer = load_tokenizer(folder, arch.vocabulary_size, arch.causal)
+    budget = settings.batch_tokens or (CPU_BATCH_TOKENS if device.type == "cpu" else GPU_BATCH_TOKENS)
+    return Predictor(model, task, labels, tokenizer, device, budget, settings.precision)
 
 
 def predict(

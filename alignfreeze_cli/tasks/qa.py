@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import HubFiles, Options, Task, Warn, Windows, log_warning, share
+from alignfreeze_cli.tasks.base import HubFiles, Options, RawText, Task, Warn, Windows, log_warning, share
 from alignfreeze_cli.tasks.qa_scoring import SCORINGS
 from alignfreeze_cli.tasks.qa_windows import QaWindows, best_spans, cut_windows
-from alignfreeze_cli.tasks.squad import Question, read_squad
+from alignfreeze_cli.tasks.squad import Answer, Question, read_squad
 from alignfreeze_cli.tasks.subwords import inputs_for
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class QaTask(Task):
     unit = "questions"
     languages = XQUAD
     evaluation_length = 384
+    raw_texts = ("question", "context")
+    raw_form = "jsonl"  # a passage may hold line ends
+    answer_columns = ("prediction", "start")
     epochs = 2
     data = "SQuAD and XQuAD"
     licence = "CC BY-SA 4.0"
@@ -135,6 +138,12 @@ class QaTask(Task):
     ) -> Iterator[Question]:
         for path in paths:
             yield from read_squad(path, language)
+
+    def unlabelled(self, texts: Sequence[RawText], labels: Sequence[str]) -> list[Question]:
+        nowhere = (Answer(0, ""),)
+        return [
+            Question(str(each.identifier), each.texts["question"], each.texts["context"], nowhere, "") for each in texts
+        ]
 
     def labels(self, options: Options) -> tuple[str, ...]:
         return ()

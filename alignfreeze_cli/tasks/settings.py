@@ -1,4 +1,4 @@
-"""The settings of finetune and evaluate. Free of torch, so that `alignfreeze --help` stays quick."""
+"""The settings of finetune, evaluate and predict. Free of torch, so that `alignfreeze --help` stays quick."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from alignfreeze_cli.encoder.settings import (
     lora_setting,
     precision_setting,
 )
-from alignfreeze_cli.settings import StepSettings, plain, setting
+from alignfreeze_cli.settings import Settings, StepSettings, plain, setting
 from alignfreeze_cli.tasks.base import Task
+from alignfreeze_cli.tasks.classify import ClassifyOptions
 from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
 from alignfreeze_cli.tasks.qa import QaOptions
@@ -38,7 +39,7 @@ DEFAULT_REALIGN_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, StepSettings):
+class TaskOptions(PosOptions, NerOptions, TaggingOptions, QaOptions, ClassifyOptions, StepSettings):
     """The options of all tasks: every task's own dataclass is a base here.
 
     An option that is not set is left out of records and identities, so a new task changes nothing for the others.
@@ -142,7 +143,7 @@ class _Finetune(StepSettings):
     train: str | None = setting(
         None,
         help="Training data: a file; {language} in its path is replaced, and * matches anything. For pos also a folder "
-        "that holds a version of Universal Dependencies. [default: the task's data on the Hub]",
+        "that holds a version of Universal Dependencies. [default: the task's data on the Hub; classify has none]",
         input=True,
         metavar="FILE",
     )
@@ -238,12 +239,13 @@ class _Evaluate(StepSettings):
     languages: tuple[str, ...] = setting(
         (),
         help="Languages to score, comma separated. [default: the language of training, English and the paper's target "
-        "languages of the task]",
+        "languages of the task; in classify the language of training]",
     )
     data: str | None = setting(
         None,
         help="Test data, one file per language: {language} in the path is replaced, and * matches anything. For pos "
-        "also a folder that holds a version of Universal Dependencies. [default: the task's data on the Hub]",
+        "also a folder that holds a version of Universal Dependencies. [default: the task's data on the Hub; classify "
+        "has none]",
         input=True,
         metavar="PATTERN",
     )
@@ -261,6 +263,67 @@ class _Evaluate(StepSettings):
     )
     precision: str = precision_setting("the model")
     device: str = device_setting()
+
+
+_EVALUATE_FIELDS = {field.name: field for field in dataclasses.fields(_Evaluate)}
+
+
+def _evaluate_setting(name: str) -> Any:
+    """A setting of evaluate as one of predict, which uses the same code."""
+    field = _EVALUATE_FIELDS[name]
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings(Settings):
+    """The settings of predict, which writes no folder."""
+
+    model: str = setting(
+        argument=True,
+        metavar="MODEL",
+        help="Task model: a folder, or a Hub id (org/name@revision); `finetune` makes one.",
+    )
+    file: Path | None = setting(
+        None, argument=True, metavar="FILE", help="File with the texts; without it, or as -, standard input is read."
+    )
+    input_format: str | None = setting(
+        None,
+        choices=("lines", "jsonl"),
+        help="lines: a text in each line; for nli premise and hypothesis, for qa question and context, with a tab "
+        "between them. jsonl: an object in each line with the key text; premise and hypothesis; or question and "
+        "context; an id is passed on. [default: jsonl for files *.jsonl and *.json, and for qa; else lines]",
+    )
+    language: str | None = setting(
+        None,
+        help="Language of the texts, for pos and ner: Chinese, Japanese and Thai (zh, ja, th) are cut into words by a "
+        "segmenter.",
+        metavar="CODE",
+    )
+    words: str | None = setting(
+        None,
+        choices=("unicode", "blank"),
+        help="How pos and ner cut texts into words. unicode: letters and digits, the other characters between blanks "
+        "by themselves. blank: the texts are cut already. [default: unicode]",
+    )
+    format: str | None = setting(
+        None,
+        choices=("text", "conllu", "jsonl"),
+        help="text: a line for each text, for reading. conllu: for pos and ner. jsonl: an object for each text. "
+        "[default: by the suffix of --output; on a terminal text; else conllu for pos, jsonl for the others]",
+    )
+    output: Path | None = setting(
+        None, help="File to write instead of standard output; it appears there whole or not at all.", short="-o"
+    )
+    overwrite: bool = setting(False, help="Replace an output file that exists.")
+    max_length: int | None = _evaluate_setting("max_length")
+    batch_tokens: int | None = _evaluate_setting("batch_tokens")
+    precision: str = _evaluate_setting("precision")
+    device: str = _evaluate_setting("device")
+
+    def conflicts(self) -> list[str]:
+        if self.words == "blank" and self.language is not None:
+            return ["--language says how texts are cut into words, and with --words blank they are cut already"]
+        return []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
-from alignfreeze_cli.tasks.base import Options, RowSharingWindows, Task, Windows
+from alignfreeze_cli.tasks.base import Options, RawText, RowSharingWindows, Task, Windows
 from alignfreeze_cli.tasks.subwords import inputs_for, padded_inputs
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ class TaggingTask(Task):
     auto_class = "AutoModelForTokenClassification"
     pipeline_tag = "token-classification"
     evaluation_length = 128
+    reads_words = True
+    answer_columns = ("words", "predicted")
     options: ClassVar[tuple[type, ...]] = (TaggingOptions,)
     defaults: ClassVar[dict[str, Any]] = {"windows": "whole-words", "lone_pieces": "keep", "label_subword": "first"}
     causal_defaults: ClassVar[dict[str, Any]] = {"label_subword": "last"}
@@ -189,6 +191,9 @@ class TaggingTask(Task):
         """
         chosen = super().chosen_options(settings, trained_with)
         return {name: value for name, value in chosen.items() if (name, value) != ("label_subword", "first")}
+
+    def unlabelled(self, texts: Sequence[RawText], labels: Sequence[str]) -> list[TaggedSentence]:
+        return [TaggedSentence(str(each.identifier), each.words, [labels[0]] * len(each.words)) for each in texts]
 
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""

@@ -25,7 +25,7 @@ from typing import Any
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.settings import nearest
-from alignfreeze_cli.tasks.data import check_characters, label_names, numbered_lines, parsed_json, read_rows, schema_of
+from alignfreeze_cli.tasks.data import json_lines, label_names, numbered_lines, read_rows, schema_of
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the ids in the Hub's data sets."""
@@ -63,7 +63,7 @@ def read_xnli(path: Path, language: str) -> Iterator[NliPair]:
     if path.suffix == ".parquet":
         yield from _read_hub_pairs(path)
         return
-    rows = _json_lines(path) if path.suffix in (".jsonl", ".json") else _tsv_lines(path, language)
+    rows = json_lines(path) if path.suffix in (".jsonl", ".json") else _tsv_lines(path, language)
     some = False
     others: set[str] = set()
     for number, row in rows:
@@ -115,21 +115,6 @@ def _is_header(columns: Collection[str]) -> bool:
     """Whether the columns of a file's first line name both texts, in any language."""
     beginnings = [tuple(name.replace("{language}", "") for name in NAMES[part]) for part in ("premise", "hypothesis")]
     return all(any(column in names or column.startswith(names[-1]) for column in columns) for names in beginnings)
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Numbered lines as objects."""
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        row = parsed_json(line, path, number)
-        if not isinstance(row, dict):
-            raise DataError("is not a JSON object; one per line is needed", path, number)
-        for key, value in row.items():
-            check_characters(key, "a key", path, number)
-            if isinstance(value, str):
-                check_characters(value, f"the value of {key!r}", path, number)
-        yield number, row
 
 
 def _read_hub_pairs(path: Path) -> Iterator[NliPair]:

@@ -18,6 +18,7 @@ from alignfreeze_cli.tasks import data
 from alignfreeze_cli.tasks.pos import PosTask
 from alignfreeze_cli.tasks.tagging import TaggedSentence
 from tests.support.console import RecordingConsole
+from tests.tasks.test_classify import labelled
 from tests.tasks.test_ner import iob
 from tests.tasks.test_nli import tsv
 from tests.tasks.test_qa import squad
@@ -31,6 +32,7 @@ TASKS = {
     # A whole chunk of pairs without a label, and some elsewhere.
     "nli": (tsv(6, 2) + UNLABELLED * 9 + tsv(25, 3) + UNLABELLED, {}),
     "qa": (squad(41, 2), {"max_length": 24}),
+    "classify": (labelled(41, 2), {}),
 }
 
 

@@ -27,6 +27,7 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.evaluate import evaluate
 from alignfreeze_cli.steps.finetune import finetune
 from alignfreeze_cli.tasks.base import Windows
+from alignfreeze_cli.tasks.labelled_texts import LabelledText
 from alignfreeze_cli.tasks.qa_windows import PairTemplate
 from alignfreeze_cli.tasks.registry import TASKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
@@ -41,7 +42,8 @@ from tests.tasks.worlds import conllu, sentences
 POS, NLI, QA = TASKS["pos"], TASKS["nli"], TASKS["qa"]
 TAGS = ("DET", "NOUN")
 CASES = [(family, task) for task in TASKS for family in families_with(TASKS[task].auto_class) if family in DECODERS]
-CASES = [case for case in CASES if case[1] != "ner" or case[0] == "qwen3"]  # the head and the windows are those of pos
+# The head and the windows of ner are those of pos, the head of classify is that of nli.
+CASES = [case for case in CASES if case[1] not in ("ner", "classify") or case[0] == "qwen3"]
 
 
 def windows_of(task: str, read: Any) -> Windows:
@@ -51,6 +53,9 @@ def windows_of(task: str, read: Any) -> Windows:
     if task == "nli":
         pairs = [NliPair(str(n), text, texts[3 - n][:9], LABELS[n % 3]) for n, text in enumerate(texts)]
         return NLI.encode(pairs, read, LABELS, 32, {})
+    if task == "classify":
+        labelled = [LabelledText(str(n), text, LABELS[n % 3], f"line {n}") for n, text in enumerate(texts)]
+        return TASKS[task].encode(labelled, read, LABELS, 32, {})
     if task == "qa":
         asked = [Question(str(n), "who sat", text, (Answer(0, "the"),), "en") for n, text in enumerate(texts)]
         return QA.encode(asked, read, (), 32, dict(QA.defaults))
@@ -63,7 +68,7 @@ def test_every_decoder_learns_every_task_that_it_has_a_head_for(tmp_path: Path, 
     """All of it learns; every window counts the same in any batch; saved and loaded again it says the same."""
     save_decoder(tmp_path / "encoder", family)
     windows = windows_of(task, load_tokenizer(tmp_path / "encoder", causal=True))
-    labels = {"nli": LABELS, "qa": ()}.get(task, TAGS)
+    labels = {"nli": LABELS, "classify": LABELS, "qa": ()}.get(task, TAGS)
     model = new_task_model(tmp_path / "encoder", TASKS[task].auto_class, labels)
     model.config.pad_token_id = windows.padding_id
     everything = np.arange(len(windows.lengths))

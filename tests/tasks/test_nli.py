@@ -18,8 +18,8 @@ from transformers import AutoModel, set_seed
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.models import families_with, load_task_model, new_task_model, save_model
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.tasks.nli import NliWindows
 from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.sequences import SequenceWindows
 from alignfreeze_cli.tasks.xnli import LABELS, NliPair
 from tests.support.console import RecordingConsole
 from tests.support.models import tiny
@@ -252,13 +252,13 @@ def pairs(*texts: str, label: str | None = "neutral") -> list[NliPair]:
     return [NliPair(str(number), *text.split("|"), label) for number, text in enumerate(texts)]
 
 
-def encode(examples: list[NliPair], length: int) -> NliWindows:
+def encode(examples: list[NliPair], length: int) -> SequenceWindows:
     windows = NLI.encode(examples, wordpiece(), LABELS, length, {})
-    assert isinstance(windows, NliWindows)
+    assert isinstance(windows, SequenceWindows)
     return windows
 
 
-def rows(windows: NliWindows) -> list[str]:
+def rows(windows: SequenceWindows) -> list[str]:
     batch = windows.collate(np.arange(len(windows.lengths)))
     kept = zip(batch["inputs"]["input_ids"], batch["inputs"]["attention_mask"].bool(), strict=True)
     return [" ".join(wordpiece().convert_ids_to_tokens(ids[mask].tolist())) for ids, mask in kept]

@@ -1,0 +1,162 @@
+"""The command `predict`: a task model's answers to a user's own texts, as CoNLL-U, JSON lines, or lines to read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+from alignfreeze_cli.artifacts.files import atomic_file
+from alignfreeze_cli.cli.options import add_command
+from alignfreeze_cli.errors import OutputExistsError, SettingsError
+from alignfreeze_cli.phrases import printable
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.tasks.settings import PredictSettings
+
+if TYPE_CHECKING:
+    from alignfreeze_cli.steps.predict import Answer, Predictions
+
+HELP = """Tag, label or answer your own texts with a task model; in any language, in the order of the texts.
+
+    alignfreeze predict pos sentences.txt > tagged.conllu
+
+    alignfreeze predict ner --language ja news.txt --output entities.jsonl
+
+    echo 'The red house sleeps.' | alignfreeze predict pos
+
+The task is read from the model. pos, ner and classify take a text in each line; nli a premise and a hypothesis in each
+line, with a tab between them; qa JSON lines with question and context. See docs/predict.md.
+"""
+
+_SUFFIXES = {".conllu": "conllu", ".jsonl": "jsonl", ".json": "jsonl", ".txt": "text"}
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
+_READER_GONE = 1
+
+
+def add(app: typer.Typer) -> None:
+    add_command(app, "predict", HELP, PredictSettings, _predict, about_quiet="Say nothing on stderr but warnings.")
+
+
+def _predict(settings: PredictSettings, console: Console, quiet: bool, format: str) -> None:
+    if settings.output is not None:
+        _check_output(settings.output, settings.overwrite)
+
+    from alignfreeze_cli.steps.predict import predict
+
+    predictions = predict(settings, console, sys.stdin.buffer)
+    with closing(predictions.answers):
+        if settings.output is not None:
+            _write(predictions, _format(settings, predictions, terminal=False), settings.output, console)
+        else:
+            terminal = sys.stdout.isatty()
+            try:
+                _print(predictions, _format(settings, predictions, terminal), terminal)
+            except BrokenPipeError:  # such as `| head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+                raise typer.Exit(_READER_GONE) from None
+
+
+def _check_output(path: Path, overwrite: bool) -> None:
+    """Before anything is computed. Raises OutputExistsError, SettingsError."""
+    if path.is_dir():
+        raise SettingsError(f"--output: {path} is a folder; name a file.")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another --output, or give --overwrite to replace it.")
+
+
+def _format(settings: PredictSettings, predictions: Predictions, terminal: bool) -> str:
+    if settings.format is not None:
+        return settings.format
+    if settings.output is not None and (found := _SUFFIXES.get(settings.output.suffix)):
+        if found != "conllu" or predictions.task.reads_words:
+            return found
+        raise SettingsError(f"--output: CoNLL-U is for words with labels; the model is for {predictions.task.name}.")
+    return "text" if terminal else "conllu" if predictions.task.name == "pos" else "jsonl"
+
+
+def _write(predictions: Predictions, form: str, path: Path, console: Console) -> None:
+    render = _renderer(form, predictions)
+    with atomic_file(path) as file, console.progress(f"predicting {predictions.task.title}", unit="texts") as progress:
+        for answer in predictions.answers:
+            file.write(render(answer).encode())
+            progress.advance()
+
+
+def _print(predictions: Predictions, form: str, terminal: bool) -> None:
+    """On a terminal nothing that would control it, in colours; elsewhere always UTF-8."""
+    if terminal and form == "text":
+        screen = RichConsole(highlight=False, soft_wrap=True)
+        for answer in predictions.answers:
+            screen.print(_line(answer, predictions))
+        return
+    render = _renderer(form, predictions)
+    for answer in predictions.answers:
+        text = render(answer)
+        sys.stdout.buffer.write((printable(text) if terminal else text).encode())
+        sys.stdout.buffer.flush()
+
+
+def _renderer(form: str, predictions: Predictions) -> Callable[[Answer], str]:
+    """The function that makes the lines of an answer."""
+    if form == "conllu":
+        from alignfreeze_cli.tasks.conllu import conllu_block
+
+        column = "UPOS" if predictions.task.name == "pos" else "ner"  # in MISC, as Stanza has it
+        return lambda each: conllu_block(str(each["id"]), each["text"], each["words"], {column: each["predicted"]})
+    if form == "jsonl":
+        return lambda each: json.dumps(each, ensure_ascii=False) + "\n"
+    return lambda each: _line(each, predictions).plain + "\n"
+
+
+def _line(answer: Answer, predictions: Predictions) -> Text:
+    """An answer in one line: labels behind the words, entities in brackets, or the label or answer before the text."""
+    task = predictions.task
+    if task.reads_words:
+        parts = _entities if task.name == "ner" else _tags
+        return Text(" ").join(parts(answer["words"], answer["predicted"], predictions.labels))
+    found = answer[task.answer_columns[0]]
+    width = max((len(label) for label in predictions.labels), default=0)
+    number = predictions.labels.index(found) if found in predictions.labels else 0
+    texts = [Text(_one_line(answer[name])) for name in task.raw_texts if name != "context"]
+    return Text("  ").join([Text(_one_line(found or "–").ljust(width), _colour(number)), *texts])
+
+
+def _tags(words: Sequence[str], labels: Sequence[str | None], known: Sequence[str]) -> list[Text]:
+    """`house/NOUN`"""
+    return [
+        Text.assemble(_one_line(word), ("/" + (label or "_"), _colour(known.index(label)) if label else ""))
+        for word, label in zip(words, labels, strict=True)
+    ]
+
+
+def _entities(words: Sequence[str], labels: Sequence[str | None], known: Sequence[str]) -> list[Text]:
+    """`[PER Ada Lovelace]`; an entity begins at a B, and at an I that does not continue one of its type."""
+    kinds = list(dict.fromkeys(label[2:] for label in known if label != "O"))
+    found: list[Text] = []
+    before = ""
+    for word, label in zip(words, labels, strict=True):
+        kind = label[2:] if label and label != "O" else ""
+        if kind and kind == before and str(label).startswith("I-"):
+            found[-1] = Text(" ").join([found[-1][:-1], Text(f"{_one_line(word)}]", _colour(kinds.index(kind)))])
+        elif kind:
+            found.append(Text(f"[{kind} {_one_line(word)}]", _colour(kinds.index(kind))))
+        else:
+            found.append(Text(_one_line(word)))
+        before = kind
+    return found
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def _one_line(text: Any) -> str:
+    return printable(" ".join(str(text).split()))

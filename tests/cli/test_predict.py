@@ -1,0 +1,84 @@
+"""predict on the command line: forms of output, pipes, files that are never damaged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from alignfreeze_cli.cli.app import app
+from alignfreeze_cli.tasks.conllu import read_conllu
+
+COMMAND = Path(sys.executable).with_name("alignfreeze")
+TEXT = "the old cat sees a dog\n\na red house\n"
+
+
+def predict(model: Path, *arguments: str | Path, text: str = TEXT) -> Result:
+    return CliRunner().invoke(app, ["predict", str(model), *map(str, arguments)], input=text)
+
+
+def test_a_tagger_writes_conllu_into_a_pipe(world: Path, tmp_path: Path) -> None:
+    ran = predict(world / "front-pos", "-")
+    assert ran.exit_code == 0, ran.stderr
+    (tmp_path / "x.conllu").write_text(ran.stdout, encoding="utf-8")
+    found = list(read_conllu(tmp_path / "x.conllu"))
+    assert [sentence.identifier for sentence in found] == ["1", "3"]
+    assert [[line.form for line in sentence.lines] for sentence in found] == [
+        ["the", "old", "cat", "sees", "a", "dog"],
+        ["a", "red", "house"],
+    ]
+
+
+def test_tags_are_those_that_evaluate_kept(world: Path, tmp_path: Path) -> None:
+    table = pq.read_table(world / "front-scores" / "predictions" / "xx.parquet").to_pydict()
+    (tmp_path / "xx.txt").write_text("\n".join(map(" ".join, table["words"])), encoding="utf-8")
+    ran = predict(world / "front-pos", tmp_path / "xx.txt", "--format", "jsonl", text="")
+    assert ran.exit_code == 0, ran.stderr
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [(row["words"], row["predicted"]) for row in rows] == list(
+        zip(table["words"], table["predicted"], strict=True)
+    )
+
+
+def test_lines_to_read_have_the_tag_behind_the_word(world: Path) -> None:
+    ran = predict(world / "front-pos", "--format", "text", text="the cat\n")
+    assert ran.exit_code == 0, ran.stderr
+    first, second = ran.stdout.removesuffix("\n").split(" ")
+    assert first.startswith("the/")
+    assert second.startswith("cat/")
+
+
+def test_a_file_appears_whole_and_is_not_replaced_unasked(world: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "x.jsonl"
+    ran = predict(world / "front-pos", "--output", output)
+    assert (ran.exit_code, ran.stdout) == (0, ""), ran.stderr
+    before = output.read_text(encoding="utf-8")
+    assert [json.loads(line)["id"] for line in before.splitlines()] == [1, 3]
+
+    refused = predict(world / "front-pos", "--output", output)
+    assert refused.exit_code == 2
+    assert "x.jsonl exists; choose another --output, or give --overwrite to replace it." in refused.stderr
+    failed = predict(world / "front-pos", "--output", output, "--overwrite", text="a cat\na\tb\n")
+    assert failed.exit_code == 3
+    assert "standard input, line 2: the line has 2 columns" in failed.stderr
+    assert output.read_text(encoding="utf-8") == before
+    assert list(output.parent.iterdir()) == [output]
+
+    again = predict(world / "front-pos", "--output", output, "--overwrite", text="a cat\n")
+    assert again.exit_code == 0, again.stderr
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 1
+    folder = predict(world / "front-pos", "--output", output.parent)
+    assert (folder.exit_code, "is a folder; name a file" in folder.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_ends_it_quietly(world: Path) -> None:
+    # More than a pipe holds, so that it is written to after `head` has gone.
+    script = f"yes 'the old cat sees a dog' | head -n 3000 | {COMMAND} predict {world / 'front-pos'} -q | head -n 1"
+    ran = subprocess.run(["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "# sent_id = 1\n", "")
