@@ -121,6 +121,14 @@ def _doubles_blanks(tokenizer: Any) -> bool:
     return text[-len(with_blank) :] != with_blank and text[-len(bare) :] == bare
 
 
+def words_need_blanks(tokenizer: Any) -> bool:
+    """Whether the blank that `encode_words` puts before each word makes other subwords than the bare words."""
+    bare, with_blank = (
+        tokenizer([word, word], is_split_into_words=True, add_special_tokens=False)["input_ids"] for word in ("a", " a")
+    )
+    return bool(bare != with_blank) and not _doubles_blanks(tokenizer)
+
+
 def lone_piece_id(tokenizer: Any) -> int:
     """Id of the lone `▁`, or -1 (no id) where the vocabulary has none."""
     found = tokenizer.backend_tokenizer.token_to_id(LONE_PIECE)

@@ -178,6 +178,7 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
                 if arch.causal
                 else {}
             ),
+            **task.reading(tokenizer()),
             **size,
             "epochs": round(size["steps"] / per_pass, 3),
             **({"notes": dict(windows.notes)} if windows.notes else {}),

@@ -171,6 +171,10 @@ class Task(ABC):
         """What is wrong if none of a language's examples got a window."""
         return f"no example fits into a window of {max_length} subwords"
 
+    def reading(self, tokenizer: Any) -> dict[str, Any]:
+        """What code that uses a model of this task without us has to know of its tokenizer, for record and card."""
+        return {}
+
     @abstractmethod
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
         """The sum of the loss terms of a batch, as many as the `weights` of its windows say. Scalar."""

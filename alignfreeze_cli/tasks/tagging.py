@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens
+from alignfreeze_cli.encoder.tokenizers import encode_words, lone_piece_id, special_tokens, words_need_blanks
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.settings import nearest, setting
 from alignfreeze_cli.tasks.base import Options, RawText, RowSharingWindows, Task, Windows
@@ -194,6 +194,11 @@ class TaggingTask(Task):
 
     def unlabelled(self, texts: Sequence[RawText], labels: Sequence[str]) -> list[TaggedSentence]:
         return [TaggedSentence(str(each.identifier), each.words, [labels[0]] * len(each.words)) for each in texts]
+
+    def reading(self, tokenizer: Any) -> dict[str, Any]:
+        """Whether words need a blank before them, and whether there are lone `▁`; neither is said where it is not so."""
+        known = {"word-blanks": words_need_blanks(tokenizer), "lone-pieces": lone_piece_id(tokenizer) >= 0}
+        return {name: value for name, value in known.items() if value}
 
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""

@@ -148,7 +148,8 @@ def test_the_lines_of_use_run_as_they_stand(made: Made, run: Path, tmp_path: Pat
     env = made.hub.environment(tmp_path, HF_HUB_OFFLINE="1")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "torch.Size([1, 7, 16])" in done.stdout
+    assert "tensor(" in done.stdout
+    assert re.search(r"\('book', '[A-Z]+'\)", done.stdout)
     assert re.search(r"dog = Hund|cat = Katze|tree = Baum|house = Haus|sees = sieht", done.stdout)
 
 

@@ -55,7 +55,7 @@ def test_a_decoder_arrives_and_is_fine_tuned_from_there(made: Made, cli: Cli, tm
     tuned = cli("finetune", "--model", "org/decoder", *chosen, "--output", tmp_path / "pos")
     assert tuned.code == 0, tuned.stderr
     assert record_of(tmp_path / "pos")["details"]["padding-token"] == "</s>"
-    assert "the label of a word is that of its last piece" in (tmp_path / "pos" / "README.md").read_text()
+    assert "that of the word's last piece" in (tmp_path / "pos" / "README.md").read_text()
 
 
 def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cli: Cli, model: Path) -> None:

@@ -1,0 +1,185 @@
+"""The lines of code on cards, run as they stand, give what `evaluate` gives: every task, and every kind of tokenizer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from alignfreeze_cli.demo.settings import DemoWorldSettings
+from alignfreeze_cli.demo.world import make_world
+from alignfreeze_cli.encoder.blocks import all_hidden_states
+from alignfreeze_cli.encoder.models import load_encoder
+from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.hub.cards import write_card
+from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.evaluate import evaluate
+from alignfreeze_cli.steps.finetune import finetune
+from alignfreeze_cli.steps.realign import realign
+from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
+from tests.support.models import save_decoder
+from tests.support.realign_world import make_encoder, make_pairs
+from tests.tasks.worlds import conllu
+
+FILES = {"pos": "conllu", "ner": "tsv", "nli": "tsv", "qa": "json"}
+INPUTS = {"pos": ("words",), "ner": ("words",), "nli": ("premise", "hypothesis"), "qa": ("question", "passage")}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    small = {"languages": 1, "sentences": 60, "pairs": 10, "train": 40, "test": 12, "steps": 10, "batch_size": 16}
+    folder = tmp_path_factory.mktemp("demo") / "world"
+    return make_world(DemoWorldSettings(output=folder, threads=1, **small), Console()).path  # type: ignore[arg-type]
+
+
+def blocks_of_code(folder: Path) -> list[str]:
+    """The Python on the card of a folder, which stands for its repository."""
+    card = write_card(folder, repo_id=str(folder))
+    return re.findall(r"```python\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def runner(code: str, names: Sequence[str]) -> Callable[..., Any]:
+    """A function that gives what the code prints when other values stand in the line that sets `names`."""
+    lines = code.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith(", ".join(names) + " = "))
+    printed: list[Any] = []
+    space: dict[str, Any] = {"print": printed.append}
+    exec("\n".join(lines[:at]), space)
+
+    def run(*values: Any) -> Any:
+        space.update(zip(names, values, strict=True))
+        exec("\n".join(lines[at + 1 :]), space)
+        return printed.pop()
+
+    return run
+
+
+def rows(scores: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted((scores / "predictions").iterdir()):
+        yield from pq.read_table(path).to_pylist()
+
+
+def tune(folder: Path, task: str, train: Path, **changes: Any) -> Path:
+    given = {"model": str(folder / "encoder"), "task": task, "train": str(train), "steps": 12, "batch_size": 8}
+    given |= {"learning_rate": 1e-2, "max_length": 64, "device": "cpu", "output": folder / task}
+    return finetune(FinetuneSettings(**{**given, **changes}), Console()).path  # type: ignore[arg-type]
+
+
+def score(model: Path, languages: tuple[str, ...], data: str) -> Path:
+    output = model.with_name(f"{model.name}-scores")
+    given = {"model": str(model), "languages": languages, "data": data, "device": "cpu", "output": output}
+    return evaluate(EvaluateSettings(**given), Console()).path  # type: ignore[arg-type]
+
+
+def passages(path: Path) -> dict[str, str]:
+    """Question id → its passage, in a file in the format of SQuAD."""
+    paragraphs = [each for article in json.loads(path.read_text())["data"] for each in article["paragraphs"]]
+    return {asked["id"]: each["context"] for each in paragraphs for asked in each["qas"]}
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_the_lines_give_our_own_predictions(world: Path, tmp_path: Path, task: str) -> None:
+    (tmp_path / "encoder").symlink_to(world / "encoder")
+    ending = FILES[task]
+    model = tune(tmp_path, task, world / task / f"qav-train.{ending}", language="qav")
+    scores = score(model, ("qav", "qbe"), str(world / task / f"{{language}}-test.{ending}"))
+    (code,) = blocks_of_code(model)
+    run = runner(code, INPUTS[task])
+    seen = set()
+    asked = passages(world / task / f"qav-test.{ending}") if task == "qa" else {}
+    asked |= passages(world / task / f"qbe-test.{ending}") if task == "qa" else {}
+    for row in rows(scores):
+        if task == "nli":
+            found = run(row["premise"], row["hypothesis"])
+            found = found[0] if isinstance(found, list) else found
+            seen.add(row["predicted"])
+            assert found["label"] == row["predicted"]
+        elif task == "qa":
+            seen.add(row["prediction"])
+            assert run(row["question"], asked[row["id"]]) == row["prediction"]
+        else:
+            seen |= set(row["predicted"])
+            assert run(row["words"]) == list(zip(row["words"], row["predicted"], strict=True))
+    assert len(seen) > 1, "always the same answer would show nothing"
+
+
+TAGGED = [
+    [("the", "DET"), ("cat", "NOUN"), ("sat", "VERB"), ("on", "ADP"), ("the", "DET"), ("mat", "NOUN"), (".", "PUNCT")],
+    [("don't", "VERB"), ("stop", "VERB"), ("Qx", "PROPN"), ("a.b", "X"), ("猫が", "NOUN"), ("座る", "VERB")],
+    [("über", "ADP"), ("die", "DET"), ("Brücke", "NOUN"), ("(", "PUNCT"), ("кошка", "NOUN"), ("сидит", "VERB")],
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "changes"),
+    [
+        ("xlm-roberta", "xlm-roberta", {}),
+        ("xlm-roberta", "xlm-roberta", {"lone_pieces": "delete"}),
+        ("roberta", "roberta", {}),
+        ("qwen2", "qwen2", {}),
+        ("llama", "llama 2", {}),
+    ],
+    ids=["lone pieces kept", "lone pieces deleted", "byte level", "last piece", "blanks of its own"],
+)
+def test_words_are_read_as_in_training(tmp_path: Path, family: str, kind: str, changes: dict[str, Any]) -> None:
+    save_decoder(tmp_path / "encoder", family, kind)
+    (tmp_path / "en.conllu").write_text(conllu(TAGGED), encoding="utf-8")
+    model = tune(tmp_path, "pos", tmp_path / "en.conllu", steps=2, **changes)
+    scores = score(model, ("en",), str(tmp_path / "{language}.conllu"))
+    (code,) = blocks_of_code(model)
+    if kind == "xlm-roberta":
+        assert "▁" in AutoTokenizer.from_pretrained(model).tokenize("( 座る")
+        assert ("▁" in code) and ("kept" in code) == bool(changes)
+    assert ('" " + word' in code) == (kind in ("roberta", "qwen2"))
+    run = runner(code, ["words"])
+    for row in rows(scores):
+        assert run(row["words"]) == list(zip(row["words"], row["predicted"], strict=True))
+
+
+@pytest.mark.parametrize("task", ["nli", "qa"])
+def test_two_texts_are_kept_apart_as_in_training(world: Path, tmp_path: Path, task: str) -> None:
+    """Qwen's tokenizer puts nothing between them."""
+    save_decoder(tmp_path / "encoder", "qwen2", max_position_embeddings=512)
+    train = world / task / f"qav-train.{FILES[task]}"
+    model = tune(tmp_path, task, train, steps=2, language="qav", max_length=192)
+    scores = score(model, ("qav",), str(world / task / f"{{language}}-test.{FILES[task]}"))
+    (code,) = blocks_of_code(model)
+    assert "<|endoftext|>" in code
+    run = runner(code, INPUTS[task])
+    for row in list(rows(scores))[:4]:
+        if task == "nli":
+            found = run(row["premise"], row["hypothesis"])
+            assert found[0]["label"] == row["predicted"]
+        else:
+            assert run(row["question"], passages(train.with_name("qav-test.json"))[row["id"]]) == row["prediction"]
+
+
+# peft asks transformers for an attribute by its old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_encoders_lines_read_the_realigned_block_and_load_the_adapters(tmp_path: Path) -> None:
+    make_encoder(tmp_path / "encoder")
+    make_pairs(tmp_path / "pairs")
+    chosen = {"model": str(tmp_path / "encoder"), "pairs": (str(tmp_path / "pairs"),), "steps": 2, "batch_size": 4}
+    chosen |= {"lora": 2, "keep_adapter": True, "probe_pairs": 2, "max_length": 32, "block": "middle", "device": "cpu"}
+    made = realign(RealignSettings(**chosen, output=tmp_path / "out"), Console())  # type: ignore[arg-type]
+    whole, adapters = blocks_of_code(made.path)
+    space: dict[str, Any] = {"print": lambda _: None}
+    exec(whole, space)
+    read = space["tokenizer"]("a sentence", return_tensors="pt")
+    model, _ = load_encoder(made.path)
+    states = all_hidden_states(model.eval(), read)[made.details["read-block"] + 1]
+    torch.testing.assert_close(space["vector"]("a sentence"), states[0].mean(0))
+
+    beside: dict[str, Any] = {}
+    exec(adapters.replace("path/to/encoder", str(tmp_path / "encoder")), beside)
+    with torch.no_grad():
+        adapted = beside["model"].eval()(**read).last_hidden_state
+        plain = space["model"].eval()(**read).last_hidden_state
+    torch.testing.assert_close(adapted, plain, atol=1e-5, rtol=1e-5)
