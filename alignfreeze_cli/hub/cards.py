@@ -38,7 +38,7 @@ from alignfreeze_cli.hub.scores import (
     baseline_scores,
     evaluation_results,
     score_rows,
-    scores_next_to,
+    scores_beside,
     scores_of_model,
 )
 from alignfreeze_cli.phrases import counted, escaped, escaped_line, listed, number_ranges, printable, signed
@@ -80,21 +80,21 @@ def save_card(folder: Path, files: Mapping[str, bytes]) -> None:
             atomic_write(path, content)
 
 
-def card_after(result: Result, console: Console, dry_run: bool = False) -> Result:
-    """The card at the end of a step: of the folder it made or, after `evaluate`, of the model whose scores they are.
+def card_after(result: Result, console: Console, dry_run: bool = False, model: Path | None = None) -> Result:
+    """The card at the end of a step: of the folder it made or, after `evaluate`, of the model that was scored.
 
-    Also of what was there already, if it lacks one: the step may have been killed before its card. A card that can't be
-    made never spoils the step: it is warned about. Gives the result back.
+    Also of what was there already, if it lacks one: the step may have been killed before its card. `model` is the
+    folder of the scored model; it gets the scores if they lie beside it. A card that can't be made never spoils the
+    step: it is warned about. Gives the result back.
     """
     if result.record is None or dry_run:
         return result
     folder = result.path.resolve()
     try:
         if result.record.kind == "scores":
-            folder = folder.with_name(folder.name.removesuffix("-scores"))
-            model = read_record(folder) if folder.name != result.path.resolve().name and folder.is_dir() else None
-            if model is None or not scores_next_to(folder, model):
+            if model is None or model.resolve().parent != folder.parent:
                 return result
+            folder = model.resolve()
             complete = _has_section(folder / CARD, "scores")  # perhaps what `card` made of more scores than these
         elif result.record.kind in CHANGES:
             folder = folder.with_name(folder.name.removesuffix(f"-{result.record.kind}"))
@@ -122,8 +122,8 @@ def make_card(
 ) -> dict[str, bytes]:
     """The files of a folder's card, by name.
 
-    `scores` are scores folders of this very model, or of it and its other seeds; without any, `<folder>-scores` is
-    taken if it fits. `baseline` are scores folders to compare with. `repo_id` is the name under which the folder is
+    `scores` are scores folders of this very model, or of it and its other seeds; without any, those that lie beside it
+    are found. `baseline` are scores folders to compare with. `repo_id` is the name under which the folder is
     published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
     """
     record = read_record(folder)
@@ -157,8 +157,10 @@ def _card_files(
         known |= {kind: each.content if each else None for kind, each in moved.items()}
         if layers := moved[LAYERS]:
             files[HEAT_MAP] = (layers.folder / HEAT_MAP).read_bytes()
-    if record.kind == "task-model" and (found := list(scores) or scores_next_to(folder, record)):
-        measured = scores_of_model(found, record, folder)
+    if record.kind == "task-model" and not scores and (beside := scores_beside(folder, record)):
+        scores = [beside]
+    if scores:
+        measured = scores_of_model(scores, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
         cell = published_cell(record)
         known |= {"scores": measured, "baseline": compared, "published": cell}

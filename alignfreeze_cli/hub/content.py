@@ -14,7 +14,7 @@ from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.artifacts.run_folder import RUN_NAME
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
-from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository
+from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository, sections
 from alignfreeze_cli.hub.changes import HEAT_MAP
 from alignfreeze_cli.hub.scores import SCORES, own_scores
 from alignfreeze_cli.hub.settings import RUN, PushSettings
@@ -159,7 +159,8 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings) -
         hint = "; scores travel with their model, push that one" if record and record.kind == "scores" else ""
         raise ArtifactError(f"{held}, so it can't be pushed{hint}", folder)
     verify(folder, record)
-    card = _card(folder, repo_id, settings)
+    scores = own_scores(folder, record, settings.scores) if record.kind == "task-model" else None
+    card = _card(folder, repo_id, settings, scores)
     sources: dict[str, Path | bytes] = {}
     left_out = []
     for path in folder_files(folder):
@@ -169,7 +170,7 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings) -
         else:
             left_out.append(name)
     sources |= card
-    if record.kind == "task-model" and (scores := own_scores(folder, record, settings.scores)) is not None:
+    if scores is not None:
         sources |= {f"scores/{name}": scores / name for name in (SCORES, RECORD_NAME)}
     contents = {name: Content.of(name, source) for name, source in sorted(sources.items())}
     return Target(folder, record, repo_id, revision, contents, card, tuple(left_out))
@@ -182,9 +183,9 @@ def is_allowed(name: str, kind: str) -> bool:
     )
 
 
-def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes]:
-    """What changes in a folder's card: all of it if there is none yet or scores are given; else only the name of the
-    repository in its lines of code.
+def _card(folder: Path, repo_id: str, settings: PushSettings, scores: Path | None) -> dict[str, bytes]:
+    """What changes in a folder's card: all of it if there is none yet, or one without the scores that are pushed, or if
+    scores are given; else only the name of the repository in its lines of code.
     """
     path = folder / CARD
     if not path.is_file() or settings.scores or settings.baseline:
@@ -193,6 +194,8 @@ def _card(folder: Path, repo_id: str, settings: PushSettings) -> dict[str, bytes
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"is no text in UTF-8 ({error.reason}); mend it, or remove it and run `card`", path) from error
+    if scores is not None and "scores" not in sections(text):
+        return make_card(folder, (scores,), repo_id=repo_id)
     named = name_repository(text, repo_id)
     return {CARD: named.encode()} if named != text else {}
 

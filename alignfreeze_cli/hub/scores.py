@@ -17,6 +17,7 @@ from alignfreeze_cli.artifacts.files import read_json
 from alignfreeze_cli.errors import ArtifactError, SettingsError
 from alignfreeze_cli.hub.commands import SETTINGS
 from alignfreeze_cli.hub.facts import Step, model_input
+from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.published import Published, language_names
 from alignfreeze_cli.settings import declarations
 from alignfreeze_cli.tasks.registry import TASKS
@@ -108,7 +109,7 @@ def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Meas
             folders[0],
         )
     for folder, (record, _) in zip(folders, found, strict=True):
-        if folder not in own and recipe_of(_scored_model(record, folder), record) != recipe_of(
+        if folder not in own and recipe_of(scored_model(record, folder), record) != recipe_of(
             model.as_parent(), model
         ):
             raise ArtifactError(
@@ -153,20 +154,37 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
     )
 
 
-def scores_next_to(folder: Path, model: Record) -> list[Path]:
-    """`<folder>-scores`, where `run` and `evaluate` put the scores of a model, if they are this very model's."""
-    scores = folder.resolve().with_name(f"{folder.resolve().name}-scores")
-    record = read_record(scores) if scores.is_dir() else None
-    return [scores] if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest else []
+def scores_beside(folder: Path, model: Record) -> Path | None:
+    """The scores of this very model, known by its digest, that lie in the same folder as it, whatever they are called.
+
+    Of several those named `<folder>-scores`, where `run` and `evaluate` put them. Raises ArtifactError if none of the
+    several is, and if that one can't be read; of other folders that can't be read nothing is known.
+    """
+    place = folder.resolve()
+    usual = place.with_name(f"{place.name}-scores")
+    found = []
+    for each in sorted(place.parent.iterdir()):
+        try:
+            record = read_record(each) if each.is_dir() and not each.name.startswith(".") else None
+        except ArtifactError:
+            if each == usual:
+                raise
+            continue
+        if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest:
+            found.append(each)
+    if usual in found:
+        return usual
+    if len(found) > 1:
+        names = listed(f"--scores {each.name}" for each in found)
+        raise ArtifactError(f"has several folders of scores beside it; say which are for its card ({names})", folder)
+    return found[0] if found else None
 
 
 def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | None:
-    """The scores that are pushed with a model: of those given, or else in `<folder>-scores`, the ones of this model."""
-    for each in given or scores_next_to(folder, model):
-        record, _ = _read(each)
-        if _scored_digest(record) == model.digest:
-            return each
-    return None
+    """The scores that are pushed with a model: of those given, or else beside it, the ones of this model."""
+    if not given:
+        return scores_beside(folder, model)
+    return next((each for each in given if _scored_digest(_read(each)[0]) == model.digest), None)
 
 
 def recipe_of(model: Step, record: Record) -> list[Any]:
@@ -231,10 +249,11 @@ def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:
 
 
 def _scored_digest(record: Record) -> str:
-    return next(str(each["digest"]) for each in record.inputs if each["name"] == "model")
+    return next((str(each["digest"]) for each in record.inputs if each["name"] == "model"), "")
 
 
-def _scored_model(record: Record, folder: Path) -> Step:
+def scored_model(record: Record, folder: Path) -> Step:
+    """The model behind the scores in a folder, from the lineage; ArtifactError if it is not there."""
     digest = _scored_digest(record)
     step = next((step for step in record.lineage if step["digest"] == digest), None)
     if step is None:

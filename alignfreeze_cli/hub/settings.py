@@ -35,8 +35,8 @@ class CardSettings(Settings):
     scores: tuple[Path, ...] = setting(
         (),
         panel=_WHAT,
-        help="Scores folder for the card; give it again for other seeds. [default: DIR-scores, if it holds this "
-        "model's]",
+        help="Scores folder for the card; give it again for other seeds. [default: those of this very model that lie "
+        "beside DIR]",
     )
     baseline: tuple[Path, ...] = setting(
         (),
@@ -89,7 +89,7 @@ class PushSettings(CardSettings):
                 complaints.append("--create-pr takes one folder")
             if self.scores or self.baseline:
                 complaints.append(
-                    "--scores and --baseline go with one folder; scores of several are found as DIR-scores"
+                    "--scores and --baseline go with one folder; scores of several are found where they lie beside it"
                 )
         if self.create_pr and self.tag:
             complaints.append("--tag can't be given with --create-pr: a proposed commit is not in the repository yet")

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alignfreeze_cli.artifacts.files import content_digest
+from alignfreeze_cli.artifacts.run_folder import RUN_NAME
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.hub.changes import CHANGES, LAYERS, changes_of, number
 from alignfreeze_cli.phrases import counted, signed
@@ -67,14 +68,14 @@ class ChangesReport:
 def collect_changes(scores: pd.DataFrame) -> list[RunChanges]:
     """The results beside the encoders of the runs whose scores these are, in their order; runs without any left out.
 
-    Raises ArtifactError for results that can't be read.
+    Scores outside of a run folder have none: which encoder beside them is theirs is not looked for. Raises ArtifactError for results that can't be read.
     """
     found = []
     runs = scores.drop_duplicates(["model", "strategy", "seed"]).to_dict("records")
     for run in runs:
         folder = run["folder"]
         encoder = Path(folder).parent / ENCODER if isinstance(folder, Path) else None
-        if encoder is None or not encoder.is_dir():
+        if encoder is None or not encoder.is_dir() or not (encoder.parent / RUN_NAME).is_file():
             continue
         results = {kind: result for kind in CHANGES if (result := changes_of(encoder, kind)) is not None}
         if not results:

@@ -1,4 +1,5 @@
-"""The scores of many runs as one table: found in run folders or in the published results, checked and put in order.
+"""The scores of many runs as one table: found in run folders, in folders of scores that are part of no run, or in the
+published results; checked and put in order.
 
 It is a pandas frame with one row per run, task and language:
 
@@ -31,6 +32,7 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, listed, printable
 from alignfreeze_cli.published import ALIGNERS, STRATEGIES, bare_id
 from alignfreeze_cli.published import rows as published_rows
+from alignfreeze_cli.report.lone_scores import holds_scores, runs_of_scores
 from alignfreeze_cli.tasks.registry import TASKS
 
 RUN = ["model", "strategy", "seed", "control"]
@@ -62,7 +64,7 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
     runs = find_runs(folders)
     missing: dict[str, list[str]] = {}
     for run in runs:
-        for task, name in read_run(run)["tasks"].items():
+        for task, name in read_run(run)["tasks"].items() if _is_run(run) else ():
             if not (run / name / "scores.json").is_file():
                 missing.setdefault(task, []).append(printable(run.name))
     notes = [f"No scores yet for {task} in {listed(names)}." for task, names in missing.items()]
@@ -75,7 +77,7 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
 
 
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
-    """The run folders among and below these, each once, sorted by name.
+    """The run folders among and below these, and the folders of scores outside of runs, each once, sorted by name.
 
     Raises SettingsError for a folder that does not exist, DataError for one without any run.
     """
@@ -85,22 +87,28 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
         if not folder.is_dir():
             what = "not a folder" if folder.exists() else "no such folder"
             raise SettingsError(f"{given}: {what}; name a run folder or a folder that holds runs.")
-        runs = sorted((path for path in _walk(folder) if (path / RUN_NAME).is_file()), key=_natural)
+        runs = sorted(_walk(folder), key=_natural)
         if not runs:
-            raise DataError(f"holds no run (no {RUN_NAME} in it or below it); `alignfreeze run` makes runs", given)
+            raise DataError(
+                f"holds no run (no {RUN_NAME} in it or below it) and no scores; `alignfreeze run` makes runs, "
+                "`alignfreeze evaluate` scores",
+                given,
+            )
         for run in runs:
             found.setdefault(run.resolve(), run)
     return list(found.values())
 
 
 def read_scores(folders: Iterable[Path]) -> pd.DataFrame:
-    """The scores that run folders have so far.
+    """The scores that run folders have so far, and those of folders of scores.
 
     Raises ArtifactError for a `run.json` or scores that can't be read.
     """
     rows = []
-    for folder in folders:
-        run = read_run(folder)
+    places = list(folders)
+    lone = runs_of_scores(each for each in places if not _is_run(each) and holds_scores(each))
+    for folder in places:
+        run = lone[folder] if folder in lone else read_run(folder)
         for task, name in run["tasks"].items():
             path = folder / name / "scores.json"
             if path.is_file():
@@ -269,12 +277,19 @@ def _short(scores: Path) -> str:
     return printable("/".join(scores.parts[-3:-1]))
 
 
+def _is_run(folder: Path) -> bool:
+    return (folder / RUN_NAME).is_file()
+
+
 def _walk(folder: Path) -> Iterable[Path]:
-    """The folder and those below, from the top; none below a run, no hidden one, none deeper than `_DEPTH`."""
+    """The runs and scores among this folder and those below; none below a run, no hidden one, none deeper than `_DEPTH`.
+    """
     for path, names, files in os.walk(folder, followlinks=True):
-        yield Path(path)
-        depth = len(Path(path).relative_to(folder).parts)
-        deeper = RUN_NAME not in files and depth < _DEPTH
+        here = Path(path)
+        found = RUN_NAME in files or holds_scores(here)
+        if found:
+            yield here
+        deeper = not found and len(here.relative_to(folder).parts) < _DEPTH
         names[:] = sorted(name for name in names if deeper and not name.startswith("."))
 
 

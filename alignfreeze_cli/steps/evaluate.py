@@ -54,7 +54,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     inputs = [resolved, *(source.input for source in sources)]
     output = OutputFolder("scores", settings, inputs, default=f"{task.name}-scores")
     if done := output.finished():
-        return card_after(done, console, settings.dry_run)
+        return card_after(done, console, settings.dry_run, resolved.path)
     if settings.dry_run:
         plan = {
             "task": task.title,
@@ -71,7 +71,7 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
             scores = _score_languages(settings, task, resolved.path, sources, options, max_length, work.path, console)
             work.details = summarise(task, scores, trained["language"], options, max_length)
             write_json(work.path / "scores.json", work.details)
-    return card_after(output.result, console)
+    return card_after(output.result, console, model=resolved.path)
 
 
 def _score_languages(

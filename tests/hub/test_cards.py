@@ -188,6 +188,8 @@ def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> No
     assert "## Scores" not in card.read_text()
     shutil.move(run / "later", run / "pos-scores")
     card_after(result("pos-scores"), console)
+    assert "## Scores" not in card.read_text(), "nobody said whose scores they are"
+    card_after(result("pos-scores"), console, model=run / "pos")
     assert "## Scores" in card.read_text()
     assert not console.warned
     card.write_text("<!-- alignfreeze:use -->")
@@ -195,6 +197,22 @@ def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> No
     (warning,) = console.warned
     assert "No card for" in warning
     assert "has no other half" in warning
+
+
+def test_scores_are_found_by_the_models_digest_whatever_they_are_called(made: Made, run: Path) -> None:
+    shutil.move(run / "pos-scores", run / "front, first try")
+    shutil.copytree(made.run("baseline") / "pos-scores", run / "baseline-scores")
+    (run / "broken").mkdir()
+    (run / "broken" / "alignfreeze.json").write_text("{")
+    assert "mean without source" in write_card(run / "pos").read_text()
+    shutil.copytree(run / "front, first try", run / "again")
+    with pytest.raises(ArtifactError, match=r"several .* \(--scores again and --scores front, first try\)"):
+        write_card(run / "pos")
+    shutil.copytree(run / "again", run / "pos-scores")
+    assert "mean without source" in write_card(run / "pos").read_text(), "the usual name comes first"
+    (run / "pos-scores" / "alignfreeze.json").write_text("{")
+    with pytest.raises(ArtifactError, match="pos-scores"):
+        write_card(run / "pos")
 
 
 def test_a_card_without_markers_is_added_to_and_half_a_marker_is_refused(run: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.hub.cards import write_card
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.push import push_folders
@@ -95,6 +96,17 @@ def test_a_push_arrives_whole_and_the_next_one_sends_what_changed(made: Made, cl
     entries = [entry for entry in map(json.loads, log) if entry["repository"] == "org/whole"]
     assert [entry["commit"] for entry in entries] == [c.oid for c in reversed(repository.history("main")[:2])]
     assert hub.token not in "".join(log) + first.stdout + first.stderr
+
+
+def test_scores_of_any_name_travel_with_their_model(made: Made, cli: Cli, model: Path) -> None:
+    scores = Path(shutil.move(model.parent / "pos-scores", model.parent.parent / "first"))
+    assert "## Scores" not in write_card(model).read_text()
+    shutil.move(scores, model.parent)
+    scores = model.parent / "first"
+    assert cli("push", model, "--repo-id", "org/any-name", "--yes").code == 0
+    there = remote(made.hub, "org/any-name")
+    assert there["scores/scores.json"] == (scores / "scores.json").read_bytes()
+    assert b"## Scores" in there["README.md"]
 
 
 @pytest.mark.slow

@@ -1,0 +1,79 @@
+"""Scores that lie in no run folder, as a chain of single commands leaves them: which run they are, from their record.
+
+Names of folders say nothing: model, strategy and seed are those of the steps behind the scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record
+from alignfreeze_cli.artifacts.run_folder import BASELINE
+from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.hub import facts
+from alignfreeze_cli.hub.scores import SCORES, recipe_of, scored_model
+from alignfreeze_cli.phrases import is_name
+
+Run = Mapping[str, Any]
+"""What `read_run` gives of a run folder; `tasks` maps the one task to the folder itself."""
+
+
+def holds_scores(folder: Path) -> bool:
+    """Whether it looks like a folder that `evaluate` made."""
+    return (folder / SCORES).is_file() and (folder / RECORD_NAME).is_file()
+
+
+def runs_of_scores(folders: Iterable[Path]) -> dict[Path, Run]:
+    """Every folder of scores as a run of its own.
+
+    Models that differ in more than their seed but have the same strategy (in the number of steps, say) are told apart
+    by the folder's name, that of the first one of each kind. Raises ArtifactError for a record that does not say how
+    the scored model was made.
+    """
+    runs: dict[Path, dict[str, Any]] = {}
+    alike: dict[tuple[str, str, str], dict[str, list[Path]]] = {}  # model, strategy and task → recipe → folders
+    for folder in folders:
+        record = read_record(folder)
+        assert record is not None
+        try:
+            run = _run(record, folder)
+            recipe = json.dumps(recipe_of(scored_model(record, folder), record), sort_keys=True)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"does not say how its model was made ({error!r}); evaluate again", folder) from error
+        runs[folder] = run
+        (task,) = run["tasks"]
+        alike.setdefault((run["model"], run["strategy"], task), {}).setdefault(recipe, []).append(folder)
+    for recipes in alike.values():
+        for same in recipes.values() if len(recipes) > 1 else ():
+            for folder in same:
+                runs[folder]["strategy"] += f" ({same[0].resolve().name})"
+    return dict(runs)
+
+
+def _run(record: Record, folder: Path) -> dict[str, Any]:
+    if record.kind != "scores":
+        raise ArtifactError(f"holds {SCORES}, but its record is of kind {record.kind}", folder)
+    bases, seed = facts.bases_of(record), scored_model(record, folder)["seed"]
+    names = {"model": bases[-1].name if bases else None, "strategy": strategy_of(record)}
+    task = record.details["task"]
+    if not all(map(is_name, (*names.values(), task))) or not isinstance(seed, int):
+        raise ArtifactError("does not say how its model was made; evaluate again", folder)
+    return {**names, "seed": seed, "control": False, "tasks": {task: "."}}
+
+
+def strategy_of(record: Record) -> str:
+    """What was done to the encoder, as recipes would name it: baseline, full, front, during-front, blend-front, …
+
+    With `lora-` in front where adapters were trained, in whichever step.
+    """
+    realigned = facts.last_realignment(record)
+    name = BASELINE
+    if realigned is not None:
+        plan = str(realigned["settings"]["freeze"])
+        name = "full" if plan in ("none", "full") else plan
+        name = f"during-{name}" if "schedule" in realigned["details"] else name
+    name = f"blend-{name}" if facts.blends_of(record) else name
+    return f"lora-{name}" if any("lora" in step["details"] for step in facts.models_of(record)) else name

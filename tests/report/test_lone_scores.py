@@ -1,0 +1,75 @@
+"""Scores of single commands, outside of any run: found under any name, sorted by what their record says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alignfreeze_cli.artifacts import read_record
+from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.report.lone_scores import runs_of_scores, strategy_of
+from alignfreeze_cli.report.scores import collect
+from tests.cli import world as worlds
+from tests.cli.world import alignfreeze
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two chains of commands in one folder: `front` with names as in the README, and a baseline with names of its own."""
+    folder = worlds.make(tmp_path_factory.mktemp("chain") / "world")
+    for done in (
+        worlds.finetune(folder, folder / "encoder", folder / "tagger"),
+        worlds.evaluate(folder, folder / "tagger", folder / "what came out"),
+    ):
+        assert done.exit_code == 0, done.stderr
+    return folder
+
+
+def test_a_chain_of_commands_is_reported_under_any_names(chain: Path, tmp_path: Path) -> None:
+    done = alignfreeze(
+        "report", chain / "front-scores", chain / "what came out", "--no-plots", "--resamples", "100",
+        "--output", tmp_path / "report",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    (section,) = json.loads((tmp_path / "report" / "alignfreeze.json").read_text())["details"]["sections"]
+    assert [each["strategy"] for each in section["strategies"]] == ["baseline", "front"]
+    assert section["model"] == "encoder"
+    assert "gain" in section["strategies"][1]
+    assert set(collect([chain]).scores["strategy"]) == {"baseline", "front"}, "found below a folder as well"
+
+
+def test_models_that_differ_in_more_than_seed_and_plan_keep_apart(chain: Path, tmp_path: Path) -> None:
+    """The same plan with other steps; without a record that says so nothing is guessed."""
+    first, second = (Path(shutil.copytree(chain / "front-scores", tmp_path / name)) for name in ("short", "long"))
+    path = second / "alignfreeze.json"
+    record = json.loads(path.read_text())
+    for step in record["lineage"]:
+        if step["kind"] == "encoder":
+            step["settings"]["steps"] = 999
+    path.write_text(json.dumps(record))
+    assert [run["strategy"] for run in runs_of_scores([first, second]).values()] == ["front (short)", "front (long)"]
+    assert [run["strategy"] for run in runs_of_scores([second]).values()] == ["front"]
+    record["lineage"] = []
+    path.write_text(json.dumps(record))
+    with pytest.raises(ArtifactError, match="does not say how its model was made"):
+        runs_of_scores([second])
+    record["kind"] = record["identity"]["kind"] = "report"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ArtifactError, match="its record is of kind report"):
+        runs_of_scores([second])
+
+
+def test_what_was_done_besides_is_in_the_name(chain: Path) -> None:
+    record = read_record(chain / "front-scores")
+    assert record is not None
+    assert strategy_of(record) == "front"
+    *before, tagger = record.lineage
+    adapted = {**tagger, "details": {**tagger["details"], "lora": {"rank": 2}}}
+    assert strategy_of(replace(record, lineage=[*before, adapted])) == "lora-front"
+    realigned = before[-1]["details"] | {"schedule": "during", "realign": {**before[-1]["details"], "batch-size": 4}}
+    during = {**tagger, "details": {**tagger["details"], **realigned}, "settings": {**tagger["settings"], "freeze": "5"}}
+    assert strategy_of(replace(record, lineage=[*before, during])) == "during-5"
