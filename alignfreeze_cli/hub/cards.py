@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
+from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
 from markupsafe import Markup, escape
 
 import alignfreeze_cli
@@ -30,13 +30,12 @@ from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.changes import CHANGES, HEAT_MAP, LAYERS, changes_of
 from alignfreeze_cli.hub.commands import commands
-from alignfreeze_cli.hub.lint import metadata_codes
+from alignfreeze_cli.hub.metadata import merge_metadata, metadata
 from alignfreeze_cli.hub.picture import draw_blocks
 from alignfreeze_cli.hub.scores import (
     Mean,
     Measured,
     baseline_scores,
-    evaluation_results,
     score_rows,
     scores_beside,
     scores_of_model,
@@ -44,12 +43,10 @@ from alignfreeze_cli.hub.scores import (
 from alignfreeze_cli.phrases import counted, escaped, escaped_line, listed, number_ranges, printable, signed
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import Published, language_names, published
-from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
 PICTURES = ("blocks.svg", "blocks.png")
 KINDS_WITH_CARDS = ("pairs", "encoder", "task-model")
-ARXIV = "2502.12959"
 PLACEHOLDER = "path/to/this/folder"
 """In the code of a card until the folder has a name on the Hub."""
 
@@ -168,9 +165,9 @@ def _card_files(
 
     title = phrase("title", known)
     card, data = (DatasetCard, DatasetCardData) if record.kind == "pairs" else (ModelCard, ModelCardData)
-    metadata = data(**_metadata(record, title, measured)).to_yaml()
+    described = data(**metadata(record, title, measured)).to_yaml()
     template = "pairs.md.j2" if record.kind == "pairs" else "model.md.j2"
-    new = card(fill_template(template, known | {"card_data": metadata}))
+    new = card(fill_template(template, known | {"card_data": described}))
     text = str(new if old is None else _merged(old, new, folder / CARD))
     return files | {CARD: (text.rstrip("\n") + "\n").encode()}
 
@@ -306,59 +303,6 @@ def _blocks(folder: Path, record: Record) -> int:
     return blocks
 
 
-def _metadata(record: Record, title: str, measured: Measured | None) -> dict[str, Any]:
-    """The card's metadata; keys that nothing is known of are left out."""
-    languages = [facts.task_language(record), *facts.source_languages(record), *facts.realigned_languages(record)]
-    datasets = list(dict.fromkeys(each.dataset for each in facts.training_data(record) if each.dataset))
-    tags = ["alignfreeze", "cross-lingual", f"arxiv:{ARXIV}"]
-    values: dict[str, Any] = {"language": metadata_codes(filter(None, languages))}
-    if record.kind == "pairs":
-        names = [f"{record.settings['source']}-{code}" for code in facts.realigned_languages(record)]
-        values |= {
-            "pretty_name": title,
-            "task_categories": ["translation"],
-            "source_datasets": datasets,
-            "tags": ["word-alignment", *tags],
-            "configs": [
-                {"config_name": name, "data_files": [{"split": "train", "path": f"data/{name}.parquet"}]}
-                for name in names
-            ],
-        }
-    else:
-        bases = facts.bases_of(record)
-        nearest = next((base.id for base in bases if base.id), None)
-        realigned = facts.last_realignment(record)
-        task = TASKS[record.details["task"]] if record.kind == "task-model" else None
-        tags.append(f"freeze-{realigned['settings']['freeze']}" if realigned else "baseline")
-        tags += ["blend"] if facts.blends_of(record) else []
-        values |= {
-            "library_name": "transformers",
-            "base_model": nearest,
-            "base_model_relation": "finetune" if nearest else None,
-            "license": next((base.licence for base in reversed(bases) if base.licence), None),
-            "datasets": datasets,
-            "metrics": [measured.metric] if measured else None,
-            "pipeline_tag": task.pipeline_tag if task else "feature-extraction",
-            "tags": [*tags, task.name] if task else tags,
-            "eval_results": evaluation_results(measured) if measured else None,
-            "model_name": title if measured else None,
-        }
-    return {key: _printable(value) for key, value in values.items() if value}
-
-
-def _printable(value: Any) -> Any:
-    """A value of the metadata with its texts in one line and without control characters."""
-    if isinstance(value, str):
-        return " ".join(printable(value).split())
-    if isinstance(value, list):
-        return [_printable(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _printable(each) for key, each in value.items()}
-    if isinstance(value, EvalResult):
-        return EvalResult(**{key: _printable(each) for key, each in vars(value).items()})
-    return value
-
-
 def repository_in(card: str) -> str | None:
     """The repository that the lines of code on a card name, if it is one."""
     found = re.search(r'(?:from_pretrained\(|load_dataset\(|model=)"([^"]+)"', card)
@@ -408,12 +352,3 @@ def merge_text(old: str, new: str) -> str:
                 text = text.replace(end, f"{end}\n\n{section}", 1)
         previous = name
     return re.sub(r"\n{3,}", "\n\n", text)
-
-
-def merge_metadata(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of both: new values win, old keys that are not generated stay, tags are joined."""
-    merged = {**old, **new}
-    if "model-index" not in new:
-        merged.pop("model-index", None)
-    tags = [*new.get("tags", []), *(tag for tag in old.get("tags") or [] if tag not in new.get("tags", []))]
-    return merged | ({"tags": tags} if tags else {})

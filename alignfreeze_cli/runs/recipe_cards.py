@@ -14,9 +14,10 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from alignfreeze_cli.aligners.settings import MUSE
-from alignfreeze_cli.hub.cards import ARXIV, fill_template, save_card
+from alignfreeze_cli.hub.cards import fill_template, save_card
 from alignfreeze_cli.hub.facts import BASE_LICENCES, KNOWN_DATA, Data
 from alignfreeze_cli.hub.lint import metadata_codes
+from alignfreeze_cli.hub.metadata import ARXIV
 from alignfreeze_cli.hub.scores import ScoreRow
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import Published, published

@@ -55,6 +55,8 @@ def test_a_task_models_card_says_all_that_the_record_knows(made: Made, run: Path
     assert data.datasets == ["Helsinki-NLP/opus-100", "universal-dependencies/universal_dependencies"]
     assert {"alignfreeze", "freeze-front", "pos", "arxiv:2502.12959"} <= set(data.tags)
     assert data.metrics == ["accuracy"]
+    assert [each["example_title"] for each in data.widget] == ["English", "German", "French"]
+    assert data.widget[1]["text"] == "Maria liest in Paris ein Buch."
     assert list(metadata_errors(str(card))) == []
 
     scores = [json.loads((folder / "scores.json").read_text())["languages"] for folder in seeds]
@@ -126,7 +128,8 @@ def test_other_folders_have_cards_of_their_kind(made: Made, run: Path, tmp_path:
 
     pairs = Path(shutil.copytree(made.pairs, tmp_path / "pairs"))
     card = DatasetCard.load(write_card(pairs))
-    assert [each["config_name"] for each in card.data.configs] == ["en-de", "en-fr"]
+    assert [each["config_name"] for each in card.data.configs] == ["default", "en-de", "en-fr"]
+    assert card.data.size_categories == ["n<1K"]
     assert list(metadata_errors(str(card))) == []
     assert not (pairs / "blocks.png").exists()
 
@@ -158,6 +161,7 @@ def test_what_a_person_wrote_survives(run: Path) -> None:
     text = path.read_text()
     text = text.replace("## How to use it", "## Overwritten")
     text = text.replace("<!-- /alignfreeze:use -->", "<!-- /alignfreeze:use -->\n\nUse it with care, says Ada.")
+    text = text.replace("widget:\n", "widget:\n- text: Mine.\n")
     text = text.replace("tags:\n", "tags:\n- mine\n").replace(
         "license: apache-2.0\n", "license: mit\nthumbnail: a.png\n"
     )
@@ -168,6 +172,7 @@ def test_what_a_person_wrote_survives(run: Path) -> None:
     assert again.endswith("## Thanks\n\nTo all.\n")
     data = ModelCard(again).data
     assert "mine" in data.tags
+    assert {"text": "Mine."} in data.widget
     assert (data.license, data.thumbnail) == ("apache-2.0", "a.png")
     assert write_card(run / "pos").read_text() == again
 

@@ -126,6 +126,9 @@ assert AutoTokenizer.from_pretrained("org/fresh").tokenize("the dog") == ["the",
 for name in ("en-de", "en-fr"):
     rows = load_dataset("org/fresh-pairs", name)["train"].to_list()
     assert rows == pq.read_table({str(pairs / "data")!r} + f"/{{name}}.parquet").to_pylist() and len(rows) == 60
+for place in ("org/fresh-pairs", {str(pairs)!r}):
+    everything = load_dataset(place)
+    assert list(everything) == ["en_de", "en_fr"] and everything["en_fr"].to_list() == rows
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env=made.hub.environment(tmp_path / "empty"), capture_output=True, text=True

@@ -1,0 +1,25 @@
+"""Examples on cards: one in each language of the tasks, in the form that the model's kind of box takes."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from alignfreeze_cli.hub.widget import EXAMPLES, widget
+from alignfreeze_cli.tasks.registry import TASKS
+
+
+def test_every_language_of_the_tasks_has_an_example() -> None:
+    scored = {code for task in TASKS.values() for code in task.scored_languages("en")}
+    assert scored <= EXAMPLES.keys()
+    texts = [text for example in EXAMPLES.values() for text in example]
+    assert all(unicodedata.is_normalized("NFC", text) for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
+def test_each_kind_of_model_is_given_what_it_reads() -> None:
+    languages = ["de", "qaa", "de", "fr"]
+    (german, _) = widget("token-classification", languages)
+    assert german == {"text": "Maria liest in Paris ein Buch.", "example_title": "German"}
+    (asked, _) = widget("question-answering", languages)
+    assert asked == {"text": "Was liest Maria?", "context": german["text"], "example_title": "German"}
+    assert widget("text-classification", languages) == []
