@@ -73,6 +73,7 @@ def _outcome(push: Push) -> str:
     """What became of a folder, and below it the page of its commit."""
     outcome = {
         "planned": "would be pushed (dry run)",
+        "unchecked": "ready as far as can be told here (dry run, the Hub was not asked)",
         "pushed": "pushed, every file verified",
         "unchanged": "nothing changed, nothing pushed",
         "declined": "not pushed",

@@ -44,7 +44,8 @@ ALLOWED = {
 }
 """Files that may go to the Hub, by kind of folder; a pattern does not reach into folders below."""
 
-FileState = Literal["new", "changed", "same", "gone"]
+FileState = Literal["new", "changed", "same", "gone", "unchecked"]
+"""`unchecked`: not compared, as the Hub was not asked."""
 
 
 @dataclass(frozen=True)

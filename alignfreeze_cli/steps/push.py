@@ -1,13 +1,14 @@
 """`push`: folders → repositories on the Hub, from top to bottom.
 
-Nothing is sent before the checks have passed and the question is answered, and nothing at all if nothing changed.
+Nothing is sent before the checks have passed and the question is answered, and nothing at all if nothing changed. What
+can be checked here comes before the first request.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from alignfreeze_cli.hub.content import FileState, Target, file_rows, file_state
 from alignfreeze_cli.hub.lint import lint
 from alignfreeze_cli.hub.remote import Remote, Snapshot
 from alignfreeze_cli.hub.settings import PushSettings
-from alignfreeze_cli.phrases import counted
+from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
 
 Ask = Callable[[str], bool]
@@ -33,7 +34,7 @@ class Push:
     """The push of one folder: what it changes on the Hub, and what became of it.
 
     Of the folders of one repository only the `first` gets the tag and a place in the collection. `commit` is the
-    revision's commit now, None if it has none yet.
+    revision's commit now, None if it has none yet. Status `unchecked`: a dry run that did not ask the Hub.
     """
 
     target: Target
@@ -41,7 +42,7 @@ class Push:
     before: Snapshot
     states: dict[str, FileState]
     first: bool
-    status: Literal["planned", "pushed", "unchanged", "declined"] = "planned"
+    status: Literal["planned", "unchecked", "pushed", "unchanged", "declined"] = "planned"
     commit: str | None = None
     url: str | None = None
 
@@ -71,9 +72,10 @@ class Push:
 def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Push]:
     """Push folders; `ask` gets a question before the first byte is sent and says whether to go on.
 
-    Raises SettingsError, ArtifactError (a damaged folder), DataError (what the checks find), HubError.
+    All that can be checked here is checked before the Hub is asked for anything; offline, a dry run ends there. Raises
+    SettingsError, ArtifactError (a damaged folder), DataError (what the checks find), HubError.
     """
-    from huggingface_hub import get_token
+    from huggingface_hub import constants, get_token
 
     # Which files of each folder go where, checked against the folder's record, with its card.
     found = targets(settings)
@@ -84,14 +86,30 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
     ]
     if findings:
         raise DataError(f"Nothing was pushed: {counted(len(findings), 'problem')} found.\n" + "\n".join(findings))
-    if token is None and not settings.dry_run:
-        raise HubError("There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN.")
+    if token is None:
+        advice = "There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN."
+        if not settings.dry_run:
+            raise HubError(advice)
+        console.warn(advice)
+
+    pushes: list[Push] = []
+    if settings.dry_run and constants.is_offline_mode():
+        for target in found:
+            pushes.append(_without_the_hub(target, settings, console))
+        console.warn(f"Offline mode is on (HF_HUB_OFFLINE), so the Hub was not asked {_asked(found, settings)}.")
+        return pushes
 
     limit_silence(settings.timeout)
-    pushes: list[Push] = []
     for target in found:
         remote = Remote(target, console.warn)
-        before = remote.read()
+        try:
+            before = remote.read()
+        except HubError as error:
+            if not settings.dry_run:
+                raise
+            for each in found:
+                _without_the_hub(each, settings, console)
+            raise HubError(f"{error} The Hub could not be asked {_asked(found, settings)}.") from error
         states = file_states(target, before.files)
         push = Push(target, remote, before, states, first=settings.each or not pushes, commit=before.head)
         if settings.tag and push.first:
@@ -122,6 +140,23 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
         if push.status == "pushed":
             _log(push)
     return pushes
+
+
+def _without_the_hub(target: Target, settings: PushSettings, console: Console) -> Push:
+    """Preview of a push that has passed the checks here, and nothing more is known of it."""
+    states: dict[str, FileState] = dict.fromkeys(target.contents, "unchecked")
+    push = Push(target, Remote(target, console.warn), Snapshot(), states, first=True, status="unchecked")
+    console.info(preview(push, settings))
+    return push
+
+
+def _asked(found: Sequence[Target], settings: PushSettings) -> str:
+    """What only the Hub can tell of these pushes, as questions."""
+    repositories = dict.fromkeys(target.repo_id for target in found)
+    questions = [f"whether {listed(repositories)} may be written to", "which files differ from those there"]
+    questions += [f"whether the tag {settings.tag} is free"] if settings.tag else []
+    questions += [f"whether there is a collection {settings.collection}"] if settings.collection else []
+    return listed(questions)
 
 
 def _check_tag(push: Push, tag: str) -> None:
@@ -169,7 +204,8 @@ def preview(push: Push, settings: PushSettings) -> str:
     """What the push would do, as text."""
     target, before = push.target, push.before
     visibility = "private" if settings.private else "public"
-    where = f"{target.repo_type}, " + (f"new, {visibility}" if before.head is None else "exists")
+    known = "not looked up" if push.status == "unchecked" else f"new, {visibility}" if before.head is None else "exists"
+    where = f"{target.repo_type}, {known}"
     how = "a pull request to" if settings.create_pr else "branch" if before.branch else "new branch"
     at = f" at {before.head[:12]}" if before.head else ""
     lines = [f"{target.folder} → {target.repo_id} ({where}), {how} {target.revision}{at}"]

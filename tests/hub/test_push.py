@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from alignfreeze_cli.errors import DataError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import write_card
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.push import push_folders
 from tests.hub.hubworld import Cli, Made, record_of
+from tests.support.console import RecordingConsole
 from tests.support.hubserver import File, HubServer
 from tests.support.hubserver.server import READER
 from tests.support.models import save_decoder
@@ -161,6 +162,34 @@ def test_a_dry_run_compares_and_sends_nothing(made: Made, cli: Cli, model: Path)
     assert local(model) == before
     refused = cli("push", model, "--repo-id", "org/dry")
     assert (refused.code, "say --yes to push" in refused.stderr) == (2, True)
+
+
+def test_offline_a_dry_run_checks_what_can_be_checked_here(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, which is offline."""
+    console = RecordingConsole()
+    monkeypatch.setenv("HF_TOKEN", "a" * 9)
+    settings = PushSettings(folders=(model,), repo_id="org/x", dry_run=True, tag="v1", collection="Ours")
+    (push,) = push_folders(settings, console, lambda _: True)
+    shown = push.to_dict()
+    assert (shown["status"], {row["state"] for row in shown["files"]}) == ("unchecked", {"unchecked"})
+    assert {row["file"] for row in shown["files"]} >= {"model.safetensors", "scores/scores.json"}
+    assert "org/x (model, not looked up), branch main" in "\n".join(console.informed)
+    assert console.warned == [
+        "Offline mode is on (HF_HUB_OFFLINE), so the Hub was not asked whether org/x may be written to, which files "
+        "differ from those there, whether the tag v1 is free and whether there is a collection Ours."
+    ]
+    with (model / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match="differs from its digest"):
+        push_folders(settings, console, lambda _: True)
+
+
+def test_a_dry_run_that_does_not_reach_the_hub_still_shows_what_is_here(made: Made, cli: Cli, model: Path) -> None:
+    made.hub.fail("GET", "org/away/revision", status=429, headers={"Retry-After": "600"})
+    done = cli("push", model, "--repo-id", "org/away", "--dry-run")
+    assert (done.code, done.stdout) == (4, "")
+    assert "unchecked model.safetensors" in done.stderr
+    assert "could not be asked whether org/away may be written to and which files differ from those there." in done.stderr
 
 
 def test_a_pull_request_leaves_main_alone(made: Made, cli: Cli, model: Path) -> None:
