@@ -173,7 +173,7 @@ def test_offline_a_dry_run_checks_what_can_be_checked_here(model: Path, monkeypa
     shown = push.to_dict()
     assert (shown["status"], {row["state"] for row in shown["files"]}) == ("unchecked", {"unchecked"})
     assert {row["file"] for row in shown["files"]} >= {"model.safetensors", "scores/scores.json"}
-    assert "org/x (model, not looked up), branch main" in "\n".join(console.informed)
+    assert "org/x (model, not looked up), branch main" in "\n".join(console.said)
     assert console.warned == [
         "Offline mode is on (HF_HUB_OFFLINE), so the Hub was not asked whether org/x may be written to, which files "
         "differ from those there, whether the tag v1 is free and whether there is a collection Ours."
