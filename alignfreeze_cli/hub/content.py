@@ -185,8 +185,8 @@ def is_allowed(name: str, kind: str) -> bool:
 
 
 def _card(folder: Path, repo_id: str, settings: PushSettings, scores: Path | None) -> dict[str, bytes]:
-    """What changes in a folder's card: all of it if there is none yet, or one without the scores that are pushed, or if
-    scores are given; else only the name of the repository in its lines of code.
+    """What changes in a folder's card: all of it if there is none yet, if one of ours lacks the scores that are pushed,
+    or if scores are given; else only the name of the repository in its lines of code.
     """
     path = folder / CARD
     if not path.is_file() or settings.scores or settings.baseline:
@@ -195,7 +195,8 @@ def _card(folder: Path, repo_id: str, settings: PushSettings, scores: Path | Non
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"is no text in UTF-8 ({error.reason}); mend it, or remove it and run `card`", path) from error
-    if scores is not None and "scores" not in sections(text):
+    generated = sections(text)  # none in a card that is all a person's
+    if scores is not None and generated and "scores" not in generated:
         return make_card(folder, (scores,), repo_id=repo_id)
     named = name_repository(text, repo_id)
     return {CARD: named.encode()} if named != text else {}

@@ -41,7 +41,8 @@ def metadata(record: Record, title: str, measured: Measured | None) -> dict[str,
         realigned = facts.last_realignment(record)
         task = TASKS[record.details["task"]] if record.kind == "task-model" else None
         pipeline_tag = task.pipeline_tag if task else "feature-extraction"
-        scored = measured.values if measured else ()
+        shown = metadata_codes([*filter(None, languages), *(measured.values if measured else ())])
+        pairs_of_texts = task is not None and task.name == "nli"  # the box on a page gives a model a single text
         tags.append(f"freeze-{realigned['settings']['freeze']}" if realigned else "baseline")
         tags += ["blend"] if facts.blends_of(record) else []
         values |= {
@@ -52,7 +53,7 @@ def metadata(record: Record, title: str, measured: Measured | None) -> dict[str,
             "datasets": datasets,
             "metrics": [measured.metric] if measured else None,
             "pipeline_tag": pipeline_tag,
-            "widget": widget(pipeline_tag, metadata_codes([*filter(None, languages), *scored])),
+            "widget": [] if pairs_of_texts else widget(pipeline_tag, shown),
             "tags": [*tags, task.name] if task else tags,
             "eval_results": evaluation_results(measured) if measured else None,
             "model_name": title if measured else None,

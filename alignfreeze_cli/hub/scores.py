@@ -109,9 +109,7 @@ def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Meas
             folders[0],
         )
     for folder, (record, _) in zip(folders, found, strict=True):
-        if folder not in own and recipe_of(scored_model(record, folder), record) != recipe_of(
-            model.as_parent(), model
-        ):
+        if folder not in own and recipe_of(scored_model(record, folder), record) != recipe_of(model.as_parent(), model):
             raise ArtifactError(
                 f"holds the scores of a model that differs from {where} in more than its seed; they can't be put "
                 "together",

@@ -61,17 +61,13 @@ EXAMPLES = {
 
 
 def widget(pipeline_tag: str, languages: Iterable[str]) -> list[dict[str, str]]:
-    """The metadata `widget` of a card: an example for each of these languages that the table has.
-
-    Empty for models that read pairs of texts as such, as for inference: the box gives them a single text.
-    """
+    """The metadata `widget` of a card: an example for each of these languages that the table has."""
     names = language_names()
     found = []
     for code in dict.fromkeys(languages):
-        if code not in EXAMPLES or pipeline_tag == "text-classification":
-            continue
-        sentence, question = EXAMPLES[code]
-        asked = pipeline_tag == "question-answering"
-        texts = {"text": question, "context": sentence} if asked else {"text": sentence}
-        found.append({**texts, "example_title": names.get(code, code)})
+        if code in EXAMPLES:
+            sentence, question = EXAMPLES[code]
+            asked = pipeline_tag == "question-answering"
+            texts = {"text": question, "context": sentence} if asked else {"text": sentence}
+            found.append({**texts, "example_title": names.get(code, code)})
     return found

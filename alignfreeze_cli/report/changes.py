@@ -68,7 +68,8 @@ class ChangesReport:
 def collect_changes(scores: pd.DataFrame) -> list[RunChanges]:
     """The results beside the encoders of the runs whose scores these are, in their order; runs without any left out.
 
-    Scores outside of a run folder have none: which encoder beside them is theirs is not looked for. Raises ArtifactError for results that can't be read.
+    Scores outside of a run folder have none: which encoder beside them is theirs is not looked for. Raises
+    ArtifactError for results that can't be read.
     """
     found = []
     runs = scores.drop_duplicates(["model", "strategy", "seed"]).to_dict("records")

@@ -282,8 +282,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    """The runs and scores among this folder and those below; none below a run, no hidden one, none deeper than `_DEPTH`.
-    """
+    """The runs and scores among a folder and those below; none below a run, none hidden, none deeper than `_DEPTH`."""
     for path, names, files in os.walk(folder, followlinks=True):
         here = Path(path)
         found = RUN_NAME in files or holds_scores(here)

@@ -16,7 +16,11 @@ class ReportSettings(StepSettings):
     changes = ("names from runs are escaped in Markdown, CSV and LaTeX",)
 
     runs: tuple[str, ...] = setting(
-        (), help="Run folders, folders of scores, or folders that hold them (runs/).", input=True, metavar="DIR", argument=True
+        (),
+        help="Run folders, folders of scores, or folders that hold them (runs/).",
+        input=True,
+        metavar="DIR",
+        argument=True,
     )
     baseline: str = setting("baseline", help="Strategy that the others are compared with.", metavar="STRATEGY")
     distances: str | None = setting(

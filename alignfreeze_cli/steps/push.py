@@ -92,14 +92,13 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
             raise HubError(advice)
         console.warn(advice)
 
-    pushes: list[Push] = []
     if settings.dry_run and constants.is_offline_mode():
-        for target in found:
-            pushes.append(_without_the_hub(target, settings, console))
+        shown = [_without_the_hub(target, settings, console) for target in found]
         console.warn(f"Offline mode is on (HF_HUB_OFFLINE), so the Hub was not asked {_asked(found, settings)}.")
-        return pushes
+        return shown
 
     limit_silence(settings.timeout)
+    pushes: list[Push] = []
     for target in found:
         remote = Remote(target, console.warn)
         try:

@@ -196,7 +196,7 @@ class TaggingTask(Task):
         return [TaggedSentence(str(each.identifier), each.words, [labels[0]] * len(each.words)) for each in texts]
 
     def reading(self, tokenizer: Any) -> dict[str, Any]:
-        """Whether words need a blank before them, and whether there are lone `▁`; neither is said where it is not so."""
+        """Whether words need a blank before them, and whether there are lone `▁`; neither is said where it is not."""
         known = {"word-blanks": words_need_blanks(tokenizer), "lone-pieces": lone_piece_id(tokenizer) >= 0}
         return {name: value for name, value in known.items() if value}
 

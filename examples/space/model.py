@@ -56,9 +56,7 @@ class Tagger:
         The vectors have length 1, (layers, words, hidden size), layer 0 being the embeddings. A word that the tokenizer
         has no subword for, or that is beyond the longest sentence, has no tag, and vectors of zeros.
         """
-        read = self.tokenizer(
-            words, is_split_into_words=True, truncation=True, max_length=LONGEST, return_tensors="pt"
-        )
+        read = self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=LONGEST, return_tensors="pt")
         pieces, owners = read.tokens(), read.word_ids()
         first: dict[int | None, int] = {}
         for at in sorted(range(len(pieces)), key=lambda at: pieces[at] == "▁"):  # a lone mark of a beginning comes last

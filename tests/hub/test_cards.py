@@ -188,10 +188,10 @@ def test_a_step_leaves_a_card_and_scores_come_onto_their_models(run: Path) -> No
     card.unlink()
     card_after(result("pos", "already done"), console)
     assert "## Scores" in card.read_text(), "the step may have been killed before its card"
-    shutil.move(run / "pos-scores", run / "later")
+    shutil.move(run / "pos-scores", run.parent / "later")
     card_after(result("pos"), console)
     assert "## Scores" not in card.read_text()
-    shutil.move(run / "later", run / "pos-scores")
+    shutil.move(run.parent / "later", run / "pos-scores")
     card_after(result("pos-scores"), console)
     assert "## Scores" not in card.read_text(), "nobody said whose scores they are"
     card_after(result("pos-scores"), console, model=run / "pos")

@@ -1,4 +1,4 @@
-"""The shell script of the README, line by line as it stands there, ends in a card with the scores, ready to be pushed."""
+"""The shell script of the README, line by line as it stands there, ends in a card with the scores."""
 
 from __future__ import annotations
 

@@ -22,4 +22,3 @@ def test_each_kind_of_model_is_given_what_it_reads() -> None:
     assert german == {"text": "Maria liest in Paris ein Buch.", "example_title": "German"}
     (asked, _) = widget("question-answering", languages)
     assert asked == {"text": "Was liest Maria?", "context": german["text"], "example_title": "German"}
-    assert widget("text-classification", languages) == []

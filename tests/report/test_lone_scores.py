@@ -19,7 +19,7 @@ from tests.cli.world import alignfreeze
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two chains of commands in one folder: `front` with names as in the README, and a baseline with names of its own."""
+    """Two chains in one folder: `front` with the names of the README, and a baseline with names of its own."""
     folder = worlds.make(tmp_path_factory.mktemp("chain") / "world")
     for done in (
         worlds.finetune(folder, folder / "encoder", folder / "tagger"),
@@ -71,5 +71,9 @@ def test_what_was_done_besides_is_in_the_name(chain: Path) -> None:
     adapted = {**tagger, "details": {**tagger["details"], "lora": {"rank": 2}}}
     assert strategy_of(replace(record, lineage=[*before, adapted])) == "lora-front"
     realigned = before[-1]["details"] | {"schedule": "during", "realign": {**before[-1]["details"], "batch-size": 4}}
-    during = {**tagger, "details": {**tagger["details"], **realigned}, "settings": {**tagger["settings"], "freeze": "5"}}
+    during = {
+        **tagger,
+        "details": {**tagger["details"], **realigned},
+        "settings": {**tagger["settings"], "freeze": "5"},
+    }
     assert strategy_of(replace(record, lineage=[*before, during])) == "during-5"
