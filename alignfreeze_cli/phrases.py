@@ -72,6 +72,21 @@ def number_ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
+def size(number: int) -> str:
+    """Bytes: `2.3 GB`, `470.0 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= factor:
+            return f"{number / factor:.1f} {unit}"
+    return f"{number} B"
+
+
+def duration(seconds: float) -> str:
+    """`41.0 s`, `12.5 min`, `3.2 h`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def signed(value: float, places: int = 1) -> str:
     """With its sign, a real minus sign; what rounds to zero has none."""
     shown = f"{value:+.{places}f}"

@@ -184,10 +184,12 @@ class StepSettings(Settings):
     """What every step takes; a step's own settings follow in its subclass.
 
     `changes` says, oldest first, what a step came to do otherwise under equal settings. How many there are is part of
-    the identity of what it makes, so that a folder of older code is not taken for a finished one.
+    the identity of what it makes, so that a folder of older code is not taken for a finished one. `measurable`: whether
+    the step trains, so that its first steps tell how long it takes.
     """
 
     changes: ClassVar[tuple[str, ...]] = ()
+    measurable: ClassVar[bool] = False
 
     output: Path | None = setting(
         None, help="Folder of the result; it appears there whole or not at all.", result=False, short="-o"
@@ -198,7 +200,22 @@ class StepSettings(Settings):
     resume: bool = setting(
         False, help="Go on from the last checkpoint, if there is one (realign and finetune).", result=False
     )
-    dry_run: bool = setting(False, help="Say what would be done, and do nothing.", result=False)
+    dry_run: bool = setting(
+        False, help="Say what would be done and what it takes (memory, disk), and do nothing.", result=False
+    )
+    measure: bool = setting(
+        False,
+        help="With --dry-run: also how long it takes, and the memory it really takes, by ten steps of training "
+        "(realign and finetune).",
+        result=False,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.measure and not self.dry_run:
+            raise SettingsError("--measure goes with --dry-run.")
+        if self.measure and not self.measurable:
+            raise SettingsError("--measure is for steps that train: realign and finetune.")
 
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""

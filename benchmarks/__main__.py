@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 BENCH = ("align", "encode", "realign", "contrastive", "finetune", "evaluate", "profile", "memory")
-NAMES = (*BENCH, "growth", "projection", "aligners", "predict")  # the last ones only where they are named
+NAMES = (*BENCH, "growth", "projection", "aligners", "predict", "estimates")  # the last ones only where they are named
 
 
 def main() -> None:

@@ -75,6 +75,14 @@ def resolve_encoder(reference: str, name: str = "model", of_sentences: bool = Fa
     return replace(found, digest=content_digest(digests | {"encoder": found.digest}))
 
 
+def resolve_shape(reference: str) -> Path:
+    """A folder with the `config.json` of a model, here or on the Hub, of which nothing else is fetched.
+
+    Raises ArtifactError, HubError.
+    """
+    return _fetch(reference, ["config.json"], "model")[0]
+
+
 def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Input:
     """A folder of a certain kind, made by another step, here or on the Hub.
 

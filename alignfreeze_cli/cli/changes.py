@@ -38,8 +38,8 @@ belongs beside it (docs/layers.md).
 
 
 def add(app: typer.Typer) -> None:
-    add_command(app, "layers", LAYERS, LayersSettings, _layers, hidden=("resume",))
-    add_command(app, "forgetting", FORGETTING, ForgettingSettings, _forgetting, hidden=("resume",))
+    add_command(app, "layers", LAYERS, LayersSettings, _layers, hidden=("resume", "measure"))
+    add_command(app, "forgetting", FORGETTING, ForgettingSettings, _forgetting, hidden=("resume", "measure"))
 
 
 def _layers(settings: LayersSettings, console: Console, quiet: bool, format: str) -> None:

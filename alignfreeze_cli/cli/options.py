@@ -17,6 +17,7 @@ import typer
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
+from alignfreeze_cli.cli.needs import needs_text
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
@@ -44,7 +45,8 @@ def add_step(app: typer.Typer, name: str, help: str, show: Callable[[Result], st
         print_outcome(step.load()(settings, console), show, quiet, format)
 
     resumes = "checkpoint_every" in {each.name for each in declarations(step.settings)}
-    add_command(app, name, help, step.settings, run, hidden=() if resumes else ("resume",))
+    hidden = [*([] if resumes else ["resume"]), *([] if step.settings.measurable else ["measure"])]
+    add_command(app, name, help, step.settings, run, hidden)
 
 
 def add_command(
@@ -150,7 +152,9 @@ def _is_main_process() -> bool:
 def _tree(value: Any, depth: int) -> list[str]:
     lines = []
     for key, item in value.items():
-        if isinstance(item, dict):
+        if key == "needs":
+            lines += _tree({"it takes": needs_text(item)}, depth)
+        elif isinstance(item, dict):
             lines += ["  " * depth + f"{key}:", *_tree(item, depth + 1)]
         elif isinstance(item, str) and "\n" in item:
             lines += ["  " * depth + f"{key}:", *("  " * (depth + 1) + line for line in item.splitlines())]

@@ -11,6 +11,7 @@ import typer
 
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.errors import explain
+from alignfreeze_cli.cli.needs import needs_table
 from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
@@ -18,6 +19,7 @@ from alignfreeze_cli.settings import as_list
 
 if TYPE_CHECKING:
     from alignfreeze_cli.report.score_table import ScoreTable
+    from alignfreeze_cli.runs.estimates import GraphEstimate
     from alignfreeze_cli.runs.graph import Graph
     from alignfreeze_cli.runs.worklist import Outcome
 
@@ -86,6 +88,14 @@ Overwrite = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=OUTPUT)
 ]
+Measure = Annotated[
+    bool,
+    typer.Option(
+        "--measure",
+        help="With --dry-run: also how long it takes, by ten steps of every kind of training whose data are there.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -103,6 +113,7 @@ def command(
     threads: Threads = None,
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
+    measure: Measure = False,
     snakefile: Snakefile = None,
     by_language: ByLanguage = False,
     quiet: Quiet = False,
@@ -113,7 +124,10 @@ def command(
         from alignfreeze_cli.runs import runner
         from alignfreeze_cli.runs.graph import expand
         from alignfreeze_cli.runs.recipes import load
+        from alignfreeze_cli.runs.worklist import torch_threads
 
+        if measure and not dry_run:
+            raise SettingsError("--measure goes with --dry-run.")
         overrides = [*(set_ or ()), *([f"seeds={seeds}"] if seeds is not None else [])]
         graph = expand(
             [load(name, overrides) for name in recipes],
@@ -129,13 +143,15 @@ def command(
         if snakefile is not None:
             _export(graph, snakefile, runner.threads_of(graph, jobs, threads), overwrite, dry_run, format)
             return
+        needs = None
         if dry_run:
-            outcomes = runner.plan(graph, console)
+            with torch_threads(runner.threads_of(graph, jobs, threads)):
+                outcomes = runner.plan(graph, console)
+                needs = needs_of(graph, outcomes, measure, console)
         else:
             outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
-        conclude(
-            Finished(output, graph, outcomes, score_tables_of(graph), planned=dry_run), console, quiet, format, debug
-        )
+        finished = Finished(output, graph, outcomes, score_tables_of(graph), dry_run, needs=needs, jobs=jobs)
+        conclude(finished, console, quiet, format, debug)
 
 
 def names(option: str, text: str | None) -> tuple[str, ...]:
@@ -153,6 +169,18 @@ def announce(graph: Graph, console: Console) -> None:
         console.info(f"published behaviours: {', '.join(published)}")
 
 
+def needs_of(graph: Graph, outcomes: list[Outcome], measure: bool, console: Console) -> GraphEstimate:
+    """What the planned steps take: as their dry runs found it, or are measured to take, else by their settings."""
+    from alignfreeze_cli.runs.estimates import estimates, measured
+    from alignfreeze_cli.steps.estimates import Estimate
+
+    planned = {outcome.node.name: outcome for outcome in outcomes if outcome.status == "planned"}
+    known = {name: Estimate.of(each.details["needs"]) for name, each in planned.items() if "needs" in each.details}
+    if measure:
+        known |= measured(graph, outcomes, console)
+    return estimates(graph, known=known, only=planned)
+
+
 def score_tables_of(graph: Graph) -> list[ScoreTable]:
     """The tables of all scores of a graph's runs that are there."""
     from alignfreeze_cli.artifacts.run_folder import RUN_NAME
@@ -166,7 +194,8 @@ def score_tables_of(graph: Graph) -> list[ScoreTable]:
 class Finished:
     """A graph that was run, or (`planned`) would be run: what became of each step, and the scores there are.
 
-    `output` is the folder of all of it, `report` the folder of a report on it, if one was made.
+    `output` is the folder of all of it, `report` the folder of a report on it, if one was made. `needs` is what the
+    planned steps take, `jobs` at a time.
     """
 
     output: Path
@@ -175,6 +204,8 @@ class Finished:
     tables: list[ScoreTable]
     planned: bool = False
     report: Path | None = None
+    needs: GraphEstimate | None = None
+    jobs: int = 1
 
     @property
     def table_file(self) -> Path:
@@ -206,6 +237,7 @@ class Finished:
                 "status": outcome.status,
                 "seconds": round(outcome.seconds, 3),
                 **({"error": _reason(outcome)[0]} if outcome.error is not None else {}),
+                **self._needs_of(outcome.node.name),
             }
             for outcome in self.outcomes
         ]
@@ -218,7 +250,12 @@ class Finished:
             "steps": steps,
             "tables": [table.to_dict() for table in self.tables],
             **({"report": str(self.report)} if self.report else {}),
+            **({"needs": self.needs.to_dict(self.jobs)} if self.needs else {}),
         }
+
+    def _needs_of(self, name: str) -> dict[str, Any]:
+        estimate = self.needs.steps.get(name) if self.needs else None
+        return {"needs": estimate.to_dict()} if estimate else {}
 
     def text(self) -> str:
         from alignfreeze_cli.report.markdown import score_text
@@ -237,6 +274,8 @@ class Finished:
         for outcome in self.outcomes:
             needs = f"  from {', '.join(outcome.node.needs)}" if outcome.node.needs else ""
             lines.append(f"  {outcome.status:<13}{outcome.node.step:<12}{outcome.node.output}{needs}")
+        if self.needs and (self.needs.steps or self.needs.unknown):
+            lines += ["", needs_table(self.needs, self.jobs)]
         return "\n".join(lines)
 
     def _summary(self) -> str:

@@ -14,7 +14,7 @@ from alignfreeze_cli.artifacts.files import file_digest
 from alignfreeze_cli.encoder.batches import Drawn
 from alignfreeze_cli.encoder.encoding import EncodedPairs, encode_pairs, join, sample_size, tokenizer_digest
 from alignfreeze_cli.encoder.sampling import Schedule, draws_of, random, schedule, steps_for
-from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
+from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.folder import PairsFile, PairsFolder, open_pairs
 from alignfreeze_cli.phrases import counted
@@ -122,7 +122,7 @@ def build_dataset(
     not depend on how many follow: the beginning of a long run is a short one. Raises DataError if no pair is
     usable, SettingsError if some of the `processes` would get none.
     """
-    steps = settings.steps or (None if settings.epochs else DEFAULT_STEPS)
+    steps = settings.length
     encoded = _encode_languages(settings, sources, tokenizer, steps, console)
     if not encoded:
         raise DataError("no pair can be used: none has a link between words that the tokenizer keeps.")
@@ -233,14 +233,9 @@ def _encode_languages(
             console,
         )
 
-    # The probe gets a tenth at most, so it must be known whether ten times as many are there. Partners lie further on.
-    more = settings.probe_pairs + (settings.batch_size if settings.links == "shuffled" else 0)
     while sources:
-        rows = [max(1, sum(source.file.rows for source in some)) for some in sources.values()]
-        needed: list[int | None] = [None] * len(rows)
-        if steps is not None:
-            draws = draws_of(settings.sampling, rows, steps * settings.batch_size)
-            needed = [max(10 * settings.probe_pairs, some + more, 1) for some in draws]
+        rows = [sum(source.file.rows for source in some) for some in sources.values()]
+        needed = pairs_needed(settings, rows, steps)
         encoded = [
             first_pairs(some, enough, settings.probe_pairs, settings.seed, encode)
             for some, enough in zip(sources.values(), needed, strict=True)
@@ -252,6 +247,16 @@ def _encode_languages(
             console.warn(f"{name}: none of the {count:,} pairs can be used, so the language is left out.")
         sources = {name: some for name, some in sources.items() if name not in empty}
     return []
+
+
+def pairs_needed(settings: RealignSettings, rows: Sequence[int], steps: int | None) -> list[int | None]:
+    """How many usable pairs of each language, of so many rows, are needed for so many steps (None: all)."""
+    if steps is None:
+        return [None] * len(rows)
+    # The probe gets a tenth at most, so it must be known whether ten times as many are there. Partners lie further on.
+    more = settings.probe_pairs + (settings.batch_size if settings.links == "shuffled" else 0)
+    draws = draws_of(settings.sampling, [max(1, each) for each in rows], steps * settings.batch_size)
+    return [max(10 * settings.probe_pairs, some + more, 1) for some in draws]
 
 
 def first_pairs(

@@ -128,6 +128,20 @@ def encode_pairs(
     return _from_arrays(arrays, file.target, file.rows, count)
 
 
+def encode_some(
+    folder: PairsFolder,
+    file: PairsFile,
+    tokenizer: Any,
+    max_length: int,
+    lone_pieces: str,
+    rows: NDArray[np.int64],
+) -> EncodedPairs:
+    """Some pairs of a file, encoded as by `encode_pairs`; nothing is read from or kept in the cache."""
+    pairs = list(folder.read(file.target, rows.tolist()))
+    parts = [_encode(pairs, rows, tokenizer, max_length, lone_pieces)] if pairs else []
+    return _from_arrays(_joined(parts), file.target, file.rows, len(rows))
+
+
 def join(parts: Sequence[EncodedPairs]) -> EncodedPairs:
     """The pairs of several folders for the same language, one after the other; their rows are counted on."""
     if len(parts) == 1:

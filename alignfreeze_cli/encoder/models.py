@@ -28,11 +28,12 @@ _WORD_EMBEDDINGS = re.compile(
 )
 
 
-def skeleton(folder: Path) -> Any:
+def skeleton(folder: Path, weights: bool = True) -> Any:
     """The encoder without its weights (on torch's meta device), enough to check settings against it, in no time.
 
-    Raises SettingsError for a family that is not supported, ArtifactError for a `config.json` that cannot be read, that
-    describes no encoder, or another one than the weights are of. Nothing of the folder is run.
+    `weights`: whether they must be in the folder; else its `config.json` will do. Raises SettingsError for a family
+    that is not supported, ArtifactError for a `config.json` that cannot be read, that describes no encoder, or another
+    one than the weights are of. Nothing of the folder is run.
     """
     import torch
     from transformers import AutoConfig, AutoModel
@@ -56,13 +57,15 @@ def skeleton(folder: Path) -> Any:
     if family.positions_after_padding and config.pad_token_id is None:
         raise ArtifactError(f"has no pad_token_id, after which {config.model_type} counts its positions", path)
     _demand_usable_numbers(config, path)
-    _demand_same_sizes(folder, config)
+    if weights:
+        _demand_same_sizes(folder, config)
     try:
         with torch.device("meta"), lasting_objects():  # imports the module of the model
             model = AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"describes no model that can be built ({_first_line(error)})", path) from error
-    _demand_same_shapes(folder, model)
+    if weights:
+        _demand_same_shapes(folder, model)
     return model
 
 

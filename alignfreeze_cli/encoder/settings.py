@@ -103,6 +103,7 @@ class RealignSettings(StepSettings):
     """
 
     changes = (WORDS_WITH_BLANKS, "pairs equal to a held-out one are not trained on")
+    measurable = True
 
     model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
     pairs: tuple[str, ...] = setting(
@@ -227,6 +228,11 @@ class RealignSettings(StepSettings):
         if self.epochs is None:
             found += self.save_at_complaints(self.steps or DEFAULT_STEPS)
         return found
+
+    @property
+    def length(self) -> int | None:
+        """Optimizer steps; None where `epochs` says how many."""
+        return self.steps or (None if self.epochs else DEFAULT_STEPS)
 
     @property
     def save_steps(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from alignfreeze_cli.errors import Interrupted
+from alignfreeze_cli.phrases import duration
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.runs.graph import Graph, Node
 from alignfreeze_cli.settings import StepSettings
@@ -68,7 +69,7 @@ class Worklist:
         elif outcome.status == "not run":
             self.console.info(f"{count} not run, because it needs {', '.join(outcome.because)}")
         elif outcome.status == "made":
-            self.console.info(f"{count} made in {_duration(outcome.seconds)}")
+            self.console.info(f"{count} made in {duration(outcome.seconds)}")
         else:
             self.console.info(f"{count} {outcome.status}")
 
@@ -78,10 +79,6 @@ class Worklist:
             f"Interrupted with {done} of {len(self.graph.nodes)} steps done; the state of training was saved, so run "
             "the same command again to resume."
         )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
 def attempt(node: Node, settings: StepSettings, console: Console) -> Outcome:

@@ -37,6 +37,7 @@ from alignfreeze_cli.pairs.readers import find_corpora
 from alignfreeze_cli.pairs.words import segmenter_for
 from alignfreeze_cli.phrases import counted, listed
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.estimates import of_align_pairs
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
@@ -79,7 +80,10 @@ def align_pairs(settings: AlignPairsSettings, console: Console) -> Result:
                 _align(languages, encoder, settings, console, None, models)
         return card_after(done, console, settings.dry_run)
     if settings.dry_run:
-        return output.planned(_plan(languages, settings))
+        encoders = [each for each in inputs if each.name in ("encoder", "filter-encoder")]
+        _demand_usable(encoders, settings.device)
+        needs = of_align_pairs(settings, [each.path for each in encoders])
+        return output.planned({**_plan(languages, settings), "needs": needs.to_dict()})
 
     with output.open(console) as work, _kept_models(kept, languages, console) as models:
         _align(languages, encoder, settings, console, work.path, models)
@@ -143,6 +147,19 @@ def _find_filter_encoder(settings: AlignPairsSettings) -> Input | None:
     found = resolve_encoder(settings.filter_encoder, "filter-encoder", of_sentences=True)
     skeleton(found.path)
     return found
+
+
+def _demand_usable(encoders: list[Input], device: str) -> None:
+    """What a run would find missing only when it loads an encoder: the device, and packages for the tokenizer."""
+    for each in encoders:
+        from alignfreeze_cli.encoder.blocks import architecture
+        from alignfreeze_cli.encoder.models import skeleton
+        from alignfreeze_cli.encoder.tokenizers import load_tokenizer
+        from alignfreeze_cli.training.devices import pick_device
+
+        pick_device(device)
+        arch = architecture(skeleton(each.path))
+        load_tokenizer(each.path, arch.vocabulary_size, arch.causal)
 
 
 def _plan(languages: list[LanguagePair], settings: AlignPairsSettings) -> dict[str, Any]:

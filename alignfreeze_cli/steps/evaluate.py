@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,17 @@ from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_artifact
 from alignfreeze_cli.artifacts.files import write_json
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.models import skeleton
+from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.model_estimates import of_evaluate
 from alignfreeze_cli.tasks.base import Task, Windows
 from alignfreeze_cli.tasks.data import LanguageData, find_data, read_chunks, say_notes
 from alignfreeze_cli.tasks.prediction import load_predictor
 from alignfreeze_cli.tasks.registry import task_of
 from alignfreeze_cli.tasks.settings import EvaluateSettings
-from alignfreeze_cli.training.devices import with_precision
+from alignfreeze_cli.training.devices import pick_device, with_precision
 
 
 def evaluate(settings: EvaluateSettings, console: Console) -> Result:
@@ -56,12 +59,16 @@ def evaluate(settings: EvaluateSettings, console: Console) -> Result:
     if done := output.finished():
         return card_after(done, console, settings.dry_run, resolved.path)
     if settings.dry_run:
+        # What a run would find missing only when it begins to score.
+        pick_device(settings.device)
+        load_tokenizer(resolved.path, arch.vocabulary_size, arch.causal)
         plan = {
             "task": task.title,
             "options": options,
             "max-length": max_length,
             "precision": settings.precision,
             "languages": list(languages),
+            "needs": of_evaluate(replace(settings, languages=tuple(languages)), resolved.path).to_dict(),
         }
         return output.planned(plan)
 

@@ -27,6 +27,8 @@ from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.steps.measuring import measure
+from alignfreeze_cli.steps.model_estimates import of_finetune, texts_of_pairs, texts_of_windows
 from alignfreeze_cli.tasks.base import Windows
 from alignfreeze_cli.tasks.data import find_data, read_windows
 from alignfreeze_cli.tasks.finetuning import (
@@ -41,7 +43,7 @@ from alignfreeze_cli.tasks.joint import find_joint
 from alignfreeze_cli.tasks.registry import find_task
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from alignfreeze_cli.training.devices import with_precision
-from alignfreeze_cli.training.loop import LoopSettings, default_rate, open_accelerator, train
+from alignfreeze_cli.training.loop import LoopSettings, default_rate, demand_available, open_accelerator, train
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
 
@@ -85,8 +87,9 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
     output = OutputFolder("task-model", settings, inputs, default=task.name, seed=settings.seed)
     if done := output.finished():
         return card_after(done, console, settings.dry_run)
+    demand_available(settings.device, settings.tracker)
     if settings.dry_run:
-        _, labels, size = read()
+        windows, labels, size = read()
         shown: dict[str, Any] = {
             "task": task.title,
             "options": options,
@@ -96,7 +99,11 @@ def finetune(settings: FinetuneSettings, console: Console) -> Result:
             "max-length": max_length,
             "precision": settings.precision,
         }
-        return output.planned(shown | size)
+        pairs = None if joint is None else texts_of_pairs(joint.settings, joint.sources, tokenizer(), encoder.path)
+        needs = of_finetune(settings, encoder.path, texts_of_windows(settings, windows, pairs))
+        if settings.measure:
+            needs = measure(settings, needs, console)
+        return output.planned({**shown, **size, "needs": needs.to_dict()})
 
     with output.open(console) as work:
         windows, labels, size = read()

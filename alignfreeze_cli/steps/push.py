@@ -23,7 +23,7 @@ from alignfreeze_cli.hub.content import FileState, Target, file_rows, file_state
 from alignfreeze_cli.hub.lint import lint
 from alignfreeze_cli.hub.remote import Remote, Snapshot
 from alignfreeze_cli.hub.settings import PushSettings
-from alignfreeze_cli.phrases import counted, listed
+from alignfreeze_cli.phrases import counted, listed, size
 from alignfreeze_cli.progress import Console
 
 Ask = Callable[[str], bool]
@@ -212,18 +212,11 @@ def preview(push: Push, settings: PushSettings) -> str:
         if row["state"] == "gone":
             lines.append(f"  gone     {row['file']}")
         elif row["state"] != "same":
-            lines.append(f"  {row['state']:8} {row['file']:32} {_size(row['size']):>9}  sha256 {row['sha256'][:12]}")
+            lines.append(f"  {row['state']:8} {row['file']:32} {size(row['size']):>9}  sha256 {row['sha256'][:12]}")
     if same := len(push.states) - len(push.changed_files):
         lines.append(f"  same     {counted(same, 'file')}")
     lines += [f"  left out {name} (not among the files that are pushed)" for name in target.left_out]
     return "\n".join(lines)
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
 
 
 def log_file() -> Path:

@@ -21,7 +21,14 @@ from alignfreeze_cli.artifacts import OutputFolder, Result, Workspace, resolve_e
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.batches import make_batch, packing_for
 from alignfreeze_cli.encoder.blocks import Architecture, architecture, compile_blocks
-from alignfreeze_cli.encoder.dataset import RealignDataset, build_dataset, language_sources, report_usage, resolve_pairs
+from alignfreeze_cli.encoder.dataset import (
+    LanguageSource,
+    RealignDataset,
+    build_dataset,
+    language_sources,
+    report_usage,
+    resolve_pairs,
+)
 from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
@@ -34,8 +41,19 @@ from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, Settings
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
+from alignfreeze_cli.steps.estimates import Estimate
+from alignfreeze_cli.steps.measuring import measure
+from alignfreeze_cli.steps.model_estimates import of_realign, texts_of_pairs
 from alignfreeze_cli.training.devices import with_precision
-from alignfreeze_cli.training.loop import LoopSettings, MicroBatch, Training, default_rate, open_accelerator, train
+from alignfreeze_cli.training.loop import (
+    LoopSettings,
+    MicroBatch,
+    Training,
+    default_rate,
+    demand_available,
+    open_accelerator,
+    train,
+)
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
 DEFAULT_PAIRS = "opus-100-pairs"
@@ -59,10 +77,13 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     if not settings.pairs:
         made = _default_pairs(settings, console)
         if made.status == "planned":
+            if settings.measure:
+                raise SettingsError("--measure needs the pairs: make them first with `alignfreeze align-pairs`.")
             planned = {
                 "align-pairs": dict(made.details),
                 "realign": "once these pairs are there",
                 "plan": plan.diagram(),
+                "needs": of_realign(settings, source.path).to_dict(),
             }
             return replace(made, details=planned)
         settings = replace(settings, pairs=(str(made.path),))
@@ -72,9 +93,12 @@ def realign(settings: RealignSettings, console: Console) -> Result:
     output = OutputFolder("encoder", settings, [source, *folders], default="encoder", seed=settings.seed)
     if done := output.finished():
         return card_after(done, console, settings.dry_run)
+    demand_available(settings.device, settings.tracker)
     if settings.dry_run:
         rows = {name: sum(each.file.rows for each in some) for name, some in sources.items()}
-        return output.planned(_dry_run_details(settings, plan, rows, rate))
+        tokenizer = load_tokenizer(source.path, arch.vocabulary_size, arch.causal)
+        needs = _needs(settings, sources, tokenizer, source.path, console)
+        return output.planned({**_dry_run_details(settings, plan, rows, rate), "needs": needs.to_dict()})
 
     with output.open(console) as work:
         accelerator = open_accelerator(
@@ -186,6 +210,21 @@ def _default_pairs(settings: RealignSettings, console: Console) -> Result:
     except OutputExistsError as error:
         reason = str(error).partition("; choose another")[0]
         raise OutputExistsError(f"--pairs: {reason}; rename or remove it, or name the pairs to use.") from error
+
+
+def _needs(
+    settings: RealignSettings,
+    sources: dict[str, list[LanguageSource]],
+    tokenizer: Any,
+    folder: Path,
+    console: Console,
+) -> Estimate:
+    """What it takes, by a sample of the pairs; with `--measure` by ten steps on all of them."""
+    expected = of_realign(settings, folder, texts_of_pairs(settings, sources, tokenizer, folder))
+    if not settings.measure:
+        return expected
+    build_dataset(settings, sources, tokenizer, 1, console)  # in the cache they stay, so no later run encodes them
+    return measure(settings, expected, console)
 
 
 def _dry_run_details(

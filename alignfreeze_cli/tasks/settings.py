@@ -212,6 +212,7 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
         DATA_REFUSED,
         "short sentences share rows and batches are split by subwords, so dropout draws other random numbers",
     )
+    measurable = True
 
     def left_out(self, name: str) -> bool:
         if name in ("compile", *LORA_OPTIONS):

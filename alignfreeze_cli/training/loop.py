@@ -45,6 +45,7 @@ from alignfreeze_cli.errors import AlignFreezeError, Interrupted, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.signals import handled
 from alignfreeze_cli.training import checkpoints
+from alignfreeze_cli.training.beginning import current_beginning
 from alignfreeze_cli.training.devices import pick_device
 from alignfreeze_cli.training.metrics import Metrics
 
@@ -123,6 +124,21 @@ class Training:
 Objective = Callable[[nn.Module, Any], Tensor]
 
 
+def demand_available(device: str, trackers: tuple[str, ...] = ()) -> torch.device:
+    """The device that a training would run on.
+
+    Steps ask before they do anything, also in a dry run. Raises SettingsError for a device that is not there, or a
+    tracker whose package is missing.
+    """
+    for name in trackers:
+        if not TRACKERS[name]():
+            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
+    chosen = pick_device(device)
+    if device.startswith("cuda:") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError(f"--device {device}: with several processes each has a GPU of its own; use cuda.")
+    return chosen
+
+
 def open_accelerator(
     output: Path,
     device: str = "auto",
@@ -135,15 +151,10 @@ def open_accelerator(
     `precision` is fp32, or bf16 for autocast: weights and optimizer stay in fp32. Trackers get the settings in
     `config`; TensorBoard's files go to the folder `tensorboard` beside the output, which holds results only.
 
-    Raises SettingsError for a device that is not there, or a tracker whose package is missing.
+    Raises SettingsError as `demand_available` does.
     """
-    for name in trackers:
-        if not TRACKERS[name]():
-            raise SettingsError(f"--tracker {name}: the package is missing; pip install 'alignfreeze[trackers]'.")
-    chosen = pick_device(device)
+    chosen = demand_available(device, trackers)
     if chosen.type == "cuda":
-        if device.startswith("cuda:") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise SettingsError(f"--device {device}: with several processes each has a GPU of its own; use cuda.")
         torch.cuda.set_device(chosen)  # accelerate takes the current one
     # accelerate keeps one state per process and refuses a second precision; steps run one after another here.
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -188,6 +199,9 @@ def train(
     Raises Interrupted after SIGINT or SIGTERM, once the running step is finished and saved (a second SIGINT: at once),
     AlignFreezeError when the loss is no longer a number, OSError when a checkpoint cannot be written.
     """
+    if (only := current_beginning()) is not None:
+        only.planned = settings.steps
+        settings = replace(settings, steps=min(only.most, settings.steps))
     prepared = accelerator.prepare_model(_Step(model, objective))  # on its device, where the optimizer finds it
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     device = next(iter(trained.values())).device  # with its number, which accelerate's lacks
@@ -276,6 +290,8 @@ def train(
                 progress.since_log, tokens_at_log, clock = 0, progress.tokens, now
                 bar.advance(0, note=f"loss {mean:.4f}")
             bar.advance()
+            if only is not None:
+                only.ended.append(time.perf_counter())
             if done in at:
                 paused = time.perf_counter()
                 at[done](ended(done))

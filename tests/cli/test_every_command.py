@@ -97,7 +97,8 @@ def test_help_of_every_command_shows_every_setting() -> None:
     for name, settings in (("finetune", FinetuneSettings), ("evaluate", EvaluateSettings)):
         text = alignfreeze(name, "--help").stdout
         missing = {d.key for d in declarations(settings) if f"--{d.key}" not in text}
-        assert missing == (set() if name == "finetune" else {"resume"}), "what has no checkpoints has nothing to resume"
+        trains = name == "finetune"
+        assert missing == (set() if trains else {"resume", "measure"}), "what has no steps has none to resume or time"
 
 
 def test_help_does_not_import_torch_or_its_like() -> None:
