@@ -34,6 +34,7 @@ def setting(
     *,
     help: str,
     choices: Iterable[str] | None = None,
+    suggested: Iterable[str] = (),
     minimum: float | None = None,
     maximum: float | None = None,
     above: bool = False,
@@ -50,11 +51,13 @@ def setting(
     `minimum` and `maximum` are inclusive, `above=True` excludes the minimum itself. `check` gets the value and
     returns a complaint or None. `input` marks what names an input: the digest of that input counts for identity, not
     its spelling. `result=False` marks what cannot change the result (number of workers, checkpoint cadence). `argument`
-    marks what the command line takes without a name; `panel` is the heading above it in the help.
+    marks what the command line takes without a name; `panel` is the heading above it in the help. `suggested` are
+    values that shells and editors offer although others are allowed, too.
     """
     metadata = {
         "help": help,
         "choices": tuple(choices) if choices is not None else None,
+        "suggested": tuple(suggested),
         "minimum": minimum,
         "maximum": maximum,
         "above": above,
@@ -133,6 +136,11 @@ class Declaration:
         except (TypeError, ValueError):
             kind = {int: "a whole number", float: "a number"}[self.type]
             raise ValueError(f"must be {kind}, not {value!r}") from None
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The values that shells and editors offer: all that are allowed where they are few, else those suggested."""
+        return self.metadata["choices"] or self.metadata["suggested"]
 
     def complaint(self, value: Any) -> str | None:
         """What is wrong with a value of the right type, or None."""

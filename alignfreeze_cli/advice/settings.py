@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.settings import Settings, setting
-from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.registry import SCORED_LANGUAGES, TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +15,21 @@ class AdviseSettings(Settings):
     """The languages asked about, task and model, and what is known of them besides the published runs."""
 
     languages: tuple[str, ...] = setting(
-        (), argument=True, metavar="LANGUAGE", help="Codes of the target languages, such as de or sw."
+        (),
+        argument=True,
+        suggested=SCORED_LANGUAGES,
+        metavar="LANGUAGE",
+        help="Codes of the target languages, such as de or sw.",
     )
-    task: str = setting(help="The task.", choices=tuple(TASKS))
-    model: str = setting(help="The encoder: a Hub id, or the path that stands in the runs.", metavar="MODEL")
-    source: str = setting("en", help="Language that the task is learned in; the published runs are from English.")
+    task: str = setting(help="The task.", choices=tuple(TASKS), short="-t")
+    model: str = setting(
+        help="The encoder: a Hub id, or the path that stands in the runs.", metavar="MODEL", short="-m"
+    )
+    source: str = setting(
+        "en",
+        suggested=SCORED_LANGUAGES,
+        help="Language that the task is learned in; the published runs are from English.",
+    )
     runs: tuple[Path, ...] = setting(
         (), input=True, metavar="DIR", help="Run folders, or folders that hold them (runs/): their gains count, too."
     )

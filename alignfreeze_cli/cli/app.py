@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import atexit
 import io
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.cli import advise, changes, demo, predict, publish, recipes, run, score_links, search, steps
+from alignfreeze_cli.cli import (
+    advise,
+    changes,
+    completion,
+    demo,
+    predict,
+    publish,
+    recipes,
+    run,
+    score_links,
+    search,
+    steps,
+)
 from alignfreeze_cli.cli.options import reflow
 from alignfreeze_cli.collector import skip_last_collection
 
@@ -34,8 +47,8 @@ for entry in app.registered_commands:
     entry.help = reflow(entry.help or "")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(ctx: typer.Context, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:  # which is how a line is read to complete it
         typer.echo(f"alignfreeze {__version__}")
         raise typer.Exit
 
@@ -54,6 +67,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets a ? for it, never an error
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    completion.mend_bash_words(os.environ)
     atexit.register(skip_last_collection)
     app()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
 from alignfreeze_cli.cli.run import (
     DryRun,
@@ -31,10 +32,15 @@ HELP = """The whole pipeline on a small made-up world: pairs, encoders, task mod
 Makes the world, then runs the recipe `demo` on it: the four strategies of the paper and two controls, over three
 seeds. No network; a few minutes on two cores. Started again, it resumes where it stopped.
 """
-ALL = "all"
 
 Tasks = Annotated[
-    str, typer.Option("--tasks", help="pos, ner, nli, qa, several with commas, or all. Tasks can be added later.")
+    str,
+    typer.Option(
+        "--tasks",
+        metavar="TASKS",
+        help="pos, ner, nli, qa, several with commas, or all. Tasks can be added later.",
+        autocompletion=completion.demo_tasks,
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -74,7 +80,7 @@ def command(
         world_settings = from_mapping(DemoWorldSettings, of_world, "--set world")
         overrides = [text for text in set_ or () if not text.startswith("world.")]
         overrides += [f"seeds={seeds}"] if seeds is not None else []
-        chosen = () if tasks == ALL else names("--tasks", tasks)
+        chosen = () if tasks == completion.ALL_TASKS else names("--tasks", tasks)
         expand([load("demo", overrides)], output, tasks=chosen)
 
         made = make_world(world_settings, console)

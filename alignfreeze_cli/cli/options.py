@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,24 +16,33 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alignfreeze_cli.artifacts import Result
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.needs import needs_text
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations
+from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations, nearest
 from alignfreeze_cli.signals import handled
 from alignfreeze_cli.steps import STEPS
 
 S = TypeVar("S", bound=Settings)
 OUTPUT = "Output and common options"
+FORMATS = ("text", "json")
 _WIDEST = 19  # characters; what an option takes, said in more, would cut its name on a terminal of 80 columns
 
 _QUIET = "Print only the path of the result."
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help=_QUIET, rich_help_panel=OUTPUT)]
 Format = Annotated[
-    str, typer.Option("--format", help="text, or json for one JSON object on stdout.", rich_help_panel=OUTPUT)
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        help="What is printed on stdout: text, or one JSON object.",
+        rich_help_panel=OUTPUT,
+        autocompletion=completion.one_of(FORMATS),
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
 
@@ -98,8 +108,8 @@ def reflow(help: str) -> str:
 def command_errors(quiet: bool, format: str, debug: bool) -> Iterator[Console]:
     """The console of a command; an exception inside the block becomes one sentence on stderr and an exit code."""
     console = TerminalConsole(quiet=quiet or format == "json")
-    if format not in ("text", "json"):
-        _fail(f"--format must be text or json, not {format!r}.", 2)
+    if format not in FORMATS:
+        _fail(f"--format must be {' or '.join(FORMATS)}, not {format!r}{nearest(format, FORMATS) or '.'}", 2)
     _silence_libraries(console)
     logging.getLogger("alignfreeze").handlers = [ConsoleLog(console)]
     try:
@@ -175,14 +185,18 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         names[0] += f"/--no-{declaration.key}"
     help, metavar = metadata["help"], metadata["metavar"]
     if metadata["argument"]:
-        argument = typer.Argument(help=help, metavar=metavar, show_default=False)
+        argument = typer.Argument(
+            help=help, metavar=metavar, show_default=False, autocompletion=completion.of_setting(declaration)
+        )
         if declaration.required:
             return _keyword(declaration.name, inspect.Parameter.empty, Annotated[kind, argument])
         return _keyword(declaration.name, None, Annotated[kind | None, argument])
     if metavar is None and metadata["choices"]:
         metavar = "|".join(metadata["choices"])
         if len(metavar) > _WIDEST:
-            help, metavar = f"{help} ({', '.join(metadata['choices'])})", "CHOICE"
+            metavar = "CHOICE"
+            if any(not re.search(rf"(?<![\w-]){choice}(?![\w-])", help) for choice in metadata["choices"]):
+                help = f"{help} ({', '.join(metadata['choices'])})"  # unless they are all explained there
     option = typer.Option(
         *names,
         help=help.replace("[", r"\["),  # or the terminal takes "[default: …]" for its markup
@@ -190,6 +204,7 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         rich_help_panel=OUTPUT if declaration.name in COMMON else metadata["panel"] or "Settings",
         show_default=declaration.default not in (None, False, ()),
         hidden=hidden,
+        autocompletion=completion.of_setting(declaration),
     )
     default: Any = inspect.Parameter.empty if declaration.required else declaration.default
     if isinstance(default, tuple):

@@ -1,13 +1,13 @@
-"""`alignfreeze recipes`: list, show, validate and copy recipes, and the reference of all settings."""
+"""`alignfreeze recipes`: list, show, validate and copy recipes, the reference of all settings, and their schema."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
@@ -26,7 +26,10 @@ MOST_STRATEGIES = 6
 
 OnlyNames = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the names.", rich_help_panel=OUTPUT)]
 OnlyMistakes = Annotated[bool, typer.Option("--quiet", "-q", help="Print only mistakes.", rich_help_panel=OUTPUT)]
-Name = Annotated[str, typer.Argument(help="A shipped recipe by name, or a file.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(help="A shipped recipe by name, or a file.", show_default=False, autocompletion=completion.recipe),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -85,7 +88,10 @@ def show(
 
 @recipes.command("validate")
 def validate(
-    paths: Annotated[list[str], typer.Argument(help="Recipe files, or shipped names.", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Recipe files, or shipped names.", show_default=False, autocompletion=completion.recipe),
+    ],
     quiet: OnlyMistakes = False,
     format: Format = "text",
     debug: Debug = False,
@@ -134,7 +140,7 @@ def copy(
     """
 
     with command_errors(quiet, format, debug):
-        from alignfreeze_cli.runs.recipe_files import find
+        from alignfreeze_cli.runs.recipe_files import copied, find
 
         source = find(name)
         target = to or Path(source.name)
@@ -144,7 +150,7 @@ def copy(
         if target.suffix not in (".yaml", ".yml"):
             raise SettingsError(f"{target}: a recipe's name must end in .yaml.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        target.write_bytes(copied(source))
         if format == "json":
             print_json({"path": str(target), "copied": str(source)})
         else:
@@ -153,7 +159,10 @@ def copy(
 
 @recipes.command("settings")
 def settings(
-    step: Annotated[str | None, typer.Argument(help="Only this step.", show_default=False)] = None,
+    step: Annotated[
+        str | None,
+        typer.Argument(help="Only this step.", show_default=False, autocompletion=completion.recipe_step),
+    ] = None,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
@@ -171,6 +180,20 @@ def settings(
             print_json(reference(step))
         else:
             print_result(reference_text(step))
+
+
+@recipes.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of recipes, by which editors complete and check them.
+
+    alignfreeze recipes schema > recipe.schema.json
+
+    Shipped recipes and copies of them name it in their first line. For a recipe of your own, put the file beside it and
+    let it begin with `# yaml-language-server: $schema=recipe.schema.json`.
+    """
+    from alignfreeze_cli.runs.schema import schema_text
+
+    print_result(schema_text().rstrip("\n"))
 
 
 def _fine(path: str, recipe: Recipe) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.needs import needs_table
@@ -16,6 +17,7 @@ from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_er
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import as_list
+from alignfreeze_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from alignfreeze_cli.report.score_table import ScoreTable
@@ -34,9 +36,28 @@ On a cluster: `--snakefile Snakefile`, then `snakemake -s Snakefile`.
 MOST_COLUMNS = 10
 """A table with more columns is shortened on the terminal; the file has them all."""
 
-Recipes = Annotated[list[str], typer.Argument(help="Shipped recipes by name, or files.", show_default=False)]
-Strategies = Annotated[str | None, typer.Option("--strategies", help="Only these strategies, comma separated.")]
-Tasks = Annotated[str | None, typer.Option("--tasks", help="Only these tasks, comma separated.")]
+Recipes = Annotated[
+    list[str],
+    typer.Argument(help="Shipped recipes by name, or files.", show_default=False, autocompletion=completion.recipe),
+]
+Strategies = Annotated[
+    str | None,
+    typer.Option(
+        "--strategies",
+        metavar="NAMES",
+        help="Only these strategies, comma separated.",
+        autocompletion=completion.strategies,
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks",
+        metavar="TASKS",
+        help=f"Only these of the recipe's tasks, comma separated: {', '.join(TASKS)}.",
+        autocompletion=completion.tasks,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting: section.key=value, or model=…, freeze=…, data=… and the like."),

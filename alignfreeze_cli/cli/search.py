@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.options import Debug, Format, Quiet, command_errors
 from alignfreeze_cli.cli.run import DryRun, Jobs, Output, Overwrite, Set, Threads
+from alignfreeze_cli.tasks.registry import TASKS
 
 HELP = """Search for the best freeze plan: single blocks, runs of blocks, halves, even and odd, embeddings, all, none.
 
@@ -22,16 +24,29 @@ realigned and run with more seeds, the last two with most. Half of the languages
 other half. Says what the budget can't tell. Started again, it goes on where it stopped (docs/search.md).
 """
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="Where data, lengths and all else come from.")]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="Where data, lengths and all else come from.", autocompletion=completion.recipe
+    ),
+]
 Model = Annotated[
-    str | None, typer.Option("--model", help="Encoder, instead of the recipe's.", show_default=False, metavar="MODEL")
+    str | None,
+    typer.Option("--model", "-m", help="Encoder, instead of the recipe's.", show_default=False, metavar="MODEL"),
 ]
 Budget = Annotated[
     int, typer.Option("--budget", min=1, metavar="RUNS", help="Task models to fine-tune and score, all rungs together.")
 ]
 Task = Annotated[
     str | None,
-    typer.Option("--task", help="pos, ner, nli, qa or classify; by default the recipe's first.", show_default=False),
+    typer.Option(
+        "--task",
+        "-t",
+        metavar="TASK",
+        help=f"The task to search for, one of {', '.join(TASKS)}; by default the recipe's first.",
+        show_default=False,
+        autocompletion=completion.task,
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides the seeds of the runs and which languages select.")]
 

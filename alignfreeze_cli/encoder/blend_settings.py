@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from alignfreeze_cli.encoder.freezing import plan_complaint
+from alignfreeze_cli.encoder.freezing import WORDS, plan_complaint
 from alignfreeze_cli.encoder.settings import device_setting
 from alignfreeze_cli.settings import StepSettings, setting
 
@@ -44,6 +44,7 @@ class BlendSettings(StepSettings):
     alpha: str = setting(
         "1",
         check=_alpha_complaint,
+        suggested=(AUTO,),
         metavar="NUMBER",
         help="How far to go from the base, 0, to the realigned encoder, 1. auto: the smallest of 0, 0.25, 0.5, 0.75 "
         "and 1 that finds the translations of held-out words as well as the best, up to one standard error.",
@@ -51,6 +52,7 @@ class BlendSettings(StepSettings):
     restore: str = setting(
         "none",
         check=plan_complaint,
+        suggested=WORDS,
         metavar="PLAN",
         help="What is put back as it was in the base, written as a freeze plan: front, 0-5, all-but:11, embeddings, …",
     )

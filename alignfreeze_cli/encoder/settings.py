@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from alignfreeze_cli.encoder.freezing import plan_complaint
+from alignfreeze_cli.encoder.freezing import WORDS, plan_complaint
+from alignfreeze_cli.pairs.settings import KNOWN_LANGUAGES
 from alignfreeze_cli.settings import StepSettings, nearest, setting
 
 WORDS_WITH_BLANKS = "words carry the blank before them, which Gemma-like tokenizers need"
@@ -18,6 +19,7 @@ DEFAULT_STEPS = 1965
 
 BLOCKS = ("last-but-one", "middle", "last")
 SAMPLINGS = ("round-robin", "published", "proportional")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _block_complaint(block: str) -> str | None:
@@ -61,6 +63,7 @@ def device_setting(panel: str | None = None) -> Any:
     return setting(
         "auto",
         check=_device_complaint,
+        suggested=DEVICES,
         panel=panel,
         result=False,
         metavar="DEVICE",
@@ -80,7 +83,7 @@ def compile_setting() -> Any:
 def _device_complaint(name: str) -> str | None:
     if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
         return None
-    return f"must be auto, cpu, cuda, cuda:NUMBER or mps, not {name!r}" + nearest(name, ("auto", "cpu", "cuda", "mps"))
+    return f"must be auto, cpu, cuda, cuda:NUMBER or mps, not {name!r}" + nearest(name, DEVICES)
 
 
 def lora_complaints(settings: Any) -> list[str]:
@@ -105,7 +108,9 @@ class RealignSettings(StepSettings):
     changes = (WORDS_WITH_BLANKS, "pairs equal to a held-out one are not trained on")
     measurable = True
 
-    model: str = setting(input=True, help="Encoder to realign: a folder, or org/name[@revision] on the Hub.")
+    model: str = setting(
+        input=True, short="-m", help="Encoder to realign: a folder, or org/name[@revision] on the Hub."
+    )
     pairs: tuple[str, ...] = setting(
         (),
         input=True,
@@ -115,11 +120,13 @@ class RealignSettings(StepSettings):
     )
     targets: tuple[str, ...] = setting(
         (),
+        suggested=KNOWN_LANGUAGES,
         help="Target languages to use, in the order in which they take turns. [default: all, as the folders list them]",
     )
     freeze: str = setting(
         "front",
         check=plan_complaint,
+        suggested=WORDS,
         metavar="PLAN",
         help="What is frozen: none, front (lower half), back (upper half), even, odd, embeddings, blocks by number "
         "from 0 (0-5), all-but:11, or several with commas.",
@@ -162,6 +169,7 @@ class RealignSettings(StepSettings):
     block: str = setting(
         "last-but-one",
         check=_block_complaint,
+        suggested=BLOCKS,
         help="Block whose output the loss reads: last-but-one (as published), middle, last, or its number from 0; "
         "blocks above it are never trained.",
     )

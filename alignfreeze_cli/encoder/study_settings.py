@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignfreeze_cli.encoder.settings import device_setting
+from alignfreeze_cli.pairs.settings import KNOWN_LANGUAGES
 from alignfreeze_cli.settings import StepSettings, setting
 
 FEWEST_WORDS = 1000
@@ -52,7 +53,9 @@ class LayersSettings(StepSettings):
     pairs: tuple[str, ...] = setting(
         input=True, help="Pairs folders, made by `align-pairs`, whose linked words are looked at; several are joined."
     )
-    targets: tuple[str, ...] = setting((), help="Languages to look at. [default: all of the pairs]")
+    targets: tuple[str, ...] = setting(
+        (), suggested=KNOWN_LANGUAGES, help="Languages to look at. [default: all of the pairs]"
+    )
     words: int = setting(
         2000, minimum=FEWEST_WORDS, help="Linked words per language; one with fewer than 1,000 is left out."
     )
@@ -91,7 +94,9 @@ class ForgettingSettings(StepSettings):
         "is CoNLL-U]",
     )
     languages: tuple[str, ...] = setting(
-        (), help="Languages to look at. [default: those that the first MODEL was realigned in, and its source]"
+        (),
+        suggested=KNOWN_LANGUAGES,
+        help="Languages to look at. [default: those that the first MODEL was realigned in, and its source]",
     )
     sentences: int = setting(
         500, minimum=50, help="Sentences per language, of the text and of the treebank; drawn at random if it has more."

@@ -16,6 +16,9 @@ _PAPER = "bg cs de es lv af ar ca da el fa fi fr he hi hu it ja ko lt no pl pt r
 PAPER_LANGUAGES = tuple(_PAPER.split(" "))
 """The 34 languages that the paper realigns, in the order of its published scripts for PoS and NER."""
 
+KNOWN_LANGUAGES = ("en", *PAPER_LANGUAGES)
+"""Codes that are offered where a language is named; any other one will do as well."""
+
 OPUS_100 = "opus-100"
 WORD_RULES = ("unicode", "published", "blank")
 FILTERS = ("duplicates", "length-ratio", "language", "similarity")
@@ -83,11 +86,14 @@ def _check_columns(value: tuple[str, ...]) -> str | None:
 class CorpusSettings(StepSettings):
     """Which parallel text is read, and how it is cut into words; `AlignPairsSettings` adds how it is aligned."""
 
-    source: str = setting("en", help="Language of the first side.", check=_check_language, metavar="CODE")
+    source: str = setting(
+        "en", help="Language of the first side.", check=_check_language, suggested=KNOWN_LANGUAGES, metavar="CODE"
+    )
     target: tuple[str, ...] = setting(
         PAPER_LANGUAGES,
         help="Languages of the second side; default: the paper's 34.",
         check=_check_languages,
+        suggested=PAPER_LANGUAGES,
         metavar="CODES",
     )
     corpus: tuple[str, ...] = setting(

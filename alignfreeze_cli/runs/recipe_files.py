@@ -7,7 +7,7 @@ quotes, and `1e-5` is a number. A key given twice is a mistake, not a silent rep
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +23,10 @@ from alignfreeze_cli.runs.sections import FILES_ONLY, SECTIONS
 from alignfreeze_cli.settings import nearest
 
 Place = tuple[str, ...]
+SCHEMA = "recipe.schema.json"
+"""The file beside the shipped recipes that tells editors what a recipe may hold (schema.py)."""
+MODELINE = "# yaml-language-server: $schema="
+"""With the place of such a file after it, a line that editors read."""
 MAX_BYTES = 1_000_000
 MAX_VALUES = 10_000  # a recipe has some dozens; ten lines of aliases to aliases can stand for billions
 MAX_DEPTH = 20
@@ -32,7 +36,7 @@ MAX_DEPTH = 20
 class Document:
     """One file: its values, the line of every key (counted from 1), and mistakes in its form.
 
-    `header` is the comment at the top, without the `#`.
+    `header` is the comment at the top, without the `#` and without the line that names the schema.
     """
 
     path: Path
@@ -58,6 +62,12 @@ def recipes_folder() -> Path:
 def shipped() -> dict[str, Path]:
     """Name -> file of every shipped recipe, sorted."""
     return {path.stem: path for path in sorted(recipes_folder().glob("*.yaml"))}
+
+
+def copied(path: Path) -> bytes:
+    """The content of a recipe for a file elsewhere, whose editor is to find the schema where it is installed."""
+    installed = (recipes_folder() / SCHEMA).as_uri()
+    return path.read_bytes().replace(f"{MODELINE}{SCHEMA}".encode(), f"{MODELINE}{installed}".encode(), 1)
 
 
 def find(reference: str, folder: Path | None = None) -> Path:
@@ -110,9 +120,19 @@ def read_yaml(path: Path) -> Document:
         raise SettingsError(f"{path}: is no YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: must hold `key: value` lines, not a {type(values).__name__}.")
-    comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
-    header = "\n".join(line.lstrip("#").strip() for line in comments)
-    return Document(path, values, header, content.lines, tuple(content.problems))
+    return Document(path, values, "\n".join(_header(text.splitlines())), content.lines, tuple(content.problems))
+
+
+def first_line(path: Path) -> str:
+    """The first line of the comment at the top of a recipe, without reading the rest. OSError if it can't be read."""
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        return next(_header(lines), "")
+
+
+def _header(lines: Iterable[str]) -> Iterator[str]:
+    """The comment at the top; a line for editors, which names the schema, is none of it."""
+    comments = takewhile(lambda line: line.startswith("#"), lines)
+    return (line.lstrip("#").strip() for line in comments if not line.startswith(MODELINE))
 
 
 class _Content:

@@ -65,6 +65,14 @@ SHORTCUTS = {
 }
 """Keys that stand for settings of several steps; allowed wherever sections are."""
 
+STANDS_FOR = {
+    "freeze": ("realign", "freeze"),
+    "source": ("align-pairs", "source"),
+    "targets": ("align-pairs", "target"),
+    "pairs": ("realign", "pairs"),
+}
+"""Shortcut -> step and setting whose values it takes; the others have values of their own."""
+
 TOP = {
     "extends": "recipe that this one changes: a shipped name, or a path relative to this file",
     "model": "encoder to start from: a folder, or org/name[@revision] on the Hub",
@@ -86,6 +94,9 @@ FILES_ONLY = ("extends", "strategy", "strategies", "aligners", "controls", "per-
 """Keys that `--set` does not take: they make a recipe, they do not change one."""
 
 SCHEDULES = ("before", "during")
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What names of strategies, of aligners and of models in the names of folders look like."""
 
 
 def fill_data(value: Any, data: str | None) -> Any:

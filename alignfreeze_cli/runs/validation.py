@@ -7,11 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from alignfreeze_cli.runs.recipe_files import Document, Place
-from alignfreeze_cli.runs.sections import COMMON_KEYS, SCHEDULES, SECTIONS, SHORTCUTS, TOP, fill_data
+from alignfreeze_cli.runs.sections import (
+    COMMON_KEYS,
+    NAME,
+    SCHEDULES,
+    SECTIONS,
+    SHORTCUTS,
+    STANDS_FOR,
+    TOP,
+    fill_data,
+)
 from alignfreeze_cli.settings import as_list, nearest, problems_of
 from alignfreeze_cli.tasks.registry import TASKS
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(NAME)
 
 
 def problems_in(document: Document, has_data: bool) -> list[str]:
@@ -142,12 +151,7 @@ class _Check:
             if complaint := _name(value):
                 self.add(place, complaint)
             return
-        step, setting = {
-            "freeze": ("realign", "freeze"),
-            "source": ("align-pairs", "source"),
-            "targets": ("align-pairs", "target"),
-            "pairs": ("realign", "pairs"),
-        }[key]
+        step, setting = STANDS_FOR[key]
         self._setting(step, setting, value, place)
 
 

@@ -14,6 +14,9 @@ from alignfreeze_cli.tasks.qa import QaTask
 
 TASKS: dict[str, Task] = {task.name: task for task in (PosTask(), NerTask(), NliTask(), QaTask(), ClassifyTask())}
 
+SCORED_LANGUAGES = tuple(dict.fromkeys(code for task in TASKS.values() for code in task.scored_languages("en")))
+"""The languages that models are scored in where nobody names others, all tasks together."""
+
 
 def find_task(name: str) -> Task:
     """The task of that name; raises SettingsError with the known ones."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alignfreeze_cli.encoder.freezing import plan_complaint
+from alignfreeze_cli.encoder.freezing import WORDS, plan_complaint
 from alignfreeze_cli.encoder.settings import (
     LORA_OPTIONS,
     WORDS_WITH_BLANKS,
@@ -25,7 +25,7 @@ from alignfreeze_cli.tasks.classify import ClassifyOptions
 from alignfreeze_cli.tasks.ner import NerOptions
 from alignfreeze_cli.tasks.pos import PosOptions
 from alignfreeze_cli.tasks.qa import QaOptions
-from alignfreeze_cli.tasks.registry import TASKS
+from alignfreeze_cli.tasks.registry import SCORED_LANGUAGES, TASKS
 from alignfreeze_cli.tasks.tagging import TaggingOptions
 
 
@@ -139,7 +139,7 @@ class _Finetune(StepSettings):
 
     model: str = setting(help="Encoder: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
     task: str = setting(help="Task to learn.", choices=tuple(TASKS), short="-t")
-    language: str = setting("en", help="Language of the training data.")
+    language: str = setting("en", help="Language of the training data.", suggested=SCORED_LANGUAGES)
     train: str | None = setting(
         None,
         help="Training data: a file; {language} in its path is replaced, and * matches anything. For pos also a folder "
@@ -185,6 +185,7 @@ class _Finetune(StepSettings):
         help="Blocks that are frozen; the paper fine-tunes all. With --realign-with: blocks that are frozen for "
         "realignment.",
         check=plan_complaint,
+        suggested=WORDS,
         metavar="PLAN",
     )
     max_length: int | None = setting(
@@ -239,6 +240,7 @@ class _Evaluate(StepSettings):
     )
     languages: tuple[str, ...] = setting(
         (),
+        suggested=SCORED_LANGUAGES,
         help="Languages to score, comma separated. [default: the language of training, English and the paper's target "
         "languages of the task; in classify the language of training]",
     )
@@ -296,6 +298,7 @@ class PredictSettings(Settings):
     )
     language: str | None = setting(
         None,
+        suggested=SCORED_LANGUAGES,
         help="Language of the texts, for pos and ner: Chinese, Japanese and Thai (zh, ja, th) are cut into words by a "
         "segmenter.",
         metavar="CODE",
