@@ -47,7 +47,7 @@ def add(app: typer.Typer) -> None:
 
 def _predict(settings: PredictSettings, console: Console, quiet: bool, format: str) -> None:
     if settings.output is not None:
-        _check_output(settings.output, settings.overwrite)
+        _check_output(settings, settings.output)
 
     from alignfreeze_cli.steps.predict import predict
 
@@ -64,18 +64,21 @@ def _predict(settings: PredictSettings, console: Console, quiet: bool, format: s
                 raise typer.Exit(_READER_GONE) from None
 
 
-def _check_output(path: Path, overwrite: bool) -> None:
+def _check_output(settings: PredictSettings, path: Path) -> None:
     """Before anything is computed. Raises OutputExistsError, SettingsError."""
-    if path.is_dir():
-        raise SettingsError(f"--output: {path} is a folder; name a file.")
-    if path.exists() and not overwrite:
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no file, but a device or a pipe"
+        raise SettingsError(f"--output: {path} is {what}; name a file.")
+    if settings.file is not None and path.exists() and settings.file.exists() and path.samefile(settings.file):
+        raise SettingsError(f"--output: {path} holds the texts that are read; name another file.")
+    if path.exists() and not settings.overwrite:
         raise OutputExistsError(f"{path} exists; choose another --output, or give --overwrite to replace it.")
 
 
 def _format(settings: PredictSettings, predictions: Predictions, terminal: bool) -> str:
     if settings.format is not None:
         return settings.format
-    if settings.output is not None and (found := _SUFFIXES.get(settings.output.suffix)):
+    if settings.output is not None and (found := _SUFFIXES.get(settings.output.suffix.lower())):
         if found != "conllu" or predictions.task.reads_words:
             return found
         raise SettingsError(f"--output: CoNLL-U is for words with labels; the model is for {predictions.task.name}.")

@@ -23,6 +23,7 @@ from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.encoder.blend_settings import AUTO
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
 from alignfreeze_cli.runs.sections import SECTIONS, fill_data
 from alignfreeze_cli.runs.validation import problems_in
@@ -397,12 +398,18 @@ class _Merged:
 
 def _without_data(variant: Variant) -> list[str]:
     """What names no data although the task has none on the Hub; steps would find that out only after realignment."""
-    language = str(variant.sections["finetune"].get("language", "en"))
+    finetune, evaluate = variant.sections["finetune"], variant.sections["evaluate"]
+    trained = str(finetune.get("language", "en"))
+    scored = as_list(evaluate.get("languages") or TASKS[variant.task].scored_languages(trained))
+    asked = (
+        ("finetune.train", "train", [] if finetune.get("train") else [trained]),
+        ("evaluate.data", "test", [] if evaluate.get("data") else scored),
+    )
     found = []
-    for key, split in (("finetune.train", "train"), ("evaluate.data", "test")):
-        step, name = key.split(".")
-        if variant.sections[step].get(name) is None and not _on_the_hub(variant.task, language, split):
-            found.append(f"{key}: the task {variant.task} has no data of its own in {language!r}; name a file")
+    for key, split, languages in asked:
+        lacking = [repr(code) for code in languages if not _on_the_hub(variant.task, code, split)]
+        if lacking:
+            found.append(f"{key}: the task {variant.task} has no data of its own in {listed(lacking)}; name a file")
     return found
 
 

@@ -70,6 +70,8 @@ def predict(settings: PredictSettings, console: Console, standard_input: BinaryI
         path = settings.file.expanduser()
         if not path.exists():
             raise DataError("no such file", path)
+        if path.suffix.lower() == ".csv" and settings.input_format is None:
+            raise DataError("is a CSV file; texts are read from lines or JSON lines (--input-format)", path)
     form = settings.input_format or ("jsonl" if Path(path).suffix in (".jsonl", ".json") else task.raw_form)
     cut = word_cutter(settings.words or WORDS, settings.language, path) if task.reads_words else None
 

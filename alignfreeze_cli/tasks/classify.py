@@ -7,6 +7,7 @@ have or were given, as `sklearn.metrics.f1_score(average="macro")` has it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-_MAYBE_HEADER = "; if line 1 names the columns, say which they are with --text-column and --label-column"
+_MAYBE_HEADER = (
+    "; if line 1 names the columns, say which they are with --text-column and --label-column, else put a line text, "
+    "tab, label before it"
+)
 
 
 def _column_setting(part: str) -> Any:
@@ -90,9 +94,11 @@ class ClassifyTask(SequenceTask):
         counts = Counter(example.label for example in examples)
         if len(counts) == 1:
             raise DataError(f"every text has the label {next(iter(counts))!r}; two labels or more are needed")
-        if len(counts) == len(examples):
+        texts = len({example.text for example in examples})
+        if len(counts) == len(examples) or len(counts) > texts:
             raise DataError(
-                f"no label occurs twice in {len(examples):,} texts; does the text stand first, then the label?"
+                f"there are {len(counts):,} labels for {texts:,} different texts; does the text stand first, then the "
+                "label?"
             )
         if counts[examples[0].label] == 1 and examples[0].maybe_header:
             raise DataError(f"no other text has the label of line 1, {examples[0].label!r}{_MAYBE_HEADER}")
@@ -180,7 +186,11 @@ class ClassifyTask(SequenceTask):
 
 
 def _by_value(label: str) -> tuple[float, str]:
-    return (float(label) if label.isdecimal() else -1.0), label
+    try:
+        value = float(label)
+    except ValueError:
+        value = math.nan
+    return (value, label) if math.isfinite(value) else (math.inf, label)
 
 
 def _label_id(example: LabelledText, ids: Mapping[str, int]) -> int:

@@ -6,9 +6,9 @@
   line names both columns, it is a header, and other columns may stand beside them; without a header there are two
   columns, text and label.
 
-The columns are `text` or `sentence`, and `label`, unless they are named. If there is a column `language`, only the
-lines of the wanted language are read. A label is text, a whole number or a truth value; ids of labels whose names the
-library `datasets` has left in a Parquet file are those names.
+The columns are `text` or `sentence`, and `label`, unless they are named. If there is a column `language` that is
+neither of them, only the lines of the wanted language are read. A label is text, a whole number or a truth value; ids
+of labels whose names the library `datasets` has left in a Parquet file are those names.
 """
 
 from __future__ import annotations
@@ -90,13 +90,14 @@ def read_labelled_texts(path: Path, language: str, columns: Columns) -> Iterator
     some = False
     others: set[str] = set()
     for number, row in rows:
-        if row.get(LANGUAGE, language) != language:
-            others.add(str(row[LANGUAGE]))
-            continue
         place = f"{word} {number}"
         try:
-            text = _text(row[columns.of("text", row, language)])
-            label = _label(row[columns.of("label", row, language)], names)
+            text_column, label_column = (columns.of(part, row, language) for part in NAMES)
+            told = LANGUAGE in row and LANGUAGE not in (text_column, label_column)
+            if told and (other := _language(row[LANGUAGE])) != language:
+                others.add(other)
+                continue
+            text, label = _text(row[text_column]), _label(row[label_column], names)
         except DataError as error:
             raise DataError(str(error), f"{path}, {place}") from None
         identifier = row.get(IDENTIFIER)
@@ -108,12 +109,12 @@ def read_labelled_texts(path: Path, language: str, columns: Columns) -> Iterator
 
 
 _MAYBE_HEADER = "\t"
-"""A key, which no column of a TSV file can have, that marks a first line of which nothing says that it is no header."""
+"""A key, which no column of a TSV file can have, that marks a first line which may be a header or an example."""
 
 
 def _tsv_rows(path: Path, language: str, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
     """Numbered lines as columns by name."""
-    header: Sequence[str] = ()
+    header: list[str] = []
     for number, line in numbered_lines(path):
         if not line.strip():
             continue
@@ -124,7 +125,7 @@ def _tsv_rows(path: Path, language: str, columns: Columns) -> Iterator[tuple[int
                 header = values
                 _check_header(header, language, columns, path, number)
                 continue
-            header, marked = tuple(NAMES), {_MAYBE_HEADER: ""}
+            header, marked = list(NAMES), {_MAYBE_HEADER: ""}
             if len(values) != len(header):
                 raise DataError(
                     f"the line has {counted(len(values), 'column')}; without a first line that names the columns two "
@@ -132,6 +133,8 @@ def _tsv_rows(path: Path, language: str, columns: Columns) -> Iterator[tuple[int
                     path,
                     number,
                 )
+        if values == header and number > 1:
+            raise DataError("the line names the columns once more; are these two files in one?", path, number)
         if len(values) != len(header):
             raise DataError(
                 f"the line has {counted(len(values), 'column')} instead of {len(header)} ({listed(header)}), "
@@ -176,6 +179,12 @@ def _text(value: Any) -> str:
         raise DataError(f"the text is {_kind(value)}; it must be a text")
     if not value.strip():
         raise DataError("the text is empty")
+    return value
+
+
+def _language(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"the language is {_kind(value)}; it must be a code such as 'en'")
     return value
 
 

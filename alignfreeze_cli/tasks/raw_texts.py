@@ -21,7 +21,7 @@ from alignfreeze_cli.tasks.data import json_object
 WORDS = "unicode"
 """The default rule that cuts texts into words."""
 
-_JSON = ("{", "}")  # how a line begins and ends that may be meant as JSON
+_COLUMN_NAMES = {"text", "sentence", "label", "premise", "hypothesis", "question", "context"}
 
 
 def read_raw_texts(
@@ -29,18 +29,23 @@ def read_raw_texts(
 ) -> Iterator[RawText]:
     """The texts in numbered lines, one by one; `form` is `lines` or `jsonl`, `path` is where they are from.
 
-    A line that looks like a JSON object is text only if somebody is `sure` of the form. Raises DataError with the line
-    for too many or too few columns, a key that is missing, a value that is no text, and an empty text.
+    A line that looks like a JSON object, and a first line that names columns, are text only if somebody is `sure` of
+    the form. Raises DataError with the line for too many or too few columns, a key that is missing, a value that is no
+    text, and an empty text.
     """
+    first = True
     for number, line in lines:
         if not line.strip():
             continue
         if form == "jsonl":
             yield _from_json(json_object(line, path, number), task, path, number)
             continue
-        if not sure and line.strip()[0] + line.strip()[-1] == "".join(_JSON):
+        if not sure and line.strip().startswith("{") and line.strip().endswith("}"):
             raise DataError("looks like JSON; say --input-format jsonl, or lines if it is text", path, number)
         columns = line.split("\t")
+        if first and not sure and _COLUMN_NAMES.issuperset(columns):
+            raise DataError("the line names columns; leave it out, or say --input-format lines", path, number)
+        first = False
         if len(columns) != len(task.raw_texts):
             raise DataError(f"the line has {counted(len(columns), 'column')}; {_wanted(task)}", path, number)
         yield RawText(number, number, _checked(dict(zip(task.raw_texts, columns, strict=True)), path, number))

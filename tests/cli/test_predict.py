@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_a_file_appears_whole_and_is_not_replaced_unasked(world: Path, tmp_path:
     assert len(output.read_text(encoding="utf-8").splitlines()) == 1
     folder = predict(world / "front-pos", "--output", output.parent)
     assert (folder.exit_code, "is a folder; name a file" in folder.stderr) == (2, True)
+    device = predict(world / "front-pos", "--output", os.devnull, "--overwrite")
+    assert (device.exit_code, "is no file, but a device or a pipe" in device.stderr) == (2, True)
+    itself = predict(world / "front-pos", output, "--output", output, "--overwrite")
+    assert (itself.exit_code, "holds the texts that are read" in itself.stderr) == (2, True)
+    table = output.with_name("x.csv")
+    table.write_text("text,label\n", encoding="utf-8")
+    refused = predict(world / "front-pos", table)
+    assert (refused.exit_code, "x.csv: is a CSV file" in refused.stderr) == (3, True)
 
 
 @pytest.mark.slow

@@ -69,6 +69,14 @@ def test_a_column_with_the_language_chooses_the_lines(tmp_path: Path) -> None:
     assert found == [LabelledText("2", "b", "1", "row 2")]
 
 
+def test_a_column_with_the_language_may_be_the_label(tmp_path: Path) -> None:
+    content = "text\tlanguage\na\ten\nb\tde\n"
+    assert read(tmp_path, content, label="language") == [("2", "a", "en"), ("3", "b", "de")]
+    pq.write_table(pa.table({"text": ["a", "b"], "language": ["en", "de"]}), tmp_path / "x.parquet")
+    found = read_labelled_texts(tmp_path / "x.parquet", "en", Columns(label="language"))
+    assert [each.label for each in found] == ["en", "de"]
+
+
 @pytest.mark.parametrize(
     ("value", "label"), [("b", "b"), (" b ", "b"), (3, "3"), (3.0, "3"), (-1, "-1"), (True, "true"), (False, "false")]
 )
@@ -112,6 +120,12 @@ TSV, JSONL = "x.tsv", "x.jsonl"
             "text\tsentiment\na\tb\n",
             TSV,
             "line 1: there is no label (label), only text and sentiment; name it with --l",
+        ),
+        ("text\tlabel\na\tb\ntext\tlabel\n", TSV, "line 3: the line names the columns once more"),
+        (
+            '{"text": "a", "label": "b", "language": null}',
+            JSONL,
+            "line 1: the language is null; it must be a code",
         ),
         ("text\ttext\tlabel\na\tb\tc\n", TSV, "line 1: two columns are called text"),
         ("text\tid\tlabel\tid\na\tb\tc\td\n", TSV, "line 1: two columns are called id"),
@@ -166,10 +180,17 @@ def texts(*labels: str, maybe_header: bool = False) -> list[LabelledText]:
 
 def test_labels_are_those_of_the_data_in_order() -> None:
     assert CLASSIFY.labels_of(texts("b", "a", "b", "a"), OPTIONS) == ("a", "b")
-    assert CLASSIFY.labels_of(texts("10", "9", "9", "x", "-1"), OPTIONS) == ("-1", "x", "9", "10")
+    assert CLASSIFY.labels_of(texts("-1", "-2", "10.5", "2.5", "nan", "nan"), OPTIONS) == (
+        *("-2", "-1", "2.5", "10.5", "nan"),
+    )
+    assert CLASSIFY.labels_of(texts("10", "9", "9", "x", "-1"), OPTIONS) == ("-1", "9", "10", "x")
     for given_, sentence in (
         (texts("a", "a"), "every text has the label 'a'; two labels or more are needed"),
-        (texts("a", "b", "c"), "no label occurs twice in 3 texts; does the text stand first, then the label?"),
+        (texts("a", "b", "c"), "there are 3 labels for 3 different texts; does the text stand first, then the label?"),
+        (
+            [LabelledText(str(n), "ab"[n % 2], label, f"line {n}") for n, label in enumerate(("x", "y", "z", "x"))],
+            "there are 3 labels for 2 different texts",
+        ),
         (texts("kind", "b", "b", maybe_header=True), "no other text has the label of line 1, 'kind'; if line 1 names"),
     ):
         with pytest.raises(DataError, match=sentence):
@@ -298,6 +319,10 @@ def test_data_must_be_named(tmp_path: Path) -> None:
     assert CLASSIFY.scored_languages("de") == ("de",)
 
 
+LIKE_PORTUGUESE = ["source=pt", "targets=de,es", "finetune.train=mnli-pt.tsv"]
+"""A source language in which XNLI has no test data."""
+
+
 def test_recipes_must_name_data(tmp_path: Path) -> None:
     recipe = write(tmp_path, "extends: default\nmodel: org/name\ntasks: [classify]\n", "topics.yaml")
     with pytest.raises(RecipeError) as caught:
@@ -306,6 +331,10 @@ def test_recipes_must_name_data(tmp_path: Path) -> None:
         f"{key}: the task classify has no data of its own in 'en'; name a file"
         for key in ("finetune.train", "evaluate.data")
     ]
+    found = load(write(tmp_path, "extends: default\nmodel: org/name\ntasks: [nli]\n", "nli.yaml"), LIKE_PORTUGUESE)
+    assert found.variant(None, "nli").settings("evaluate", "", model="m", task="nli").languages == ("de", "es")
+    with pytest.raises(RecipeError, match="evaluate.data: the task nli has no data of its own in 'af'; name a file"):
+        load(recipe, [*LIKE_PORTUGUESE, "tasks=nli", "evaluate.languages=de,af"])
     named = ["finetune.train=en.tsv", "evaluate.data={language}.tsv", "targets=de,tr"]
     evaluate = load(recipe, named).variant(None, "classify").settings("evaluate", "", model="m", task="classify")
     assert evaluate.recorded()["languages"] == ["en", "de", "tr"]

@@ -121,6 +121,12 @@ def test_scripts_without_blanks_are_known(text: str, expected: bool) -> None:
             None,
             "standard input, line 2: looks like JSON; say --input-format jsonl, or lines if",
         ),
+        (
+            "nli",
+            "premise\thypothesis\na\tb\n",
+            None,
+            "line 1: the line names columns; leave it out",
+        ),
         ("pos", b"the cat\n\xff\n", None, "standard input, line 2: is not UTF-8 text"),
         ("pos", b"\0", None, "standard input, line 1: is a binary file; text is needed"),
         ("pos", "the cat\n", "jsonl", "standard input, line 1: is not JSON"),
@@ -163,6 +169,7 @@ def test_says_which_line_is_wrong(
 
 def test_a_line_that_looks_like_json_is_text_if_somebody_says_so(world: Path) -> None:  # noqa: F811
     assert predicted(world / "classify", "{the}\n", input_format="lines")[0]["text"] == "{the}"
+    assert predicted(world / "classify", "text\n", input_format="lines")[0]["text"] == "text"
 
 
 def test_settings_that_do_not_go_with_the_task_are_refused(world: Path, tmp_path: Path) -> None:  # noqa: F811
