@@ -5,6 +5,7 @@
     │   └── OutputExistsError     the output is there, made otherwise    exit code 2
     ├── DataError                 bad input data, with its place         exit code 3
     │   └── ArtifactError         a folder that doesn't fit or is damaged
+    │       └── WeightsDeletedError  a model whose weights `run --keep` deleted
     ├── HubError                  the Hub, the network, or a download    exit code 4
     └── Interrupted               Ctrl-C or SIGTERM, work was saved      exit code 130
 
@@ -45,6 +46,10 @@ class DataError(AlignFreezeError):
 
 class ArtifactError(DataError):
     """A folder is of another kind than the step needs, or a file in it does not match its digest."""
+
+
+class WeightsDeletedError(ArtifactError):
+    """A model is needed whose weights were deleted by `alignfreeze run --keep`."""
 
 
 class HubError(AlignFreezeError):

@@ -225,6 +225,12 @@ class StepSettings(Settings):
         if self.measure and not self.measurable:
             raise SettingsError("--measure is for steps that train: realign and finetune.")
 
+    # Not for users to set; `alignfreeze run` does.
+    run_id: str = ""
+    """Id of the output folder of the run that this step is part of."""
+    weights_wanted: bool = True
+    """Whether an output that has lost its weights to `run --keep` is made again; otherwise it is done already."""
+
     def recorded(self) -> dict[str, Any]:
         """Every setting as it goes into the record, keys as on the command line."""
         return {d.key: plain(getattr(self, d.name)) for d in self._noted() if d.name not in COMMON}
@@ -258,6 +264,8 @@ def _declarations(settings: Any) -> tuple[Declaration, ...]:
     hints = typing.get_type_hints(settings)
     found = []
     for field in dataclasses.fields(settings):
+        if not field.metadata:
+            continue
         hint, optional = hints[field.name], False
         if typing.get_origin(hint) in (types.UnionType, typing.Union):
             (hint,) = (part for part in typing.get_args(hint) if part is not type(None))

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from alignfreeze_cli.artifacts.deleted import deleted_files, deleted_shapes, demand_weights, is_deleted
 from alignfreeze_cli.artifacts.files import LARGEST_JSON, content_digest, file_digest, parse_json, read_json
 from alignfreeze_cli.artifacts.hub_client import find_conversion, list_files, pull, split_reference
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
@@ -39,7 +40,8 @@ class Input:
     """One resolved input.
 
     `source` is what the user wrote, `path` where it lies now, `digest` that of its content, `commit` the Hub's,
-    `record` its `alignfreeze.json`, if it has one.
+    `record` its `alignfreeze.json`, if it has one. A model may have lost its weights to `alignfreeze run --keep`: its
+    digest is known, but nothing can be made from it (deleted.py).
     """
 
     name: str
@@ -48,6 +50,12 @@ class Input:
     digest: str
     commit: str | None = None
     record: Record | None = None
+
+    @property
+    def digests(self) -> set[str]:
+        """Its digest, and those of the folders that it stands for (`Record.earlier`)."""
+        earlier = self.record.earlier if self.record is not None and self.record.digest == self.digest else ()
+        return {self.digest, *earlier}
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the record of what is made from it."""
@@ -177,18 +185,19 @@ def _model_input(name: str, reference: str, folder: Path, commit: str | None, re
     if commit is not None and not any((folder / name).is_file() for name in (_SINGLE, _INDEX)):
         raise ArtifactError(_without_weights(reference, commit), reference)
     weight_shapes(folder)
-    files = {path.name for path in folder.iterdir() if _is_model_file(path.name) and path.is_file()}
+    files = {path.name for path in folder.iterdir() if is_model_file(path.name) and path.is_file()}
     if record is None:
         return Input(name, reference, folder, content_digest({f: file_digest(folder / f) for f in files}), commit)
-    recorded = {file for file in record.files if _is_model_file(file)}
-    verify(folder, record, sorted(recorded))
+    recorded = {file for file in record.files if is_model_file(file)}
+    verify(folder, record, sorted(recorded - deleted_files(folder)))
     if added := sorted(files - recorded):
         # Another file of a tokenizer makes another model, of which the record knows nothing.
         raise ArtifactError(f"is not among the files that {RECORD_NAME} lists; remove it", folder / added[0])
     return Input(name, reference, folder, record.digest, commit, record)
 
 
-def _is_model_file(name: str) -> bool:
+def is_model_file(name: str) -> bool:
+    """Whether a file of a folder belongs to the model in it: configuration, weights or tokenizer."""
     return "/" not in name and any(fnmatchcase(name, pattern) for pattern in _MODEL_FILES)
 
 
@@ -212,7 +221,10 @@ def weight_shapes(folder: Path) -> dict[str, list[int]]:
     """Name and shape of every tensor of a model folder, read from the headers of its safetensors files.
 
     Raises ArtifactError for a folder without them, and for a truncated or foreign file, before anything large is read.
+    Those of weights that `alignfreeze run --keep` has deleted are still known.
     """
+    if is_deleted(folder):
+        return deleted_shapes(folder)
     shapes: dict[str, list[int]] = {}
     for path in weight_files(folder):
         shapes |= _tensor_shapes(path)
@@ -221,6 +233,7 @@ def weight_shapes(folder: Path) -> dict[str, list[int]]:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors file of a model folder, or its shards as the index lists them. Raises ArtifactError."""
+    demand_weights(folder)
     index = folder / _INDEX
     paths = [folder / _SINGLE]
     if not paths[0].is_file() and index.is_file():

@@ -15,6 +15,9 @@ partial folder (`.name.partial`) is renamed. So whatever has the output's name i
 the partial folder; it stays if the block fails and there is one, and `--resume` finds it there. A partial folder with a
 record is finished: if its place was taken in the meantime, or the process was killed before the rename, the next run of
 the same command only puts it in place.
+
+What is left of a model that lost its weights to `alignfreeze run --keep` (deleted.py) is replaced by the same command,
+which makes it again, unless `run` says that it counts as done.
 """
 
 from __future__ import annotations
@@ -26,11 +29,12 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from alignfreeze_cli.artifacts.deleted import deleted_files, demand_weights, is_deleted
 from alignfreeze_cli.artifacts.files import file_digest, folder_files, json_bytes, read_json, sync
 from alignfreeze_cli.artifacts.inputs import Input
 from alignfreeze_cli.artifacts.record import (
@@ -49,6 +53,10 @@ from alignfreeze_cli.signals import handled
 
 CHECKPOINTS = "checkpoints"
 _IDENTITY = "partial.json"
+_OTHER_BYTES = (
+    "{} was made again after its weights had been deleted, and other bytes came out, as on a GPU, with another version "
+    "or number of threads. What was made from the deleted weights still counts as done; remove it to have it made anew."
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class Workspace:
         draft.mkdir()
         inner = Workspace(draft, self.output)
         yield inner
-        self.output.seal(draft, settings, inner.details)
+        self.output.seal(draft, settings, inner.details, name)
         os.rename(draft, self.path / name)
         sync(self.path)
 
@@ -114,8 +122,18 @@ class OutputFolder:
     def finished(self) -> Result | None:
         """The result, if the output is there already; None if it has to be made.
 
-        Raises OutputExistsError if it was made otherwise and is not to be replaced.
+        Raises OutputExistsError if it was made otherwise and is not to be replaced, WeightsDeletedError if it has to be
+        made from a model that lost its weights.
         """
+        done = self._found()
+        if done is None:
+            for each in self.inputs:
+                if each.record is not None:
+                    demand_weights(each.path)
+        return done
+
+    def _found(self) -> Result | None:
+        """`finished`, whatever became of the inputs."""
         output, identity = self.path, self._identity(self.settings)
         if not self._main and self._is_sealed(identity):  # the main process is about to put it in place
             return Result(output, "already done")
@@ -124,7 +142,7 @@ class OutputFolder:
                 with _locked(self._partial):
                     _recover(self._place)
                 self._replaced = _inode(self._place)
-            if self._is_sealed(identity) and (self.settings.overwrite or _is_free(self._place)):
+            if self._is_sealed(identity) and (self._may_replace() or _is_free(self._place)):
                 with _locked(self._partial):
                     self._put_in_place()
         if _is_free(self._place):
@@ -132,8 +150,11 @@ class OutputFolder:
         record = read_record(output) if output.is_dir() else None
         if record is None:
             raise OutputExistsError(f"{output} exists and was not made by alignfreeze; choose another --output.")
-        if record.identity == identity and all((output / name).is_file() for name in record.files):
-            return Result(output, "already done", record, record.details)
+        if self._is_made_alike(record, self.settings):
+            if is_deleted(output) and self.settings.weights_wanted:
+                return None
+            if all((output / name).is_file() for name in record.files.keys() - deleted_files(output)):
+                return Result(output, "already done", record, record.details)
         if self.settings.overwrite:
             return None
         difference = _difference(record.identity, identity, self.settings.changes)
@@ -164,6 +185,8 @@ class OutputFolder:
             try:
                 yield work
                 record = self.seal(self._partial, self.settings, work.details)
+                if record.earlier:
+                    console.warn(_OTHER_BYTES.format(self.path))
             except BaseException:
                 if not _has_checkpoint(self._partial):
                     shutil.rmtree(self._partial, ignore_errors=True)
@@ -171,8 +194,11 @@ class OutputFolder:
             self._put_in_place()
         self.result = Result(self.path, "made", record, work.details)
 
-    def seal(self, folder: Path, settings: StepSettings, details: Mapping[str, Any]) -> Record:
-        """Write the record of a folder whose files are all there, and flush everything to the disk."""
+    def seal(self, folder: Path, settings: StepSettings, details: Mapping[str, Any], name: str = "") -> Record:
+        """Write the record of a folder whose files are all there, and flush everything to the disk.
+
+        `name` is that of the folder within the output, "" for the output itself.
+        """
         made = [name for name in folder_files(folder) if name.parts[0] not in (CHECKPOINTS, _IDENTITY, RECORD_NAME)]
         record = Record(
             kind=self.kind,
@@ -187,7 +213,9 @@ class OutputFolder:
             seconds=round(time.monotonic() - self._started, 3),
             versions=current_versions(),
             hardware=current_hardware(),
+            run=settings.run_id,
         )
+        record = replace(record, earlier=self._earlier(record, settings, self._place / name))
         record.write(folder)
         for path in [*folder.rglob("*"), folder]:  # the rename that follows must not overtake them
             sync(path)
@@ -198,6 +226,29 @@ class OutputFolder:
         inputs = {each.name: each.digest for each in self.inputs}
         behaviour = {"behaviour": 1 + len(settings.changes)} if settings.changes else {}
         return {"kind": self.kind, "settings": settings.identity(), "inputs": inputs, **behaviour}
+
+    def _is_made_alike(self, record: Record, settings: StepSettings) -> bool:
+        """Whether a record says that these settings made a folder from these inputs, or from what they stand for."""
+        now, then = self._identity(settings), record.identity
+        known = {each.name: each.digests for each in self.inputs}
+        return {**now, "inputs": None} == {**then, "inputs": None} and (
+            then["inputs"].keys() == known.keys()
+            and all(digest in known[name] for name, digest in then["inputs"].items())
+        )
+
+    def _may_replace(self) -> bool:
+        """Whether what has the output's place may be replaced: on demand, or if it is the same without its weights."""
+        if self.settings.overwrite or not is_deleted(self._place):
+            return self.settings.overwrite
+        record = read_record(self._place)
+        return record is not None and self.settings.weights_wanted and self._is_made_alike(record, self.settings)
+
+    def _earlier(self, record: Record, settings: StepSettings, place: Path) -> list[str]:
+        """The digests that a new folder stands for: of the one that it replaces, if that was the same but for bytes."""
+        old = read_record(place) if is_deleted(place) else None
+        if old is None or not self._is_made_alike(old, settings):
+            return []
+        return sorted({*old.earlier, old.digest} - {record.digest})
 
     def _is_sealed(self, identity: Mapping[str, Any]) -> bool:
         """Whether the partial folder is the finished output, whole and made by the same settings and inputs."""
@@ -214,7 +265,7 @@ class OutputFolder:
         """Give the finished partial folder its name. OutputExistsError, and it is kept, if the place was taken."""
         shutil.rmtree(self._partial / CHECKPOINTS, ignore_errors=True)  # a resumed run would have needed them
         (self._partial / _IDENTITY).unlink(missing_ok=True)
-        if not _is_free(self._place) and not (self.settings.overwrite and _inode(self._place) == self._replaced):
+        if not _is_free(self._place) and not (self._may_replace() and _inode(self._place) == self._replaced):
             raise OutputExistsError(
                 f"{self.path} was made by something else in the meantime. What this command made is kept in "
                 f"{self._partial}; move {self.path} away and run the command again to put it in place."

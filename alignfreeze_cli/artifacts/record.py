@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli import __version__
+from alignfreeze_cli.artifacts.deleted import deleted_files, demand_weights
 from alignfreeze_cli.artifacts.files import content_digest, file_digest, json_bytes, read_json
 from alignfreeze_cli.errors import ArtifactError
 
@@ -53,12 +54,20 @@ _DETAILS: dict[str, dict[str, Any]] = {
 
 _REQUIRED = {"task-model": ("task", "options", "language")}
 
+_SELDOM = ("run", "earlier")
+"""Fields that a record has only where there is something to say."""
+
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "datasets", "huggingface-hub", "numpy")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One folder's record. `files` maps every file except the record itself to its SHA-256."""
+    """One folder's record. `files` maps every file except the record itself to its SHA-256.
+
+    `run` is the id of the output folder of `alignfreeze run` in which the step ran, "" for a command by itself.
+    `earlier` are digests of folders that this one stands for: made by the same settings from the same inputs, their
+    weights were deleted, and when they were made again other bytes came out, as on a GPU.
+    """
 
     kind: str
     settings: dict[str, Any]
@@ -73,6 +82,8 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    run: str = ""
+    earlier: list[str] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
@@ -92,7 +103,11 @@ class Record:
         return {"digest": self.digest} | {name: getattr(self, name) for name in kept} | behaviour
 
     def write(self, folder: Path) -> None:
-        (folder / RECORD_NAME).write_bytes(json_bytes(dataclasses.asdict(self)))
+        values = dataclasses.asdict(self)
+        for name in _SELDOM:
+            if not values[name]:
+                del values[name]
+        (folder / RECORD_NAME).write_bytes(json_bytes(values))
 
 
 def made_by(step: Mapping[str, Any]) -> str:
@@ -134,9 +149,12 @@ def _check_record(values: Any) -> None:
         _demand(identity, name, type_, "identity.")
     if "behaviour" in identity:
         _whole(identity, "behaviour", "identity.")
-    for name, default in (("created", ""), ("seconds", 0.0), ("versions", {}), ("hardware", {})):
+    optional: dict[str, Any] = {"created": "", "seconds": 0.0, "versions": {}, "hardware": {}, "run": "", "earlier": []}
+    for name, default in optional.items():
         if name in values:
             _demand(values, name, int | float if isinstance(default, float) else type(default))
+    if not all(isinstance(each, str) for each in values.get("earlier", ())):
+        raise ValueError("earlier holds what is no digest")
     for file, digest in values["files"].items():
         if not isinstance(digest, str):
             raise ValueError(f"files: the digest of {file!r} is no text")
@@ -188,8 +206,11 @@ def _whole(values: Any, name: str, where: str = "") -> int:
 
 def verify(folder: Path, record: Record, names: Iterable[str] | None = None) -> None:
     """Check files of a folder (all of them, or `names`) against their digests; raises ArtifactError naming the file."""
+    deleted = deleted_files(folder)
     for name in record.files if names is None else names:
         path = folder / name
+        if name in deleted:
+            demand_weights(folder)
         if not path.is_file():
             raise ArtifactError(f"is missing, though {RECORD_NAME} lists it; make or fetch the folder again", path)
         if file_digest(path) != record.files.get(name):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from alignfreeze_cli.artifacts.deleted import is_deleted
 from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.needs import needs_table
 from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
 from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.phrases import counted
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import as_list
 from alignfreeze_cli.tasks.registry import TASKS
@@ -82,6 +84,17 @@ Snakefile = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Keep = Annotated[
+    Literal["all", "encoders", "scores"] | None,
+    typer.Option(
+        "--keep",
+        help="Which models stay: with `encoders` a task model is deleted once it is scored, with `scores` encoders too "
+        "once nothing needs them; what is needed again is made again. `all` makes all again that was deleted. By "
+        "default nothing is deleted.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
 ByLanguage = Annotated[
     bool,
     typer.Option(
@@ -137,6 +150,7 @@ def command(
     measure: Measure = False,
     snakefile: Snakefile = None,
     by_language: ByLanguage = False,
+    keep: Keep = None,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
@@ -150,27 +164,28 @@ def command(
         if measure and not dry_run:
             raise SettingsError("--measure goes with --dry-run.")
         overrides = [*(set_ or ()), *([f"seeds={seeds}"] if seeds is not None else [])]
-        graph = expand(
-            [load(name, overrides) for name in recipes],
-            output,
-            names("--strategies", strategies),
-            names("--tasks", tasks),
-        )
+        loaded = [load(name, overrides) for name in recipes]
+        graph = expand(loaded, output, names("--strategies", strategies), names("--tasks", tasks))
+        whole = expand(loaded, output) if keep is not None else graph
         if by_language:
             from alignfreeze_cli.runs.by_language import by_language as divided
 
-            graph = divided(graph)
+            graph, whole = divided(graph), divided(whole)
         announce(graph, console)
         if snakefile is not None:
+            if keep is not None:
+                raise SettingsError("--keep: a Snakefile keeps every model; give one of --keep and --snakefile.")
             _export(graph, snakefile, runner.threads_of(graph, jobs, threads), overwrite, dry_run, format)
             return
         needs = None
         if dry_run:
             with torch_threads(runner.threads_of(graph, jobs, threads)):
-                outcomes = runner.plan(graph, console)
+                outcomes = runner.plan(graph, console, keep=keep)
                 needs = needs_of(graph, outcomes, measure, console)
         else:
-            outcomes = runner.run(graph, console, jobs=jobs, threads=threads, overwrite=overwrite)
+            outcomes = runner.run(
+                graph, console, jobs=jobs, threads=threads, overwrite=overwrite, keep=keep, whole=whole
+            )
         finished = Finished(output, graph, outcomes, score_tables_of(graph), dry_run, needs=needs, jobs=jobs)
         conclude(finished, console, quiet, format, debug)
 
@@ -257,6 +272,7 @@ class Finished:
                 "path": str(outcome.node.output),
                 "status": outcome.status,
                 "seconds": round(outcome.seconds, 3),
+                **({"deleted": True} if is_deleted(outcome.node.output) else {}),
                 **({"error": _reason(outcome)[0]} if outcome.error is not None else {}),
                 **self._needs_of(outcome.node.name),
             }
@@ -302,7 +318,9 @@ class Finished:
     def _summary(self) -> str:
         counts = Counter(outcome.status for outcome in self.outcomes)
         what = ", ".join(f"{count} {status}" for status, count in counts.items())
-        return f"{len(self.outcomes)} steps: {what}."
+        deleted = sum(is_deleted(outcome.node.output) for outcome in self.outcomes)
+        without = f" Weights were deleted of {counted(deleted, 'model')}." if deleted else ""
+        return f"{len(self.outcomes)} steps: {what}.{without}"
 
 
 def _reason(outcome: Outcome) -> tuple[str, int]:

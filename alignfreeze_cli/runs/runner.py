@@ -9,66 +9,83 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from alignfreeze_cli.artifacts import read_record
-from alignfreeze_cli.errors import Interrupted
+from alignfreeze_cli.artifacts.deleted import is_deleted
+from alignfreeze_cli.errors import Interrupted, WeightsDeletedError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.runs.graph import Graph
+from alignfreeze_cli.runs.keeping import Keep, Keeping, was_made
 from alignfreeze_cli.runs.workers import run_in_workers
-from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, effective, torch_threads
-from alignfreeze_cli.settings import StepSettings
+from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, torch_threads
 
 
 def run(
-    graph: Graph, console: Console, *, jobs: int = 1, threads: int | None = None, overwrite: bool = False
+    graph: Graph,
+    console: Console,
+    *,
+    jobs: int = 1,
+    threads: int | None = None,
+    overwrite: bool = False,
+    keep: Keep | None = None,
+    whole: Graph | None = None,
 ) -> list[Outcome]:
     """Run every step of the graph; returns one outcome per step, failed ones included, in the order of the graph.
 
     `threads` for each step: by default what the recipe says, else the cores divided among the jobs. Results repeat
-    bit for bit only at the same number. Raises Interrupted on Ctrl-C, after checkpoints are saved.
+    bit for bit only at the same number. `keep` says which models stay (keeping.py), `whole` is the graph of all of the
+    recipes if this one is a part of it. Raises Interrupted on Ctrl-C, after checkpoints are saved.
     """
     threads = threads_of(graph, jobs, threads)
     for entry in graph.runs:
         entry.write()
-    worklist = Worklist(graph, console)
+    worklist = Worklist(graph, console, Keeping(graph, whole or graph, keep), overwrite)
     try:
         if jobs == 1 or len(graph.nodes) == 1:
-            _run_here(worklist, threads, overwrite)
+            _run_here(worklist, threads)
         else:
-            run_in_workers(worklist, min(jobs, len(graph.nodes)), threads, overwrite)
+            run_in_workers(worklist, min(jobs, len(graph.nodes)), threads)
     except (KeyboardInterrupt, Interrupted):
         raise worklist.interrupted() from None
     return [worklist.outcomes[name] for name in graph.nodes]
 
 
-def plan(graph: Graph, console: Console, inputs_there: bool = True) -> list[Outcome]:
+def plan(graph: Graph, console: Console, inputs_there: bool = True, keep: Keep | None = None) -> list[Outcome]:
     """What `run` would do, without doing it.
 
     Steps whose inputs exist make a dry run of their own, so that missing or unusable data is found here; not so if the
     data itself is still to be made (`inputs_there=False`).
     """
     outcomes: dict[str, Outcome] = {}
+    keeping = Keeping(graph, graph, keep)
+
+    def make_again(name: str) -> None:
+        """Plan a deleted model, and those that it is made from."""
+        node = graph.nodes[name]
+        if is_deleted(node.output):
+            outcomes[name] = Outcome(node, "planned")
+            for needed in node.needs:
+                make_again(needed)
+
     for node in graph.nodes.values():
-        ready = all(outcomes[name].status == "already done" for name in node.needs)
-        record = read_record(node.output) if node.output.is_dir() and ready else None
-        behaviour = 1 + len(node.settings.changes)
-        same = record is not None and record.identity.get("settings") == _as_computed_here(node.settings).identity()
-        if same and record is not None and record.identity.get("behaviour", 1) == behaviour:
+        ready = all(
+            outcomes[name].status == "already done"
+            or (outcomes[name].status == "planned" and is_deleted(graph.nodes[name].output))
+            for name in node.needs
+        )
+        if ready and was_made(node):
             outcomes[node.name] = Outcome(node, "already done")
         elif inputs_there and ready:
-            outcomes[node.name] = attempt(node, replace(node.settings, dry_run=True), console)
+            dry = replace(node.settings, dry_run=True, weights_wanted=False)
+            outcomes[node.name] = attempt(node, dry, console)
+            if isinstance(outcomes[node.name].error, WeightsDeletedError):
+                outcomes[node.name] = Outcome(node, "planned")
+                for name in node.needs:
+                    make_again(name)
         else:
             failed = tuple(name for name in node.needs if outcomes[name].status in ("failed", "not run"))
             outcomes[node.name] = Outcome(node, "not run" if failed else "planned", because=failed)
+        if outcomes[node.name].status == "already done" and keeping.wanted_again(node):
+            make_again(node.name)
     return list(outcomes.values())
-
-
-def _as_computed_here(settings: StepSettings) -> StepSettings:
-    """The settings with what `--precision auto` means on this machine, as records hold them."""
-    if getattr(settings, "precision", None) != "auto":
-        return settings
-    from alignfreeze_cli.training.devices import with_precision
-
-    return with_precision(settings)
 
 
 def threads_of(graph: Graph, jobs: int, threads: int | None) -> int:
@@ -78,9 +95,9 @@ def threads_of(graph: Graph, jobs: int, threads: int | None) -> int:
     return threads or graph.threads or max(1, cores // jobs)
 
 
-def _run_here(worklist: Worklist, threads: int, overwrite: bool) -> None:
+def _run_here(worklist: Worklist, threads: int) -> None:
     with torch_threads(threads):
         while nodes := worklist.ready():
             node = nodes[0]
             worklist.console.info(f"{node.name}: {node.step}")
-            worklist.end(attempt(node, effective(node, overwrite), worklist.console))
+            worklist.end(attempt(node, worklist.settings(node), worklist.console))

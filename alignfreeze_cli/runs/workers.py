@@ -24,7 +24,7 @@ from alignfreeze_cli.errors import AlignFreezeError, Interrupted
 from alignfreeze_cli.phrases import counted
 from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.runs.graph import Node
-from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, effective, torch_threads
+from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, torch_threads
 from alignfreeze_cli.settings import StepSettings
 from alignfreeze_cli.signals import handled
 
@@ -36,7 +36,7 @@ class WorkerDiedError(AlignFreezeError):
     """The process of a step ended without an answer; most often the system killed it because memory ran out."""
 
 
-def run_in_workers(worklist: Worklist, jobs: int, threads: int, overwrite: bool) -> None:
+def run_in_workers(worklist: Worklist, jobs: int, threads: int) -> None:
     """Run the graph with `jobs` processes.
 
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all of them have saved what they could.
@@ -58,7 +58,7 @@ def run_in_workers(worklist: Worklist, jobs: int, threads: int, overwrite: bool)
                         pool.append(worker)
                     if worker is None:
                         break
-                    if worker.start(node, effective(node, overwrite)):
+                    if worker.start(node, worklist.settings(node)):
                         worklist.started.add(node.name)
                 _listen(pool, worklist, stop)
                 notes = "; ".join(w.note for w in pool if w.node is not None)
