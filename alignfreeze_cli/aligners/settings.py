@@ -45,6 +45,9 @@ ONLY_WITH = {
 }
 """Name of a setting -> the aligners that read it. With others it must keep its default, and is not recorded."""
 
+_LINKS, _STATISTICAL, _DICTIONARY = "Links", "With a statistical aligner", "With --aligner dictionary"
+"""Headings in the help."""
+
 _ALWAYS_RECORDED = ("reverse_dictionary", "fold_case", "normalise", "links")  # as in the first records
 
 
@@ -68,6 +71,7 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
 
     aligner: str = setting(
         "dictionary",
+        panel=_LINKS,
         help="Where the links between words come from. dictionary: a bilingual dictionary; encoder: the vectors of a "
         "multilingual encoder; fast-align, eflomal, hmm: statistics of the text itself (extra `aligners`); pharaoh: a "
         "file of links.",
@@ -75,6 +79,7 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     )
     dictionary: str = setting(
         MUSE,
+        panel=_DICTIONARY,
         help="For --aligner dictionary: a file in MUSE's format (a line is a word and its translation), or the address "
         "of one; also with commas, several translations or scores in a line, and compressed. The other direction's "
         "file is found by swapping the two language codes in it.",
@@ -84,15 +89,19 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     )
     reverse_dictionary: str = setting(
         "own",
+        panel=_DICTIONARY,
         help="What is read as the other direction's dictionary. own: its own file; published: the forward file again, "
         "with its entries read the wrong way round, as in the published runs.",
         choices=("own", "published"),
     )
     fold_case: bool = setting(
-        False, help="Ignore case when looking words up: more links, above all in German. The paper does not ignore it."
+        False,
+        panel=_DICTIONARY,
+        help="Ignore case when looking words up: more links, above all in German. The paper does not ignore it.",
     )
     normalise: str = setting(
         "nfc",
+        panel=_DICTIONARY,
         help="How words are looked up in the dictionary, or read by the encoder; the pairs keep the text as it is. "
         "nfc: in Unicode's form C and without invisible format characters (soft hyphens, directional marks; for the "
         "dictionary joiners, too); none: as they are, as in the paper.",
@@ -100,6 +109,7 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     )
     links: str | None = setting(
         None,
+        panel="With --aligner pharaoh",
         help="For --aligner pharaoh: a file of links made by another tool, one line such as `0-0 2-1` per corpus line, "
         "words counted from 0; it may be compressed. Its words are what is between two blanks, unless --words says "
         "otherwise.",
@@ -109,26 +119,32 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     )
     symmetrise: str = setting(
         "intersection",
+        panel=_STATISTICAL,
         help="For statistical aligners: which links are taken of those from source to target and those from target to "
         "source. intersection keeps the most right links after our filters; grow-diag-final-and is the paper's.",
         choices=SYMMETRISE,
     )
     save_aligner: Path | None = setting(
         None,
+        panel=_STATISTICAL,
         help="For statistical aligners: also keep what was learned, as a folder for --load-aligner.",
         result=False,
         metavar="DIR",
     )
     load_aligner: str | None = setting(
         None,
+        panel=_STATISTICAL,
         help="For statistical aligners: link the text with what --save-aligner kept, and learn nothing from it. A "
         "folder, or org/name@revision on the Hub.",
         input=True,
         metavar="PATH",
     )
-    seed: int = setting(31, help="For --aligner eflomal: seed of its sampling.", minimum=0, maximum=2**32 - 1)
+    seed: int = setting(
+        31, panel=_STATISTICAL, help="For --aligner eflomal: seed of its sampling.", minimum=0, maximum=2**32 - 1
+    )
     min_score: float | None = setting(
         None,
+        panel=_LINKS,
         help="Drop links whose score (0 to 1) is lower, before the other filters; for an aligner that gives scores. "
         "Default: none is dropped.",
         minimum=0,
@@ -136,13 +152,18 @@ class AlignPairsSettings(EncoderAlignerSettings, CorpusSettings):
     )
     pharaoh: Path | None = setting(
         None,
+        panel=_LINKS,
         help="Also write the aligner's links, unfiltered, to DIR/<source>-<target>.pharaoh, one line per corpus line. "
         "They count words as --words cuts them: --aligner pharaoh needs the same --words to read them.",
         result=False,
         metavar="DIR",
     )
     workers: int = setting(
-        1, help="Number of processes that align; the result does not depend on it.", minimum=1, result=False
+        1,
+        panel=_LINKS,
+        help="Number of processes that align; the result does not depend on it.",
+        minimum=1,
+        result=False,
     )
 
     @property

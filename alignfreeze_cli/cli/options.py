@@ -81,7 +81,10 @@ def add_command(
             given = {each.name: _convert(each, values[each.name]) for each in declared}
             run(settings(**given), console, quiet, format)
 
-    parameters = [_parameter(each, hidden=each.name in hidden) for each in declared]
+    # Headings stand in the order of their first options: those of a single task or aligner after those of all.
+    ordered = sorted(declared, key=lambda each: str(each.metadata["panel"]).startswith(("With ", "For ")))
+    ordered.sort(key=lambda each: each.name in COMMON)
+    parameters = [_parameter(each, hidden=each.name in hidden) for each in ordered]
     said = typer.Option("--quiet", "-q", help=about_quiet, rich_help_panel=OUTPUT)
     parameters += [_keyword("quiet", False, Annotated[bool, said]), _keyword("debug", False, Debug)]
     if not own_format:

@@ -21,6 +21,10 @@ BLOCKS = ("last-but-one", "middle", "last")
 SAMPLINGS = ("round-robin", "published", "proportional")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+TRAINED, TRAINING, COMPUTING = "What is trained", "Training", "Computing"
+"""Headings in the help of realign and finetune."""
+_PAIRS, _LOSS = "Encoder and pairs", "Loss and batches"
+
 
 def _block_complaint(block: str) -> str | None:
     if block in BLOCKS or block.isdecimal():
@@ -37,6 +41,7 @@ def lora_setting() -> Any:
         None,
         minimum=0,
         metavar="RANK",
+        panel=TRAINED,
         help="Train LoRA adapters of this rank in the unfrozen blocks instead of all weights, merged into them at the "
         "end; the embeddings are frozen. 0: no LoRA.",
     )
@@ -44,7 +49,9 @@ def lora_setting() -> Any:
 
 def keep_adapter_setting() -> Any:
     """The setting `keep_adapter` of realign and finetune."""
-    return setting(False, help="With --lora: also keep the adapters by themselves, in adapter in the output.")
+    return setting(
+        False, panel=TRAINED, help="With --lora: also keep the adapters by themselves, in adapter in the output."
+    )
 
 
 def precision_setting(of: str, default: str = "fp32", panel: str | None = None) -> Any:
@@ -75,6 +82,7 @@ def compile_setting() -> Any:
     """The setting `compile` of realign and finetune."""
     return setting(
         False,
+        panel=COMPUTING,
         help="Have torch compile the encoder's blocks: for long runs on a GPU. It takes half a minute, and on a CPU "
         "steps then take longer (docs/performance.md).",
     )
@@ -109,11 +117,12 @@ class RealignSettings(StepSettings):
     measurable = True
 
     model: str = setting(
-        input=True, short="-m", help="Encoder to realign: a folder, or org/name[@revision] on the Hub."
+        input=True, short="-m", panel=_PAIRS, help="Encoder to realign: a folder, or org/name[@revision] on the Hub."
     )
     pairs: tuple[str, ...] = setting(
         (),
         input=True,
+        panel=_PAIRS,
         help="Pairs folders, made by `align-pairs`; several are joined. On the command line they may be left out: then "
         "they are made from OPUS-100 and the MUSE dictionaries (the paper's 34 languages, 100,000 lines of each), in "
         "opus-100-pairs beside the output.",
@@ -121,6 +130,7 @@ class RealignSettings(StepSettings):
     targets: tuple[str, ...] = setting(
         (),
         suggested=KNOWN_LANGUAGES,
+        panel=_PAIRS,
         help="Target languages to use, in the order in which they take turns. [default: all, as the folders list them]",
     )
     freeze: str = setting(
@@ -128,28 +138,32 @@ class RealignSettings(StepSettings):
         check=plan_complaint,
         suggested=WORDS,
         metavar="PLAN",
+        panel=TRAINED,
         help="What is frozen: none, front (lower half), back (upper half), even, odd, embeddings, blocks by number "
         "from 0 (0-5), all-but:11, or several with commas.",
     )
     steps: int | None = setting(
         None,
         minimum=1,
+        panel=TRAINING,
         help=f"Optimizer steps. [default: {DEFAULT_STEPS}, as for the paper's PoS, unless --epochs is given]",
     )
     epochs: float | None = setting(
-        None, minimum=0.0, above=True, help="Length as passes over the pairs, instead of --steps."
+        None, minimum=0.0, above=True, panel=TRAINING, help="Length as passes over the pairs, instead of --steps."
     )
     save_at: tuple[str, ...] = setting(
         (),
         check=_save_at_complaint,
         metavar="N,N,…",
+        panel=TRAINING,
         help="Also keep the encoder after so many steps, fewer than the run has: steps-N in the output is what a run "
         "of N steps would have made.",
     )
-    batch_size: int = setting(16, minimum=1, help="Sentence pairs per step, all processes together.")
+    batch_size: int = setting(16, minimum=1, panel=_LOSS, help="Sentence pairs per step, all processes together.")
     batch_tokens: int | None = setting(
         None,
         minimum=8,
+        panel=COMPUTING,
         help="Subwords whose intermediate results are kept for the gradient: a batch that has more is encoded in "
         "parts, each of them twice. The loss is that of the whole batch, but dropout draws other random numbers. "
         "[default: 16384 on a CPU, 65536 on a GPU]",
@@ -158,35 +172,43 @@ class RealignSettings(StepSettings):
         None,
         minimum=0.0,
         above=True,
+        panel=TRAINING,
         help="Constant learning rate. [default: 7.5e-6 for RoBERTa-like encoders, else 2e-5; with --lora 3e-4]",
     )
     lora: int | None = lora_setting()
     keep_adapter: bool = keep_adapter_setting()
-    temperature: float = setting(0.1, minimum=0.0, above=True, help="Temperature of the contrastive loss.")
+    temperature: float = setting(0.1, minimum=0.0, above=True, panel=_LOSS, help="Temperature of the contrastive loss.")
     projection: int = setting(
-        128, minimum=0, help="Width of the projection head between word vectors and loss; it is not kept. 0: none."
+        128,
+        minimum=0,
+        panel=_LOSS,
+        help="Width of the projection head between word vectors and loss; it is not kept. 0: none.",
     )
     block: str = setting(
         "last-but-one",
         check=_block_complaint,
         suggested=BLOCKS,
+        panel=_LOSS,
         help="Block whose output the loss reads: last-but-one (as published), middle, last, or its number from 0; "
         "blocks above it are never trained.",
     )
     pooling: str | None = setting(
         None,
         choices=("first", "last", "mean"),
+        panel=_LOSS,
         help="A word's vector: of its first subword, of its last, or the mean of all. [default: first; last for "
         "decoder-only models]",
     )
     negatives: str = setting(
         "all",
         choices=("all", "other-language"),
+        panel=_LOSS,
         help="Negatives of a word: all other words of the batch, or those of the other language.",
     )
     sampling: str = setting(
         "round-robin",
         choices=SAMPLINGS,
+        panel=_LOSS,
         help="How languages take turns. round-robin: one pair each; a language that runs out starts again in a new "
         "order. published: the paper's stream, which ends when one language runs out, and repeats. proportional: by "
         "their pairs.",
@@ -194,38 +216,49 @@ class RealignSettings(StepSettings):
     links: str = setting(
         "given",
         choices=("given", "shuffled"),
+        panel=_LOSS,
         help="given: the links as they are. shuffled: a control that links the words of one pair to those of another.",
     )
     lone_pieces: str = setting(
         "keep",
         choices=("keep", "delete"),
+        panel=_LOSS,
         help="A word-boundary mark that is a subword of its own (XLM-R's lone ▁): keep it as input but read the "
         "subword after it, or delete it, as published.",
     )
-    max_length: int = setting(96, minimum=4, help="Subwords per sentence, special tokens included.")
+    max_length: int = setting(96, minimum=4, panel=TRAINING, help="Subwords per sentence, special tokens included.")
     vocabulary: str = setting(
         "active",
         choices=("active", "full"),
         result=False,
+        panel=TRAINED,
         help="Train only the embeddings of subwords that occur in the pairs, or all: the result is the same, active "
         "needs less memory and time.",
     )
-    precision: str = precision_setting("forward and backward passes")
+    precision: str = precision_setting("forward and backward passes", panel=COMPUTING)
     compile: bool = compile_setting()
     seed: int = setting(
-        31, minimum=0, help="Decides the order of the pairs, dropout, the projection head and the held-out pairs."
+        31,
+        minimum=0,
+        panel=TRAINING,
+        help="Decides the order of the pairs, dropout, the projection head and the held-out pairs.",
     )
     probe_pairs: int = setting(
         100,
         minimum=0,
+        panel=TRAINING,
         help="Pairs per language held out for the retrieval probe, at most a tenth of the usable; 0: none.",
     )
     checkpoint_every: int = setting(
-        250, minimum=0, result=False, help="Steps between checkpoints for --resume; 0: only when interrupted."
+        250,
+        minimum=0,
+        result=False,
+        panel=COMPUTING,
+        help="Steps between checkpoints for --resume; 0: only when interrupted.",
     )
-    device: str = device_setting()
+    device: str = device_setting(COMPUTING)
     tracker: tuple[str, ...] = setting(
-        (), choices=("tensorboard", "wandb"), result=False, help="Also report to tensorboard or wandb."
+        (), choices=("tensorboard", "wandb"), result=False, panel=COMPUTING, help="Also report to tensorboard or wandb."
     )
 
     def conflicts(self) -> list[str]:

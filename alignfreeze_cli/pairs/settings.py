@@ -29,6 +29,8 @@ In Tatoeba and NTREX, English and 12 other languages, at most 2 % of the lines e
 2 to 18 % do, while at most 0.6 % exceed 9.
 """
 PLACEHOLDERS = ("source", "target", "language", "pair")
+_TEXT, _KEPT = "Parallel text", "Which pairs are kept"
+"""Headings in the help."""
 TWO_FILES = "::"
 """Between the two paths of a corpus whose sides are in files of their own."""
 
@@ -87,17 +89,24 @@ class CorpusSettings(StepSettings):
     """Which parallel text is read, and how it is cut into words; `AlignPairsSettings` adds how it is aligned."""
 
     source: str = setting(
-        "en", help="Language of the first side.", check=_check_language, suggested=KNOWN_LANGUAGES, metavar="CODE"
+        "en",
+        panel=_TEXT,
+        help="Language of the first side.",
+        check=_check_language,
+        suggested=KNOWN_LANGUAGES,
+        metavar="CODE",
     )
     target: tuple[str, ...] = setting(
         PAPER_LANGUAGES,
-        help="Languages of the second side; default: the paper's 34.",
+        panel=_TEXT,
+        help="Languages of the second side, comma separated; if none is named the paper's 34.",
         check=_check_languages,
         suggested=PAPER_LANGUAGES,
         metavar="CODES",
     )
     corpus: tuple[str, ...] = setting(
         (OPUS_100,),
+        panel=_TEXT,
         help="Parallel text: a file (TSV, lines of `source ||| target`, CSV, JSONL, TMX or Parquet), two files (Moses "
         "format, line k translates line k: `news.{pair}.{language}`, or both names with `::` between them: "
         "`a.en::b.de`), a pipe (/dev/stdin), or a data set of the Hub (`org/name@revision`; `opus-100` for short). "
@@ -110,16 +119,21 @@ class CorpusSettings(StepSettings):
     )
     corpus_format: str = setting(
         "auto",
+        panel=_TEXT,
         help="Format of text files. tsv: source, tab, target; bars: source ||| target; csv; jsonl: a JSON object on "
         "each line; tmx; auto: by the name (such as .tsv) or the first lines.",
         choices=("auto", "tsv", "bars", "csv", "jsonl", "tmx"),
     )
-    split: str = setting("train", help="Split of a data set of the Hub.")
+    split: str = setting("train", panel=_TEXT, help="Split of a data set of the Hub.")
     max_lines: int | None = setting(
-        None, help="Read at most this many lines of each corpus, to try something out; default: all.", minimum=1
+        None,
+        panel=_TEXT,
+        help="Read at most this many lines of each corpus, to try something out; default: all.",
+        minimum=1,
     )
     words: str | None = setting(
         None,
+        panel=_TEXT,
         help="How text is cut into words. unicode: letters and digits with their marks; published: \\w+|[^\\w\\s]+ as "
         "in the paper, which cuts Indic words to pieces; blank: at spaces and tabs only, for text that is split "
         "already. Under the first two zh, ja and th are cut by a segmenter (extra `segmenters`), and other languages "
@@ -128,6 +142,7 @@ class CorpusSettings(StepSettings):
     )
     columns: tuple[str, ...] = setting(
         (),
+        panel=_TEXT,
         help="The two columns that hold source and target, where a file has more, or names them otherwise: numbers "
         "counted from 1 (TSV, CSV), names in the first line (TSV, CSV), names of columns (Parquet), keys (JSONL), with "
         "dots inside nested ones (translation.de), or languages (TMX).",
@@ -136,6 +151,7 @@ class CorpusSettings(StepSettings):
     )
     filter: tuple[str, ...] = setting(
         (),
+        panel=_KEPT,
         help="Pairs to leave out; several with commas. duplicates: those whose words are the same, on both sides, as "
         "in a pair before. length-ratio: those with more than --max-length-ratio times as many words on one side as on "
         "the other. language: those with a side that is in another language (extra `filters`). similarity: those "
@@ -144,12 +160,14 @@ class CorpusSettings(StepSettings):
     )
     max_length_ratio: float = setting(
         DEFAULT_LENGTH_RATIO,
+        panel=_KEPT,
         help="With --filter length-ratio: words of the longer side for each word of the shorter one, at most.",
         minimum=1.0,
     )
 
     keep_best: float | None = setting(
         None,
+        panel=_KEPT,
         help="Keep only this share of each language's pairs (above 0, at most 1): those with the highest scores in "
         "--score-column, or those whose sides are most alike by --filter-encoder. [default: all pairs]",
         minimum=0.0,
@@ -159,6 +177,7 @@ class CorpusSettings(StepSettings):
     )
     score_column: str | None = setting(
         None,
+        panel=_KEPT,
         help="With --keep-best: the column of the corpus that says how good each pair is, the higher the better; named "
         "as --columns names the others.",
         metavar="COLUMN",
@@ -167,6 +186,7 @@ class CorpusSettings(StepSettings):
     filter_encoder: str | None = setting(
         None,
         input=True,
+        panel=_KEPT,
         help="For --filter similarity, and for --keep-best without --score-column: an encoder that knows both "
         "languages, at best one trained for sentences; a folder, or org/name[@revision] on the Hub. A sentence is the "
         "mean of its subwords after the last block, unless the model says otherwise (modules.json).",
@@ -174,6 +194,7 @@ class CorpusSettings(StepSettings):
     )
     min_similarity: float | None = setting(
         None,
+        panel=_KEPT,
         help="With --filter similarity: the least cosine of the two sentences. [default: what 5 % of unrelated "
         "sentences of the corpora reach]",
         minimum=-1.0,

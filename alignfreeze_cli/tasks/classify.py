@@ -36,6 +36,7 @@ _MAYBE_HEADER = (
 def _column_setting(part: str) -> Any:
     return setting(
         None,
+        panel="For classify",
         help=f"Column or key that holds the {part} in the data; {{language}} in it is replaced. "
         f"[default: {' or '.join(NAMES[part])}; in evaluate as the model was trained]",
         metavar="NAME",

@@ -49,6 +49,7 @@ class NerOptions:
 
     entity_types: tuple[str, ...] | None = setting(
         None,
+        panel="For ner",
         help="Types of entities in the data; each has the tags B- and I-. A tag of another type is refused. "
         "[default: PER,ORG,LOC; in evaluate as the model was trained]",
         check=types_complaint,
@@ -57,6 +58,7 @@ class NerOptions:
     ner_repair: str | None = setting(
         None,
         choices=("none", "published"),
+        panel="For ner",
         help="What is done before scoring to predicted tags that do not form a well-formed entity. none: nothing, "
         "seqeval reads them as they are. published: the published code's repair, which may also change the type of an "
         "entity directly before another one. [default: none; in evaluate as the model was trained]",

@@ -62,6 +62,7 @@ class PosOptions:
     multiword_tokens: str | None = setting(
         None,
         choices=("exclude", "published"),
+        panel="For pos",
         help="What is done with lines of a treebank that are not words: multi-word tokens (du = de + le) and empty "
         "nodes. exclude: they are left out, as is usual. published: they are kept among the words, multi-word tokens "
         "with the label _, as for the paper's results. [default: exclude; in evaluate as the model was trained]",

@@ -42,6 +42,7 @@ class QaOptions:
     qa_scoring: str | None = setting(
         None,
         choices=tuple(SCORINGS),
+        panel="For qa",
         help="How answers are compared with the right ones. squad: as in SQuAD v1.1, the best of all right answers "
         "counts. mlqa: as in MLQA, with punctuation, articles and words of each language. published: as for the "
         "paper's results: only the first right answer counts, F1 is lower, and exact match is of the raw texts outside "
@@ -49,12 +50,14 @@ class QaOptions:
     )
     qa_stride: int | None = setting(
         None,
+        panel="For qa",
         help="Subwords of a passage that a window shares with the next one. [default: a third of --max-length]",
         minimum=0,
         metavar="SUBWORDS",
     )
     max_answer_length: int | None = setting(
         None,
+        panel="For qa",
         help="Longest possible answer, in subwords; 15 for the paper's results. "
         "[default: 30; in evaluate as the model was trained]",
         minimum=1,
@@ -63,6 +66,7 @@ class QaOptions:
     answer_borders: str | None = setting(
         None,
         choices=("subwords", "words"),
+        panel="For qa",
         help="Where an answer begins and ends. subwords: at the subwords that the model chose. words: extended to "
         "whole words of the tokenizer, as in the published code; with SentencePiece (XLM-R) a word is everything "
         "between two spaces, punctuation too. [default: subwords; in evaluate as the model was trained]",
@@ -70,6 +74,7 @@ class QaOptions:
     empty_windows: str | None = setting(
         None,
         choices=("keep", "drop"),
+        panel="For qa",
         help="What is done with training windows that do not hold the whole answer. keep: the first token is their "
         "target, as in the published code. drop: they are left out. [default: keep]",
     )

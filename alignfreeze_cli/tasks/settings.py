@@ -9,7 +9,10 @@ from typing import Any
 
 from alignfreeze_cli.encoder.freezing import WORDS, plan_complaint
 from alignfreeze_cli.encoder.settings import (
+    COMPUTING,
     LORA_OPTIONS,
+    TRAINED,
+    TRAINING,
     WORDS_WITH_BLANKS,
     RealignSettings,
     compile_setting,
@@ -34,6 +37,8 @@ def is_unset(value: Any) -> bool:
 
 
 REALIGN_PREFIX = "realign_"
+_DATA, _JOINT = "Model and data", "With --realign-with"
+"""Headings in the help."""
 DEFAULT_REALIGN_WEIGHT = 0.1
 """The published coefficient of realignment during fine-tuning (training_loops.py)."""
 
@@ -69,7 +74,11 @@ def _realign_setting(name: str) -> Any:
     field = _REALIGN_FIELDS[name]
     about: str = field.metadata["help"]
     default = "" if is_unset(field.default) else f" [default: {plain(field.default)}]"
-    metadata = {**field.metadata, "help": f"With --realign-with: {about[0].lower()}{about[1:]}{default}"}
+    metadata = {
+        **field.metadata,
+        "panel": _JOINT,
+        "help": f"With --realign-with: {about[0].lower()}{about[1:]}{default}",
+    }
     return dataclasses.field(default=() if field.default == () else None, metadata=metadata)
 
 
@@ -89,12 +98,14 @@ class JointOptions:
             "step (`during` in the published code). --freeze then names the blocks that are frozen for realignment; "
             "the task trains all blocks.",
             "metavar": "PAIRS",
+            "panel": _JOINT,
         },
     )
     realign_weight: float | None = dataclasses.field(
         default=None,
         metadata={
             **_REALIGN_FIELDS["temperature"].metadata,
+            "panel": _JOINT,
             "help": "With --realign-with: weight of the realignment loss, in task loss + weight x realignment loss. "
             f"[default: {DEFAULT_REALIGN_WEIGHT}]",
         },
@@ -137,23 +148,31 @@ def joint_complaints(options: JointOptions) -> list[str]:
 class _Finetune(StepSettings):
     """The settings of finetune that are not of single tasks."""
 
-    model: str = setting(help="Encoder: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
-    task: str = setting(help="Task to learn.", choices=tuple(TASKS), short="-t")
-    language: str = setting("en", help="Language of the training data.", suggested=SCORED_LANGUAGES)
+    model: str = setting(
+        panel=_DATA, help="Encoder: a folder, or a Hub id (org/name@revision).", input=True, short="-m"
+    )
+    task: str = setting(panel=_DATA, help="Task to learn.", choices=tuple(TASKS), short="-t")
+    language: str = setting("en", panel=_DATA, help="Language of the training data.", suggested=SCORED_LANGUAGES)
     train: str | None = setting(
         None,
+        panel=_DATA,
         help="Training data: a file; {language} in its path is replaced, and * matches anything. For pos also a folder "
         "that holds a version of Universal Dependencies. [default: the task's data on the Hub; classify has none]",
         input=True,
         metavar="FILE",
     )
-    steps: int | None = setting(None, help="Optimizer steps, instead of --epochs.", minimum=1)
+    steps: int | None = setting(None, panel=TRAINING, help="Optimizer steps, instead of --epochs.", minimum=1)
     epochs: float | None = setting(
-        None, help="Passes over the training data. [default: the paper's, by task]", minimum=0.0, above=True
+        None,
+        panel=TRAINING,
+        help="Passes over the training data. [default: the paper's, by task]",
+        minimum=0.0,
+        above=True,
     )
-    batch_size: int = setting(32, help="Windows per optimizer step.", minimum=1)
+    batch_size: int = setting(32, panel=TRAINING, help="Windows per optimizer step.", minimum=1)
     batch_tokens: int | None = setting(
         None,
+        panel=COMPUTING,
         help="Subwords computed at once: a batch that has more is computed in parts (the pairs of --realign-with are "
         "not). The loss is averaged over the whole batch, but dropout draws other random numbers. [default: 2048 on a "
         "CPU, 16384 on a GPU]",
@@ -163,11 +182,13 @@ class _Finetune(StepSettings):
         "active",
         choices=("active", "full"),
         result=False,
+        panel=TRAINED,
         help="Train only the embeddings of subwords that occur in the data, or all: the result is the same, active "
         "needs less memory and time.",
     )
     learning_rate: float | None = setting(
         None,
+        panel=TRAINING,
         help="Peak learning rate. [default: the paper's, by architecture; 3e-4 with --lora]",
         minimum=0.0,
         above=True,
@@ -176,12 +197,14 @@ class _Finetune(StepSettings):
     keep_adapter: bool = keep_adapter_setting()
     warmup: float = setting(
         0.1,
+        panel=TRAINING,
         help="Share of the steps in which the learning rate rises linearly; then it falls linearly to 0.",
         minimum=0.0,
         maximum=1.0,
     )
     freeze: str = setting(
         "none",
+        panel=TRAINED,
         help="Blocks that are frozen; the paper fine-tunes all. With --realign-with: blocks that are frozen for "
         "realignment.",
         check=plan_complaint,
@@ -189,17 +212,25 @@ class _Finetune(StepSettings):
         metavar="PLAN",
     )
     max_length: int | None = setting(
-        None, help="Subwords per window, special tokens included. [default: 96]", minimum=8, metavar="SUBWORDS"
+        None,
+        panel=TRAINING,
+        help="Subwords per window, special tokens included. [default: 96]",
+        minimum=8,
+        metavar="SUBWORDS",
     )
-    precision: str = precision_setting("forward and backward passes")
+    precision: str = precision_setting("forward and backward passes", panel=COMPUTING)
     compile: bool = compile_setting()
-    seed: int = setting(31, help="Decides the new head, the order of the data and dropout.", minimum=0)
+    seed: int = setting(31, panel=TRAINING, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
-        500, help="Steps between checkpoints for --resume; 0: only when interrupted.", minimum=0, result=False
+        500,
+        panel=COMPUTING,
+        help="Steps between checkpoints for --resume; 0: only when interrupted.",
+        minimum=0,
+        result=False,
     )
-    device: str = device_setting()
+    device: str = device_setting(COMPUTING)
     tracker: tuple[str, ...] = setting(
-        (), help="Also report to tensorboard or wandb.", choices=("tensorboard", "wandb"), result=False
+        (), panel=COMPUTING, help="Also report to tensorboard or wandb.", choices=("tensorboard", "wandb"), result=False
     )
 
 
@@ -234,18 +265,27 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
 class _Evaluate(StepSettings):
     """The settings of evaluate that are not of single tasks."""
 
-    model: str = setting(help="Task model: a folder, or a Hub id (org/name@revision).", input=True, short="-m")
+    model: str = setting(
+        panel=_DATA, help="Task model: a folder, or a Hub id (org/name@revision).", input=True, short="-m"
+    )
     task: str | None = setting(
-        None, help="Task that the model must be for. [default: any]", choices=tuple(TASKS), short="-t", result=False
+        None,
+        panel=_DATA,
+        help="Task that the model must be for. [default: any]",
+        choices=tuple(TASKS),
+        short="-t",
+        result=False,
     )
     languages: tuple[str, ...] = setting(
         (),
         suggested=SCORED_LANGUAGES,
+        panel=_DATA,
         help="Languages to score, comma separated. [default: the language of training, English and the paper's target "
         "languages of the task; in classify the language of training]",
     )
     data: str | None = setting(
         None,
+        panel=_DATA,
         help="Test data, one file per language: {language} in the path is replaced, and * matches anything. For pos "
         "also a folder that holds a version of Universal Dependencies. [default: the task's data on the Hub; classify "
         "has none]",
@@ -254,18 +294,20 @@ class _Evaluate(StepSettings):
     )
     max_length: int | None = setting(
         None,
+        panel=COMPUTING,
         help="Subwords per window, special tokens included. [default: the paper's, by task]",
         minimum=8,
         metavar="SUBWORDS",
     )
     batch_tokens: int | None = setting(
         None,
+        panel=COMPUTING,
         help="Subwords computed at once, padding included. [default: 1024 on a CPU, 65536 on a GPU]",
         minimum=8,
         result=False,
     )
-    precision: str = precision_setting("the model")
-    device: str = device_setting()
+    precision: str = precision_setting("the model", panel=COMPUTING)
+    device: str = device_setting(COMPUTING)
 
 
 _EVALUATE_FIELDS = {field.name: field for field in dataclasses.fields(_Evaluate)}

@@ -43,6 +43,7 @@ class TaggingOptions:
     windows: str | None = setting(
         None,
         choices=("whole-words", "published"),
+        panel="For pos and ner",
         help="Where sentences longer than --max-length are cut. whole-words: between words, so that every word is "
         "scored exactly once. published: anywhere; a word that is cut is scored twice, one without subwords not at "
         "all. [default: whole-words; in evaluate as the model was trained]",
@@ -50,6 +51,7 @@ class TaggingOptions:
     lone_pieces: str | None = setting(
         None,
         choices=("keep", "delete"),
+        panel="For pos and ner",
         help="What is done with the mark of a word's beginning where it is a subword of its own (XLM-R). keep: it is "
         "read, and the subword after it carries the label. delete: it is removed, as in the published code. "
         "[default: keep; in evaluate as the model was trained]",
@@ -57,6 +59,7 @@ class TaggingOptions:
     label_subword: str | None = setting(
         None,
         choices=("first", "last"),
+        panel="For pos and ner",
         help="Which subword of a word carries its label. [default: first; last for decoder-only models; in evaluate as "
         "the model was trained]",
     )

@@ -101,6 +101,16 @@ def test_help_of_every_command_shows_every_setting() -> None:
         assert missing == (set() if trains else {"resume", "measure"}), "what has no steps has none to resume or time"
 
 
+@pytest.mark.parametrize("name", ["align-pairs", "realign", "finetune", "evaluate"])
+def test_long_help_has_headings_those_of_single_choices_last(name: str) -> None:
+    text = alignfreeze(name, "--help").stdout
+    headings = [line.strip("╭╮─ ") for line in text.splitlines() if line.startswith("╭─ ")]
+    assert "Settings" not in headings
+    conditional = [heading.startswith(("With ", "For ")) for heading in headings[:-1]]
+    assert conditional == sorted(conditional)
+    assert headings[-1] == "Output and common options"
+
+
 def test_help_does_not_import_torch_or_its_like() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from alignfreeze_cli.cli.app import app;"
