@@ -126,7 +126,8 @@ Measure = Annotated[
     bool,
     typer.Option(
         "--measure",
-        help="With --dry-run: also how long it takes, by ten steps of every kind of training whose data are there.",
+        help="With --dry-run or --snakefile: also how long it takes, by ten steps of every kind of training whose data "
+        "are there.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -159,10 +160,10 @@ def command(
         from alignfreeze_cli.runs import runner
         from alignfreeze_cli.runs.graph import expand
         from alignfreeze_cli.runs.recipes import load
-        from alignfreeze_cli.runs.worklist import torch_threads
+        from alignfreeze_cli.runs.worklist import Outcome, torch_threads
 
-        if measure and not dry_run:
-            raise SettingsError("--measure goes with --dry-run.")
+        if measure and not (dry_run or snakefile):
+            raise SettingsError("--measure goes with --dry-run or --snakefile.")
         overrides = [*(set_ or ()), *([f"seeds={seeds}"] if seeds is not None else [])]
         loaded = [load(name, overrides) for name in recipes]
         graph = expand(loaded, output, names("--strategies", strategies), names("--tasks", tasks))
@@ -175,7 +176,11 @@ def command(
         if snakefile is not None:
             if keep is not None:
                 raise SettingsError("--keep: a Snakefile keeps every model; give one of --keep and --snakefile.")
-            _export(graph, snakefile, runner.threads_of(graph, jobs, threads), overwrite, dry_run, format)
+            fixed = threads or graph.threads
+            with torch_threads(fixed or runner.threads_of(graph, jobs, None)):
+                planned = [Outcome(node, "planned") for node in graph.nodes.values()]
+                taken = needs_of(graph, planned, measure, console)
+            _export(graph, snakefile, fixed, overwrite, taken, dry_run, format)
             return
         needs = None
         if dry_run:
@@ -350,13 +355,15 @@ def conclude(finished: Finished, console: Console, quiet: bool, format: str, deb
         raise typer.Exit(_reason(finished.failed[0])[1])
 
 
-def _export(graph: Graph, path: Path, threads: int, overwrite: bool, dry_run: bool, format: str) -> None:
-    """Write a Snakefile, and the run folders, which no step makes; a dry run prints it."""
-    from alignfreeze_cli.runs.snakefile import snakefile
+def _export(
+    graph: Graph, path: Path, threads: int | None, overwrite: bool, needs: GraphEstimate, dry_run: bool, format: str
+) -> None:
+    """Write a Snakefile, a profile beside it, and the run folders, which no step makes; a dry run prints the first."""
+    from alignfreeze_cli.runs.snakefile import PROFILE, snakefile
 
     if path.is_dir():
         raise SettingsError(f"--snakefile {path}: is a folder; name a file.")
-    text = snakefile(graph, threads, overwrite)
+    text = snakefile(graph, threads, overwrite, needs.steps)
     if dry_run:
         print_result(text.rstrip("\n"))
         return
@@ -364,7 +371,12 @@ def _export(graph: Graph, path: Path, threads: int, overwrite: bool, dry_run: bo
         run.write()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+    profile = path.parent / "profiles" / "slurm" / "config.yaml"
+    if not profile.exists():  # it is there to be changed
+        profile.parent.mkdir(parents=True, exist_ok=True)
+        profile.write_text(PROFILE, encoding="utf-8")
     if format == "json":
-        print_json({"path": str(path), "steps": len(graph.nodes), "runs": [str(run.folder) for run in graph.runs]})
+        made = {"path": str(path), "profile": str(profile.parent), "steps": len(graph.nodes)}
+        print_json({**made, "runs": [str(run.folder) for run in graph.runs]})
     else:
         print_result(str(path))

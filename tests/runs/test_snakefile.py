@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from alignfreeze_cli.artifacts import Result
+from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.cli.options import add_step
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import Console
@@ -30,6 +31,7 @@ from alignfreeze_cli.runs.runner import run
 from alignfreeze_cli.runs.snakefile import command_line, snakefile
 from alignfreeze_cli.settings import StepSettings, to_options
 from alignfreeze_cli.steps import STEPS, Step
+from alignfreeze_cli.steps.estimates import Estimate
 from alignfreeze_cli.steps.report import make_report
 from alignfreeze_cli.tasks.settings import FinetuneSettings
 from tests.runs import world
@@ -109,7 +111,7 @@ def rules(text: str) -> dict[str, list[str]]:
     found = {}
     for block in text.split("\n\n\n"):
         if "    shell:\n" in block:
-            pieces = block.partition("    shell:\n")[2].split("\n")
+            pieces = block.partition("    shell:\n        EXPORT +\n")[2].split("\n")
             whole = "".join(ast.literal_eval(piece.strip()) for piece in pieces if piece.strip())
             found[block.partition(":")[0].removeprefix("rule ")] = shlex.split(whole.format())
     return found
@@ -129,10 +131,54 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.make(tmp_path_factory.mktemp("world"))
 
 
+def test_rules_say_what_their_steps_need(tmp_path: Path) -> None:
+    overrides = ["seeds=0", "align-pairs.workers=3"]
+    graph = expand([load(world.recipe(tmp_path, Path("data")), overrides)], Path("runs"), ["front"])
+    needs = {
+        "tiny-front-s0/encoder": Estimate(memory_bytes=2**31, disk_bytes=0, seconds=90.0),
+        "tiny-front-s0/pos": Estimate(memory_bytes=10**9, disk_bytes=0),
+    }
+    pairs, encoder, tagger, scores, report = snakefile(graph, None, needs=needs).split("\n\n\n")[2:]
+    assert "threads: 3\n    message" in pairs  # words are linked by processes, which need no memory that is known here
+    memory = "    resources:\n        mem_mb=lambda wildcards, attempt: attempt * {},\n"
+    assert f"threads: THREADS\n{memory.format(3072)}        runtime=13,\n        gpu=GPU,\n" in encoder
+    assert f"threads: THREADS\n{memory.format(1431)}        gpu=GPU,\n" in tagger
+    assert "threads: THREADS\n    resources:\n        gpu=GPU,\n" in scores
+    assert "threads: 1\n    message" in report
+
+
+def test_threads_are_those_of_the_recipe_or_of_the_node(tmp_path: Path) -> None:
+    graph = expand([load(world.recipe(tmp_path, Path("data")), ["seeds=0"])], Path("runs"))
+    given, open_ = (snakefile(graph, threads).partition("rule all")[0] for threads in (7, None))
+    assert "\nTHREADS = 7 " in given
+    assert 'EXPORT = "export OMP_NUM_THREADS=7 ' in given
+    assert '\nTHREADS = int(config.get("threads", 4))' in open_
+    assert 'EXPORT = "export OMP_NUM_THREADS={threads} ' in open_
+
+
 def small(folder: Path, data: Path) -> Graph:
     """One strategy and seed, from the folder itself as people do it."""
-    recipe = load(world.recipe(folder, data), ["seeds=0"])
+    recipe = load(world.recipe(folder, data), ["seeds=0", "realign.checkpoint-every=1"])
     return expand([recipe], Path("runs"), ["front"])
+
+
+KILLED_ONCE = """\
+#!{python}
+# `alignfreeze`, whose first realignment is killed as soon as its first checkpoint is there.
+import os, signal, sys
+from pathlib import Path
+from alignfreeze_cli.cli.app import app
+def save_and_die(*arguments):
+    save(*arguments)
+    Path("killed").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "realign" and Path("killed").exists():
+    print("checkpoints:", *os.listdir("runs/tiny-front-s0/.encoder.partial/checkpoints"), file=sys.stderr)
+elif sys.argv[1] == "realign":
+    from alignfreeze_cli.training import checkpoints
+    save, checkpoints.save = checkpoints.save, save_and_die
+app()
+"""
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -142,20 +188,29 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_snakemake_ends_where_a_run_ends(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snakemake_with_its_profile_ends_where_a_run_ends_though_a_job_is_killed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("snakemake")
     here, there = tmp_path / "here", tmp_path / "there it's"
     for folder in (here, there):
         folder.mkdir()
     monkeypatch.chdir(there)
     graph = small(there, data)
-    for entry in graph.runs:
-        entry.write()
-    (there / "Snakefile").write_text(snakefile(graph, 1), encoding="utf-8")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    made = [shutil.which("snakemake") or "", "-s", "Snakefile", "--cores", "1", "--quiet"]
-    told = subprocess.run(made, capture_output=True, text=True, check=False)
+    wanted = ["--strategies", "front", "--set", "seeds=0", "--set", "realign.checkpoint-every=1"]
+    exported = CliRunner().invoke(app, ["run", "tiny.yaml", *wanted, "--snakefile", "Snakefile"])
+    assert exported.exit_code == 0, exported.output
+    (there / "bin").mkdir()
+    program = there / "bin" / "alignfreeze"
+    program.write_text(KILLED_ONCE.format(python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    paths = [str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(paths))
+    made = [shutil.which("snakemake") or "", "-s", "Snakefile", "--workflow-profile", "profiles/slurm"]
+    local = ["--executor", "local", "--cores", "1", "--latency-wait", "0", "--quiet"]
+    told = subprocess.run([*made, *local], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
+    assert "checkpoints: step-00000001" in told.stderr
     again = run(graph, Console())
     assert {outcome.status for outcome in again} == {"already done"}
 
