@@ -92,6 +92,8 @@ def card_after(result: Result, console: Console, dry_run: bool = False, model: P
             if model is None or model.resolve().parent != folder.parent:
                 return result
             folder = model.resolve()
+            if _is_a_persons(folder / CARD):
+                return result
             complete = _has_section(folder / CARD, "scores")  # perhaps what `card` made of more scores than these
         elif result.record.kind in CHANGES:
             folder = folder.with_name(folder.name.removesuffix(f"-{result.record.kind}"))
@@ -107,6 +109,11 @@ def card_after(result: Result, console: Console, dry_run: bool = False, model: P
     except (AlignFreezeError, OSError) as error:
         console.warn(f"No card for {folder}: {error}")
     return result
+
+
+def _is_a_persons(card: Path) -> bool:
+    """Whether there is a card without any generated section; only `card` adds some to it."""
+    return card.is_file() and not sections(card.read_text(encoding="utf-8", errors="replace"))
 
 
 def _has_section(card: Path, name: str) -> bool:

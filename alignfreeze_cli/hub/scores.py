@@ -187,10 +187,14 @@ def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | Non
 
 def recipe_of(model: Step, record: Record) -> list[Any]:
     """What two models have in common that differ in nothing but the seed."""
-    by_digest = {step["digest"]: step for step in [*record.lineage, record.as_parent()]}
+    by_digest: dict[str, Step] = {}
+    for each in [*record.lineage, record.as_parent()]:  # a blend may have the digest of what it was made from
+        by_digest.setdefault(each["digest"], each)
     recipe: list[Any] = []
+    seen: list[Step] = []  # a record may come from anywhere, and go round in a circle
     step: Step | None = model
-    while step is not None:
+    while step is not None and all(step is not each for each in seen):
+        seen.append(step)
         own = [d.key for d in declarations(SETTINGS[step["kind"]]) if d.metadata["result"] and d.key != "seed"]
         parent = model_input(step)
         data = sorted(each["digest"] for each in step["inputs"] if each is not parent)

@@ -6,7 +6,7 @@ Names of folders say nothing: model, strategy and seed are those of the steps be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,17 @@ def holds_scores(folder: Path) -> bool:
     return (folder / SCORES).is_file() and (folder / RECORD_NAME).is_file()
 
 
-def runs_of_scores(folders: Iterable[Path]) -> dict[Path, Run]:
+def runs_of_scores(folders: Iterable[Path], runs: Iterable[Run] = ()) -> dict[Path, Run]:
     """Every folder of scores as a run of its own.
 
     Models that differ in more than their seed but have the same strategy (in the number of steps, say) are told apart
-    by the folder's name, that of the first one of each kind. Raises ArtifactError for a record that does not say how
-    the scored model was made.
+    by the folder's name, that of the first one of each kind; so are those that have the strategy of one of `runs`,
+    which may have been made in another way. Raises ArtifactError for a record that does not say how the scored model
+    was made.
     """
-    runs: dict[Path, dict[str, Any]] = {}
+    found: dict[Path, dict[str, Any]] = {}
     alike: dict[tuple[str, str, str], dict[str, list[Path]]] = {}  # model, strategy and task → recipe → folders
+    taken = {(run["model"], run["strategy"], task) for run in runs for task in run["tasks"]}
     for folder in folders:
         record = read_record(folder)
         assert record is not None
@@ -43,14 +45,25 @@ def runs_of_scores(folders: Iterable[Path]) -> dict[Path, Run]:
             recipe = json.dumps(recipe_of(scored_model(record, folder), record), sort_keys=True)
         except (LookupError, TypeError, AttributeError) as error:
             raise ArtifactError(f"does not say how its model was made ({error!r}); evaluate again", folder) from error
-        runs[folder] = run
+        found[folder] = run
         (task,) = run["tasks"]
         alike.setdefault((run["model"], run["strategy"], task), {}).setdefault(recipe, []).append(folder)
-    for recipes in alike.values():
-        for same in recipes.values() if len(recipes) > 1 else ():
+    for key, recipes in alike.items():
+        if len(recipes) == 1 and key not in taken:
+            continue
+        groups = list(recipes.values())
+        for same, name in zip(groups, _distinct_names([same[0].resolve() for same in groups]), strict=True):
             for folder in same:
-                runs[folder]["strategy"] += f" ({same[0].resolve().name})"
-    return dict(runs)
+                found[folder]["strategy"] += f" ({name})"
+    return dict(found)
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The last parts of each path, as many as it takes to tell them apart, with a dash between them."""
+    most = max(len(path.parts) for path in paths)
+    names = ["-".join(path.parts[-count:]) for count in range(1, most + 1) for path in paths]
+    rows = [names[start : start + len(paths)] for start in range(0, len(names), len(paths))]
+    return next(row for row in rows if len(set(row)) == len(paths))
 
 
 def _run(record: Record, folder: Path) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
         raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
     scores, duplicates = _without_duplicates(scores)
     _demand_one_precision(scores)
-    return FoundScores(in_order(scores), tuple(dict.fromkeys(run.parent for run in runs)), (*notes, *duplicates))
+    notes += [*duplicates, *_without_a_baseline(scores)]
+    return FoundScores(in_order(scores), tuple(dict.fromkeys(run.parent for run in runs)), tuple(notes))
 
 
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
@@ -106,9 +107,10 @@ def read_scores(folders: Iterable[Path]) -> pd.DataFrame:
     """
     rows = []
     places = list(folders)
-    lone = runs_of_scores(each for each in places if not _is_run(each) and holds_scores(each))
+    runs: dict[Path, Mapping[str, Any]] = {each: read_run(each) for each in places if _is_run(each)}
+    runs |= runs_of_scores((each for each in places if each not in runs and holds_scores(each)), runs.values())
     for folder in places:
-        run = lone[folder] if folder in lone else read_run(folder)
+        run = runs.get(folder) or read_run(folder)
         for task, name in run["tasks"].items():
             path = folder / name / "scores.json"
             if path.is_file():
@@ -273,8 +275,22 @@ def _without_duplicates(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return scores[scores["folder"] == first], notes
 
 
+def _without_a_baseline(scores: pd.DataFrame) -> list[str]:
+    """A note for each model and task whose only baselines are several of different kinds (`lone_scores`)."""
+    notes = []
+    for (model, task), runs in scores.groupby(["model", "task"], sort=False):
+        names = [name for name in runs["strategy"].unique() if name.startswith(f"{BASELINE} (")]
+        if names and BASELINE not in set(runs["strategy"]):
+            notes.append(
+                f"{model}, {task}: no gains, as {listed(map(printable, names))} differ in more than their seed; report "
+                "each with what was fine-tuned as it was."
+            )
+    return notes
+
+
 def _short(scores: Path) -> str:
-    return printable("/".join(scores.parts[-3:-1]))
+    parts = scores.parts[-3:-1] if _is_run(scores.parent) else scores.parts[-2:]
+    return printable("/".join(parts))
 
 
 def _is_run(folder: Path) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from alignfreeze_cli.artifacts import read_record
 from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.hub.scores import recipe_of
 from alignfreeze_cli.report.lone_scores import runs_of_scores, strategy_of
 from alignfreeze_cli.report.scores import collect
 from tests.cli import world as worlds
@@ -53,6 +54,13 @@ def test_models_that_differ_in_more_than_seed_and_plan_keep_apart(chain: Path, t
     path.write_text(json.dumps(record))
     assert [run["strategy"] for run in runs_of_scores([first, second]).values()] == ["front (short)", "front (long)"]
     assert [run["strategy"] for run in runs_of_scores([second]).values()] == ["front"]
+    ran = {"model": "encoder", "strategy": "front", "seed": 7, "control": False, "tasks": {"pos": "pos-scores"}}
+    assert [run["strategy"] for run in runs_of_scores([second], [ran]).values()] == ["front (long)"], "not its seeds"
+    alike = [Path(shutil.copytree(each, tmp_path / each.name / "x" / "scores")) for each in (first, second)]
+    assert [run["strategy"] for run in runs_of_scores(alike).values()] == [
+        "front (short-x-scores)",
+        "front (long-x-scores)",
+    ]
     record["lineage"] = []
     path.write_text(json.dumps(record))
     with pytest.raises(ArtifactError, match="does not say how its model was made"):
@@ -61,6 +69,31 @@ def test_models_that_differ_in_more_than_seed_and_plan_keep_apart(chain: Path, t
     path.write_text(json.dumps(record))
     with pytest.raises(ArtifactError, match="its record is of kind report"):
         runs_of_scores([second])
+
+
+def test_baselines_of_different_kinds_are_no_baseline(chain: Path, tmp_path: Path) -> None:
+    folders = [Path(shutil.copytree(chain / "what came out", tmp_path / name)) for name in ("slow", "quick")]
+    path = folders[1] / "alignfreeze.json"
+    record = json.loads(path.read_text())
+    for step in record["lineage"]:
+        if step["kind"] == "task-model":
+            step["settings"]["learning-rate"] = 0.5
+    path.write_text(json.dumps(record))
+    found = collect([*folders, chain / "front-scores"])
+    assert set(found.scores["strategy"]) == {"baseline (slow)", "baseline (quick)", "front"}
+    assert any(
+        "no gains, as baseline (slow) and baseline (quick) differ in more than their seed" in n for n in found.notes
+    )
+
+
+def test_a_lineage_that_goes_round_in_a_circle_ends(chain: Path) -> None:
+    record = read_record(chain / "front-scores")
+    assert record is not None
+    *before, tagger = record.lineage
+    inputs = [{**each, "digest": tagger["digest"]} if each["name"] == "model" else each for each in tagger["inputs"]]
+    circle = {**tagger, "inputs": inputs}
+    recipe = recipe_of(circle, replace(record, lineage=[circle, *before]))
+    assert [step[0] for step in recipe] == ["task-model"]
 
 
 def test_what_was_done_besides_is_in_the_name(chain: Path) -> None:
