@@ -299,6 +299,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {match[0]!r}?" if match else ""
 
 
+def nearest_or_all(word: str, known: Iterable[str]) -> str:
+    """`nearest`, and where nothing looks alike all that is known: `; known are a, b, c`."""
+    names = [str(each) for each in known]
+    return nearest(word, names) or f"; known are {', '.join(names)}"
+
+
 def problems_of(settings: type[Settings], values: Mapping[str, Any]) -> list[str]:
     """Every unknown key and unusable value of a section of a recipe, as sentences that begin with the key."""
     known = {d.key: d for d in declarations(settings)}
@@ -306,7 +312,7 @@ def problems_of(settings: type[Settings], values: Mapping[str, Any]) -> list[str
     for key, value in values.items():
         declaration = known.get(str(key).replace("_", "-"))
         if declaration is None:
-            problems.append(f"{key}: unknown key" + nearest(str(key), known))
+            problems.append(f"{key}: unknown key" + nearest_or_all(str(key), known))
             continue
         try:
             complaint = declaration.complaint(declaration.convert(value))

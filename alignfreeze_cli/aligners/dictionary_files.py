@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from alignfreeze_cli.aligners.dictionary_cache import FROM_FOLDER, fetch_dictionary
 from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.files import atomic_write, cache_folder, file_digest, read_json, write_json
-from alignfreeze_cli.errors import ArtifactError, DataError, HubError
+from alignfreeze_cli.artifacts.files import file_digest
+from alignfreeze_cli.artifacts.nearby import path_alike
+from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.pairs.settings import fill, placeholders
 from alignfreeze_cli.pairs.text_files import corpus_file, open_bytes
 
@@ -223,21 +222,21 @@ def find_dictionary(
     without them, where its name holds `source-target`. Raises DataError if there is no file, HubError if an address
     cannot be reached, or if the server of MUSE refuses everything.
     """
-    forward = _find_file(fill(template, source, target))
-    if copy_forward:
-        reverse = forward
-    else:
-        swapped = _swap_codes(template, source, target)
-        reverse = _find_file(swapped) if swapped is not None else None
+    ahead, back = file_names(template, source, target, copy_forward)
+    forward = _find_file(ahead)
+    reverse = forward if back == ahead else _find_file(back) if back is not None else None
     paths = list(dict.fromkeys(path for path in (forward, reverse) if path is not None))
     if not paths:
         if template == MUSE and _find_file(fill(MUSE, *_SURELY_THERE)) is None:
             raise HubError(
                 f"The server of the MUSE dictionaries refuses to give any, {'-'.join(_SURELY_THERE)} among them, which "
-                f"it is known to have; unpack {MUSE.rpartition('/')[0]}.tar.gz, from another network if need be, and "
-                "name its folder: --dictionary 'dictionaries/{source}-{target}.txt'."
+                f"it is known to have; get {MUSE.rpartition('/')[0]}.tar.gz, from another network if need be, unpack "
+                "it, and name its folder: --dictionary 'dictionaries/{source}-{target}.txt', or for all commands with "
+                f"{FROM_FOLDER}."
             )
-        raise DataError(f"no such dictionary for {source}-{target}", fill(template, source, target))
+        named = fill(template, source, target)
+        alike = "" if "://" in named else path_alike(Path(named).expanduser(), folders=False)
+        raise DataError(f"no such dictionary for {source}-{target}{alike}", named)
     note, copied = "", False
     if forward is None:
         note = f"no dictionary {source}-{target}; {paths[0].name} is used for both directions"
@@ -246,6 +245,12 @@ def find_dictionary(
     elif file_digest(forward) == file_digest(reverse):
         note, copied = f"the reverse dictionary is a copy of {forward.name}, as in the paper's runs", True
     return FoundDictionary(forward, reverse, resolve_files(name, template, paths), copied, note)
+
+
+def file_names(template: str, source: str, target: str, copy_forward: bool = False) -> tuple[str, str | None]:
+    """Paths or addresses of both directions' files; None for the other direction where swapping gives no name."""
+    forward = fill(template, source, target)
+    return forward, forward if copy_forward else _swap_codes(template, source, target)
 
 
 def _swap_codes(template: str, source: str, target: str) -> str | None:
@@ -261,51 +266,6 @@ def _swap_codes(template: str, source: str, target: str) -> str | None:
 def _find_file(path: str) -> Path | None:
     """A file on this machine, or one fetched from an address; None if there is none."""
     if path.startswith(("http://", "https://")):
-        return _fetch(path)
+        return fetch_dictionary(path)
     found = Path(path).expanduser()
     return found if found.is_file() else None
-
-
-def _fetch(address: str) -> Path | None:
-    """A file from the web, from the cache if it was fetched before and is whole; None if the server has no such file.
-
-    Raises HubError if the server cannot be reached, answers with an error, or offline mode (HF_HUB_OFFLINE) is on.
-    """
-    folder = cache_folder() / "dictionaries" / hashlib.sha256(address.encode()).hexdigest()[:16]
-    kept, marker = folder / address.rsplit("/", 1)[-1], folder / "fetched.json"
-    if marker.is_file() and kept.is_file():
-        with contextlib.suppress(ArtifactError):  # what is damaged is fetched again
-            if read_json(marker, "fetch it again").get("sha256") == file_digest(kept):
-                return kept
-    content = _download(address)
-    if content is None:
-        return None
-    atomic_write(kept, content)
-    write_json(marker, {"address": address, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)})
-    return kept
-
-
-_TIMEOUT = 30.0  # seconds without an answer or a byte
-
-
-def _download(address: str) -> bytes | None:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import httpx
-
-    if constants.HF_HUB_OFFLINE:
-        raise HubError(f"{address} is not in the local cache, and offline mode is on (HF_HUB_OFFLINE).")
-    mirror = os.environ.get("ALIGNFREEZE_MUSE")  # like HF_ENDPOINT: another server for the same files
-    place = address.replace(MUSE.rpartition("/")[0], mirror.rstrip("/")) if mirror else address
-    try:
-        answer = httpx.get(place, timeout=_TIMEOUT, follow_redirects=True)
-    except httpx.HTTPError as error:
-        raise HubError(
-            f"{address} can't be fetched ({error}); check the network, or give your own files with --dictionary."
-        ) from error
-    # MUSE's server (object storage) says 403 for what it does not have, but also where it refuses everything.
-    if answer.status_code in (403, 404):
-        return None
-    if answer.status_code != 200:
-        raise HubError(f"The server answered {answer.status_code} for {address}; try again later, or use --dictionary.")
-    content: bytes = answer.content
-    return content

@@ -1,6 +1,7 @@
 """The Hub, for pulling and pushing alike: retries that end, time limits, and failures as one sentence (HubError).
 
     pull            the files of a repository, in the cache
+    offline_mode    nothing is asked inside
     with_retries    a call that is tried again after a temporary failure
     hub_errors      errors of huggingface_hub as HubError (exit code 4)
 
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +29,7 @@ T = TypeVar("T")
 TRIES = 5
 FIRST_WAIT = 1.0  # seconds, doubled from try to try
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is not waited for
-_SILENCE = 60.0  # seconds without a byte after which a request has failed
+SILENCE = 60.0  # seconds without a byte after which a request has failed
 _TEMPORARY = (408, 429, 500, 502, 503, 504)
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 _REFERENCE = re.compile(r"^(?P<repo>[^/@]+(/[^/@]+)?)(/(?P<inside>steps-\d+))?(@(?P<revision>[\w./-]+))?$")
@@ -69,34 +72,74 @@ def pull(
     may be a mistyped path is not tried again where the Hub can't be reached. With `cached_only` the Hub is not asked.
     Raises HubError if the repository or revision does not exist, can't be reached, or, offline, is not in the cache.
     """
-    parts = split_reference(reference)
-    if parts is None:
-        raise HubError(f"{reference!r} is no Hub id (org/name or org/name@revision).")
     from huggingface_hub import snapshot_download
 
-    repo, revision = parts
-    match = _REFERENCE.match(reference)
-    inside = match["inside"] if match else None
-    wanted = [f"{inside}/{pattern}" if inside else pattern for pattern in patterns]
-    left_out = list(_INSIDE) if repo_type == "model" and not inside else None
+    chosen = choose_files(reference, patterns, repo_type)
 
     def fetch() -> str:
         return str(
             snapshot_download(
-                repo,
-                revision=revision,
+                chosen.repo,
+                revision=chosen.revision,
                 repo_type=repo_type,
-                allow_patterns=wanted,
-                ignore_patterns=left_out,
+                allow_patterns=chosen.wanted,
+                ignore_patterns=chosen.left_out,
                 local_files_only=cached_only,
             )
         )
 
-    limit_silence(_SILENCE)
+    limit_silence(SILENCE)
     warn = logging.getLogger("alignfreeze").warning
     with hub_errors(reference):
         folder = Path(with_retries(reference, fetch, warn, reconnect=not maybe_path))
-    return folder / (inside or ""), folder.name  # a snapshot's folder is named after its commit
+    return folder / chosen.inside, folder.name  # a snapshot's folder is named after its commit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which files of a repository are meant. `inside`: the folder in it, "" for its top."""
+
+    repo: str
+    revision: str | None
+    inside: str
+    wanted: list[str]
+    left_out: list[str] | None
+
+
+def choose_files(reference: str, patterns: Sequence[str], repo_type: str) -> Choice:
+    """Of `org/name/steps-N` the files in that folder, otherwise none of a model's inner folders. Raises HubError."""
+    parts, match = split_reference(reference), _REFERENCE.match(reference)
+    if parts is None or match is None:
+        raise HubError(f"{reference!r} is no Hub id (org/name or org/name@revision).")
+    inside = match["inside"] or ""
+    wanted = [f"{inside}/{pattern}" if inside else pattern for pattern in patterns]
+    left_out = list(_INSIDE) if repo_type == "model" and not inside else None
+    return Choice(*parts, inside, wanted, left_out)
+
+
+def is_offline() -> bool:
+    """Whether the Hub is not to be asked (HF_HUB_OFFLINE)."""
+    from huggingface_hub import constants
+
+    return constants.is_offline_mode()
+
+
+@contextmanager
+def offline_mode(wanted: bool) -> Iterator[None]:
+    """Inside, if it is wanted, nothing is asked of the Hub, neither here nor in processes that are started."""
+    if not wanted:
+        yield
+        return
+    from huggingface_hub import constants
+
+    variable, switch = os.environ.get("HF_HUB_OFFLINE"), constants.HF_HUB_OFFLINE
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    constants.HF_HUB_OFFLINE = True  # read from the environment when it was imported
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = switch
+        os.environ.pop("HF_HUB_OFFLINE") if variable is None else os.environ.update(HF_HUB_OFFLINE=variable)
 
 
 def list_files(repo: str, revision: str) -> list[str]:

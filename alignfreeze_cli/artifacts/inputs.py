@@ -11,10 +11,10 @@ from typing import Any
 from alignfreeze_cli.artifacts.deleted import deleted_files, deleted_shapes, demand_weights, is_deleted
 from alignfreeze_cli.artifacts.files import LARGEST_JSON, content_digest, file_digest, parse_json, read_json
 from alignfreeze_cli.artifacts.hub_client import find_conversion, list_files, pull, split_reference
+from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.artifacts.record import KINDS, RECORD_NAME, Record, portable, read_record, verify
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 from alignfreeze_cli.phrases import listed
-from alignfreeze_cli.settings import nearest
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _WEIGHTS = ("*.safetensors", _INDEX)
@@ -71,7 +71,7 @@ def resolve_encoder(reference: str, name: str = "model", of_sentences: bool = Fa
     Raises ArtifactError for a folder of another kind, a missing or damaged file or weights that are pickles; HubError.
     """
     further = _SENTENCE_FILES if of_sentences else ()
-    folder, commit = _fetch(reference, [*_MODEL_FILES, *further, RECORD_NAME], "model")
+    folder, commit = _fetch(reference, *files_of("encoder", of_sentences))
     record = read_record(folder)
     if record is not None:
         _demand(record, ("encoder",), folder)
@@ -96,12 +96,7 @@ def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Inpu
 
     Raises ArtifactError if it is of another kind (both are named) or a file differs from its digest; HubError.
     """
-    if kind == "pairs":
-        folder, commit = _fetch(reference, ["data/*", "statistics.json", RECORD_NAME], "dataset")
-    elif kind == "aligner":
-        folder, commit = _fetch(reference, ["*/*", RECORD_NAME], "model")
-    else:
-        folder, commit = _fetch(reference, [*_MODEL_FILES, "predictions/*", "scores.json", RECORD_NAME], "model")
+    folder, commit = _fetch(reference, *files_of(kind))
     record = read_record(folder)
     if record is None:
         raise ArtifactError(
@@ -112,6 +107,19 @@ def resolve_artifact(reference: str, kind: str, name: str | None = None) -> Inpu
         return _model_input(name or "model", reference, folder, commit, record)
     verify(folder, record)
     return Input(name or kind, reference, folder, record.digest, commit, record)
+
+
+def files_of(kind: str, of_sentences: bool = False) -> tuple[list[str], str]:
+    """Patterns of the files in a repository that make up an artifact of a kind, and the repository's type on the Hub.
+
+    `of_sentences`: with those that say how vectors of sentences are made.
+    """
+    if kind == "pairs":
+        return ["data/*", "statistics.json", RECORD_NAME], "dataset"
+    if kind == "aligner":
+        return ["*/*", RECORD_NAME], "model"
+    further = (*(_SENTENCE_FILES if of_sentences else ()), *(("predictions/*", "scores.json") * (kind != "encoder")))
+    return [*_MODEL_FILES, *further, RECORD_NAME], "model"
 
 
 def resolve_files(name: str, source: str, paths: Sequence[Path]) -> Input:
@@ -127,19 +135,15 @@ def resolve_files(name: str, source: str, paths: Sequence[Path]) -> Input:
 def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Path, str | None]:
     """The folder a reference means, and the commit if it came from the Hub.
 
-    What can only be a path is not looked up on the Hub; of what may be a mistyped one, a Hub that can't be reached is
-    not waited for. Raises ArtifactError or HubError, with the name of a folder that is alike.
+    Of what may be a mistyped path, a Hub that can't be reached is not waited for. Raises ArtifactError or HubError,
+    with the name of a folder that is alike.
     """
-    folder = Path(reference).expanduser()
-    if folder.is_dir():
+    folder = local_folder(reference)
+    if folder is not None:
         return folder, None
-    if folder.is_file():
-        raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
-    alike = _folder_alike(folder)
-    if folder.is_absolute() or reference.startswith((".", "~")) or split_reference(reference) is None:
-        no_id = "" if folder.is_absolute() else ", nor can it be a Hub id (org/name or org/name@revision)"
-        raise ArtifactError(f"no such folder{no_id}{alike}", reference)
-    maybe_path = bool(alike) or ("/" in reference and folder.parent.is_dir())
+    path = Path(reference).expanduser()
+    alike = path_alike(path, files=False)
+    maybe_path = bool(alike) or ("/" in reference and path.parent.is_dir())
     try:
         return pull(reference, patterns, repo_type, maybe_path)
     except HubError as error:
@@ -147,17 +151,26 @@ def _fetch(reference: str, patterns: Sequence[str], repo_type: str) -> tuple[Pat
         raise HubError(said.rstrip(".") + alike if alike else said) from error
 
 
-def _folder_alike(folder: Path) -> str:
-    """`; did you mean 'runs/pos'?` for a folder whose name is like this one's, or nothing."""
-    missing = folder
-    while not missing.parent.is_dir():
-        missing = missing.parent
-    try:
-        names = [each.name for each in missing.parent.iterdir() if each.is_dir() and not each.name.startswith(".")]
-    except OSError:
-        return ""
-    found = nearest(missing.name, names)
-    return found if not found or missing.parent == Path() else found.replace("'", f"'{missing.parent}/", 1)
+def local_folder(reference: str) -> Path | None:
+    """The folder that a reference means; None where it means a repository of the Hub.
+
+    What can only be a path, or is like one that is here, does not. Raises ArtifactError, with the name of the folder
+    that is alike, if there is none of that name.
+    """
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ArtifactError("is a file; a folder or a Hub id is needed", folder)
+    alike = path_alike(folder, files=False)
+    if folder.is_absolute() or reference.startswith((".", "~")) or split_reference(reference) is None:
+        no_id = "" if folder.is_absolute() else ", nor can it be a Hub id (org/name or org/name@revision)"
+        raise ArtifactError(f"no such folder{no_id}{alike}", reference)
+    # Repositories without org/ are old ones, nearly all with a hyphen: bert-base-cased.
+    beside = folder.parent.is_dir() if "/" in reference else "-" not in reference
+    if alike and beside and "@" not in reference:
+        raise ArtifactError(f"no such folder (a repository of the Hub would be {reference}@main){alike}", reference)
+    return None
 
 
 def _demand(record: Record, kinds: Sequence[str], folder: Path) -> None:

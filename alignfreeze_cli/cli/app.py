@@ -16,6 +16,8 @@ from alignfreeze_cli.cli import (
     changes,
     completion,
     demo,
+    env,
+    fetch,
     predict,
     publish,
     recipes,
@@ -41,7 +43,7 @@ predict.add(app)
 run.add(app)
 search.add(app)
 steps.add_report(app)
-for module in (changes, score_links, advise, recipes, demo, publish):
+for module in (changes, score_links, advise, recipes, fetch, demo, publish, env):
     module.add(app)
 for entry in app.registered_commands:
     entry.help = reflow(entry.help or "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from alignfreeze_cli.artifacts.deleted import is_deleted
+from alignfreeze_cli.artifacts.hub_client import is_offline, offline_mode
 from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.errors import explain
@@ -103,6 +106,14 @@ ByLanguage = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Ask nothing of the Hub (as HF_HUB_OFFLINE=1 does): if anything that the steps read is not in the caches, "
+        "say what, and how to fetch it, before the first step.",
+    ),
+]
 # What `run` and `demo` have in common:
 Seeds = Annotated[
     str | None, typer.Option("--seeds", help="Seeds, comma separated, instead of the recipe's.", show_default=False)
@@ -152,13 +163,16 @@ def command(
     snakefile: Snakefile = None,
     by_language: ByLanguage = False,
     keep: Keep = None,
+    offline: Offline = False,
     quiet: Quiet = False,
     format: Format = "text",
     debug: Debug = False,
 ) -> None:
-    with command_errors(quiet, format, debug) as console:
+    with command_errors(quiet, format, debug) as console, offline_mode(offline):
         from alignfreeze_cli.runs import runner
         from alignfreeze_cli.runs.graph import expand
+        from alignfreeze_cli.runs.needs import demand_all
+        from alignfreeze_cli.runs.paths import demand_paths
         from alignfreeze_cli.runs.recipes import load
         from alignfreeze_cli.runs.worklist import Outcome, torch_threads
 
@@ -182,6 +196,10 @@ def command(
                 taken = needs_of(graph, planned, measure, console)
             _export(graph, snakefile, fixed, overwrite, taken, dry_run, format)
             return
+        demand_paths(graph)
+        if is_offline():
+            again = shlex.join(["alignfreeze", "fetch", *recipes, *chosen_part(tasks, strategies, set_)])
+            demand_all(graph, again)
         needs = None
         if dry_run:
             with torch_threads(runner.threads_of(graph, jobs, threads)):
@@ -200,6 +218,12 @@ def names(option: str, text: str | None) -> tuple[str, ...]:
     if text is not None and not as_list(text):
         raise SettingsError(f"{option} needs at least one name.")
     return tuple(as_list(text or ()))
+
+
+def chosen_part(tasks: str | None, strategies: str | None, set_: Sequence[str] | None) -> list[str]:
+    """The options that choose a part of a recipe or change it, as they were given."""
+    given = [("--tasks", tasks), ("--strategies", strategies), *(("--set", each) for each in set_ or ())]
+    return [word for option, value in given if value is not None for word in (option, value)]
 
 
 def announce(graph: Graph, console: Console) -> None:

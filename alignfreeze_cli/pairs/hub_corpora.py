@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from alignfreeze_cli.artifacts import Input
 from alignfreeze_cli.artifacts.files import cache_folder, read_json, write_json
 from alignfreeze_cli.artifacts.hub_client import hub_errors, split_reference, with_retries
+from alignfreeze_cli.artifacts.hub_listing import RemoteFile, named_files
 from alignfreeze_cli.errors import ArtifactError, DataError, HubError
 from alignfreeze_cli.pairs.chunks import Chunk
 from alignfreeze_cli.pairs.languages import find_code
@@ -54,7 +55,7 @@ class HubCorpus:
         Raises HubError when the Hub cannot be reached, DataError if the data set has no such split or columns.
         """
         first = 1
-        for name in _parquet_files(self.repository, self.commit, self.configuration, self.split):
+        for name in self._names():
             left = None if limit is None else limit - first + 1
             if left == 0:
                 return
@@ -62,6 +63,24 @@ class HubCorpus:
             for chunk in ParquetFile(file, self.source, self.target, self.columns, self.score).chunks(left):
                 yield replace(chunk, first=first)
                 first += chunk.count
+
+    def fetch(self, limit: int | None = None) -> None:
+        """Fetch the files that hold the first `limit` rows (all, if None) into the Hub's cache. Raises as `chunks`."""
+        import pyarrow.parquet as pq
+
+        rows = 0
+        for name in self._names():
+            if limit is not None and rows >= limit:
+                return
+            path = self._fetch(name)
+            rows += 0 if limit is None else pq.read_metadata(path).num_rows
+
+    def files(self) -> list[RemoteFile]:
+        """Its files on the Hub, without fetching them."""
+        return named_files(self.repository, self.commit, "dataset", self._names())
+
+    def _names(self) -> tuple[str, ...]:
+        return _parquet_files(self.repository, self.commit, self.configuration, self.split)
 
     def _fetch(self, name: str) -> Path:
         from huggingface_hub import hf_hub_download

@@ -18,10 +18,11 @@ from typing import Protocol
 
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.artifacts.files import content_digest
+from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.pairs.chunks import Chunk, Form, Layout
 from alignfreeze_cli.pairs.hub_corpora import find_hub_corpus
-from alignfreeze_cli.pairs.settings import TWO_FILES, CorpusSettings, fill, may_be_hub
+from alignfreeze_cli.pairs.settings import TWO_FILES, CorpusSettings, fill, may_be_hub, placeholders
 from alignfreeze_cli.pairs.tables import CsvFile, JsonlFile, ParquetFile, column_numbers
 from alignfreeze_cli.pairs.text_files import (
     COMPRESSED,
@@ -69,28 +70,54 @@ def _find(reference: str, settings: CorpusSettings, target: str) -> tuple[Sequen
     """What one item of `--corpus` names: a data set of the Hub, two files, or all files that fit a pattern."""
     source, name = settings.source, f"corpus {target}"
     filled = fill(reference, source, target)
-    if TWO_FILES in reference or "{language}" in filled:
+    if _of_both_sides(reference):
         if settings.columns or settings.score_column:
             option = "--columns" if settings.columns else "--score-column"
             raise SettingsError(f"{option} is for files that hold both sides, not for {reference}.")
-        # `a.en::b.de` names both sides' files; otherwise {language} in the one name is either side's code.
-        sides = filled.split(TWO_FILES, 1) if TWO_FILES in reference else [filled, filled]
-        sides = [side.replace("{language}", code) for side, code in zip(sides, (source, target), strict=True)]
-        two = TwoFiles(*(corpus_file(Path(side).expanduser()) for side in sides))
+        two = TwoFiles(*map(corpus_file, corpus_paths(reference, source, target)))
         return [two], resolve_files(name, reference, [file.path for file in two.files])
-    if may_be_hub(filled) and not Path(filled).exists():
+    if is_on_hub(reference, source, target):
         corpus, resolved = find_hub_corpus(filled, settings, target, name)
         return [corpus], resolved
-    files = [corpus_file(path) for path in _fitting_files(filled)]
+    files = [corpus_file(path) for path in corpus_paths(reference, source, target)]
     readers = [_find_reader(file, settings, target) for file in files]
     return readers, resolve_files(name, reference, [file.path for file in files])
 
 
-def _fitting_files(pattern: str) -> list[Path]:
-    """The file of this name; if there is none and the name holds wildcards, the files that fit them, sorted."""
-    plain = Path(pattern).expanduser()
-    fitting = sorted(glob.glob(str(plain))) if not plain.exists() and glob.has_magic(pattern) else []
+def is_on_hub(reference: str, source: str, target: str) -> bool:
+    """Whether an item of `--corpus` names a data set of the Hub.
+
+    Raises DataError for what is written nearly as a file or folder that is beside it.
+    """
+    filled = fill(reference, source, target)
+    path = Path(filled)
+    if _of_both_sides(reference) or not may_be_hub(filled) or path.exists():
+        return False
+    if "/" in filled and "@" not in filled and path.parent.is_dir() and (alike := path_alike(path)):
+        raise DataError(f"no such corpus here (a data set of the Hub would be {filled}@main){alike}", filled)
+    return True
+
+
+def corpus_paths(reference: str, source: str, target: str) -> list[Path]:
+    """The files that an item of `--corpus` names, whether they exist or not.
+
+    Two, if it names one for each side; otherwise that of this name or, if there is none and the name holds wildcards,
+    those that fit them, sorted.
+    """
+    filled = fill(reference, source, target)
+    if _of_both_sides(reference):
+        # `a.en::b.de` names both sides' files; otherwise {language} in the one name is either side's code.
+        sides = filled.split(TWO_FILES, 1) if TWO_FILES in reference else [filled, filled]
+        codes = (source, target)
+        return [Path(side.replace("{language}", code)).expanduser() for side, code in zip(sides, codes, strict=True)]
+    plain = Path(filled).expanduser()
+    fitting = sorted(glob.glob(str(plain))) if not plain.exists() and glob.has_magic(filled) else []
     return [Path(match) for match in fitting] or [plain]
+
+
+def _of_both_sides(reference: str) -> bool:
+    """Whether an item names two files, one for each side."""
+    return TWO_FILES in reference or "language" in placeholders(reference)
 
 
 _FORMATS = {

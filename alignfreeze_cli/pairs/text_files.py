@@ -25,6 +25,7 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 
+from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.pairs.chunks import CHUNK, Chunk
@@ -80,7 +81,7 @@ def corpus_file(path: Path) -> CorpusFile:
     try:
         mode = path.stat().st_mode
     except OSError:
-        raise DataError("no such corpus file", path) from None
+        raise DataError(f"no such corpus file{path_alike(path, folders=False)}", path) from None
     if not stat.S_ISFIFO(mode):
         raise DataError("is neither a file nor a pipe", path)
     handle, copy = tempfile.mkstemp(dir=_spool_folder().name)

@@ -18,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.sections import FILES_ONLY, SECTIONS
 from alignfreeze_cli.settings import nearest
@@ -27,6 +28,8 @@ SCHEMA = "recipe.schema.json"
 """The file beside the shipped recipes that tells editors what a recipe may hold (schema.py)."""
 MODELINE = "# yaml-language-server: $schema="
 """With the place of such a file after it, a line that editors read."""
+SET = Path("--set")
+"""In the place of a file's path, for what `--set` gives."""
 MAX_BYTES = 1_000_000
 MAX_VALUES = 10_000  # a recipe has some dozens; ten lines of aliases to aliases can stand for billions
 MAX_DEPTH = 20
@@ -70,6 +73,11 @@ def copied(path: Path) -> bytes:
     return path.read_bytes().replace(f"{MODELINE}{SCHEMA}".encode(), f"{MODELINE}{installed}".encode(), 1)
 
 
+def is_recipe(name: str) -> bool:
+    """Whether a name on the command line is that of a recipe: a shipped one, or a YAML file's."""
+    return name in shipped() or name.endswith((".yaml", ".yml"))
+
+
 def find(reference: str, folder: Path | None = None) -> Path:
     """The file a user means: a path (relative to `folder`, or to here), or a shipped name. SettingsError if none."""
     known = shipped()
@@ -83,7 +91,8 @@ def find(reference: str, folder: Path | None = None) -> Path:
     if is_path and path.exists():
         raise SettingsError(f"{path}: is a folder; a recipe is a YAML file.")
     kind = "recipe file" if is_path else "shipped recipe"
-    hint = nearest(name.rpartition("/")[2], known) or "; `alignfreeze recipes list` lists them."
+    alike = path_alike(path, folders=False) if is_path else ""
+    hint = alike or nearest(name.rpartition("/")[2], known) or "; `alignfreeze recipes list` lists them."
     raise SettingsError(f"There is no {kind} {reference!r}{hint}")
 
 
@@ -198,4 +207,4 @@ def parse_overrides(overrides: Sequence[str]) -> Document:
             values[section][key] = value
         else:
             problems.append(f"--set {text}: {section} was set to {values[section]} before")
-    return Document(Path("--set"), values, "", {}, tuple(problems))
+    return Document(SET, values, "", {}, tuple(problems))

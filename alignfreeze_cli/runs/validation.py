@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from alignfreeze_cli.runs.recipe_files import Document, Place
+from alignfreeze_cli.runs.recipe_files import SET, Document, Place
 from alignfreeze_cli.runs.sections import (
     COMMON_KEYS,
     NAME,
@@ -17,7 +17,7 @@ from alignfreeze_cli.runs.sections import (
     TOP,
     fill_data,
 )
-from alignfreeze_cli.settings import as_list, nearest, problems_of
+from alignfreeze_cli.settings import as_list, nearest, nearest_or_all, problems_of
 from alignfreeze_cli.tasks.registry import TASKS
 
 _NAME = re.compile(NAME)
@@ -97,8 +97,10 @@ class _Check:
         homes = [name for name, section in SECTIONS.items() if key.replace("_", "-") in section.keys]
         meant = nearest(key, allowed)  # seed is a setting of align-pairs, and nearly `seeds`
         if homes:
-            return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it below `{homes[0]}:`{meant}"
-        return f"unknown key{meant}"
+            of_set = self.document.path == SET
+            place_for_it = f"as {homes[0]}.{key}=…" if of_set else f"below `{homes[0]}:`"
+            return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it {place_for_it}{meant}"
+        return f"unknown key{nearest_or_all(key, allowed)}"
 
     def _section(self, name: str, values: Any, place: Place) -> None:
         section = SECTIONS[name]
@@ -115,7 +117,7 @@ class _Check:
             elif normal in COMMON_KEYS:
                 self.add(here, "belongs on the command line of `alignfreeze run`, not in a recipe")
             elif normal not in section.keys:
-                self.add(here, "unknown key" + nearest(normal, section.keys))
+                self.add(here, "unknown key" + nearest_or_all(normal, section.keys))
             else:
                 self._setting(name, normal, value, here)
 

@@ -116,6 +116,7 @@ class Task(ABC):
     evaluation_length: ClassVar[int]
     epochs: ClassVar[int]
     data: ClassVar[str]  # name of the default data, for records and cards
+    release: ClassVar[str] = ""  # of that data, behind the published numbers, where it comes as an archive
     licence: ClassVar[str]  # of that data
     citation: ClassVar[str]  # BibTeX of that data
     options: ClassVar[tuple[type, ...]] = ()  # dataclasses of settings that only this task reads
@@ -133,6 +134,10 @@ class Task(ABC):
 
         Raises SettingsError if there is none.
         """
+
+    def unpacked(self, language: str, split: str) -> tuple[str, list[Path]] | None:
+        """A release of the default data that the user has unpacked into the cache: its name, and a language's files."""
+        return None
 
     def files_in(self, folder: Path, language: str, split: str) -> list[Path]:
         """The files of a language in a folder that holds the task's data as it is published. Raises DataError."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from alignfreeze_cli.artifacts import Input, resolve_files
 from alignfreeze_cli.artifacts.hub_client import pull, status_of
+from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.progress import Console
@@ -53,7 +54,9 @@ class LanguageData:
 def find_data(
     task: Task, languages: Sequence[str], pattern: str | None, split: str, option: str, console: Console
 ) -> list[LanguageData]:
-    """The files of every language: those that `pattern` names, or, if it is None, the task's default data on the Hub.
+    """The files of every language: those that `pattern` names, or, if it is None, the task's default data.
+
+    These are on the Hub, unless the user has unpacked a release of them that has all the languages.
 
     `split` is `train` or `test`; `option` is the command line option that gave the pattern, for messages. Raises
     DataError where a pattern fits no file or several, SettingsError for a language that the task has no data for,
@@ -61,13 +64,23 @@ def find_data(
     """
     if pattern is not None:
         return [_local_data(task, pattern, language, split, option) for language in languages]
-    wanted = {language: task.hub_files(language, split) for language in languages}
-    choices = {language: tuple(dict.fromkeys(map(_repository, files))) for language, files in wanted.items()}
+    if unpacked := unpacked_data(task, languages, split, console):
+        return unpacked
     found: dict[str, LanguageData] = {}
-    for repositories in dict.fromkeys(choices.values()):
-        same = {language: wanted[language] for language in languages if choices[language] == repositories}
-        found |= _hub_data(task, repositories, same, split, option, console)
+    for repositories, wanted in by_repositories(task, languages, split).items():
+        found |= _hub_data(task, repositories, wanted, split, option, console)
     return [found[language] for language in languages]
+
+
+def by_repositories(
+    task: Task, languages: Sequence[str], split: str
+) -> dict[tuple[str, ...], dict[str, tuple[HubFiles, ...]]]:
+    """Where the default data may be: the repositories, the first choice first, of the languages that have the same."""
+    found: dict[tuple[str, ...], dict[str, tuple[HubFiles, ...]]] = {}
+    for language in languages:
+        files = task.hub_files(language, split)
+        found.setdefault(tuple(dict.fromkeys(map(repository_of, files))), {})[language] = files
+    return found
 
 
 def read_windows(
@@ -146,20 +159,47 @@ def find_file(pattern: str, language: str, option: str) -> Path:
     wildcard = str(Path(pattern.replace("{language}", glob.escape(language))).expanduser())
     found = sorted(Path(path) for path in glob.glob(wildcard, recursive=True) if Path(path).is_file())
     if not found:
-        raise DataError(f"no such file for the language {language!r} ({option})", exact)
+        alike = "" if glob.has_magic(pattern) else path_alike(exact)
+        raise DataError(f"no such file for the language {language!r} ({option}){alike}", exact)
     if len(found) > 1:
         names = listed((path.name for path in found), most=4)
         raise DataError(f"{len(found)} files fit for the language {language!r} ({names}); narrow {option}", exact)
     return found[0]
 
 
-def _local_data(task: Task, pattern: str, language: str, split: str, option: str) -> LanguageData:
-    """The files of a language that a pattern names, or those in a folder that is laid out as the task's data."""
+def local_files(task: Task, pattern: str, language: str, split: str, option: str) -> list[Path]:
+    """The files of a language that a pattern names, or those in a folder that is laid out as the task's data.
+
+    Raises DataError if there is none.
+    """
     folder = Path(pattern).expanduser()
-    paths = task.files_in(folder, language, split) if folder.is_dir() else [find_file(pattern, language, option)]
+    return task.files_in(folder, language, split) if folder.is_dir() else [find_file(pattern, language, option)]
+
+
+def _local_data(task: Task, pattern: str, language: str, split: str, option: str) -> LanguageData:
+    paths = local_files(task, pattern, language, split, option)
     title = listed((path.name for path in paths), most=2)
     source = str(paths[0] if len(paths) == 1 else paths[0].parent / title)
     return LanguageData(language, tuple(paths), resolve_files(f"{split} {language}", source, paths), title)
+
+
+def unpacked_data(task: Task, languages: Sequence[str], split: str, console: Console) -> list[LanguageData] | None:
+    """The default data in a release that was unpacked into the cache; None if it lacks one of the languages."""
+    found = {language: task.unpacked(language, split) for language in languages}
+    kept = {language: each for language, each in found.items() if each is not None}
+    if len(kept) < len(found):
+        return None
+    release = next(iter(kept.values()))[0]
+    said = f"{task.data} is read from {release}, which `alignfreeze fetch` has unpacked"
+    if release == task.release:
+        console.info(f"{said}.")
+    else:
+        console.warn(f"{said}; the published numbers are for {task.release}.")
+    data = []
+    for language, (_, paths) in kept.items():
+        title = f"{release}/{listed((path.name for path in paths), most=2)}"
+        data.append(LanguageData(language, tuple(paths), resolve_files(f"{split} {language}", title, paths), title))
+    return data
 
 
 def _hub_data(
@@ -180,7 +220,7 @@ def _hub_data(
     cached_only = False
     for repository in repositories:
         files = {
-            language: [each for each in some if _repository(each) == repository] for language, some in wanted.items()
+            language: [each for each in some if repository_of(each) == repository] for language, some in wanted.items()
         }
         patterns = sorted({each.pattern for some in files.values() for each in some})
         console.info(f"Fetching {task.data} from {repository}")
@@ -232,7 +272,7 @@ def _in_snapshot(
     return None
 
 
-def _repository(files: HubFiles) -> str:
+def repository_of(files: HubFiles) -> str:
     """As `pull` takes it: `org/name` or `org/name@revision`."""
     return files.repository + (f"@{files.revision}" if files.revision else "")
 

@@ -22,6 +22,7 @@ from alignfreeze_cli.tasks.base import HubFiles, Options, Warn, log_warning, sha
 from alignfreeze_cli.tasks.conllu import ConlluLine, read_conllu
 from alignfreeze_cli.tasks.data import label_names, named_label, read_rows, row_lists, schema_of
 from alignfreeze_cli.tasks.tagging import TaggedSentence, TaggingOptions, TaggingTask, with_words
+from alignfreeze_cli.tasks.treebanks import Wanted, find_unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +56,16 @@ REPACKAGED_VERSION = "2.17"
 """A later version of UD, one revision per version."""
 
 
+RELEASE = "ud-treebanks-v2.7"
+"""The release of the published numbers, as its archive is called."""
+
+
+def treebank_names(language: str) -> tuple[str, ...]:
+    """Names of the paper's treebank of a language in any version of UD; of a language without one a pattern."""
+    usual = TREEBANKS.get(language)
+    return tuple(dict.fromkeys([usual, RENAMED.get(usual, usual)])) if usual else (f"{glob.escape(language)}_*",)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PosOptions:
     """Settings that only this task reads."""
@@ -79,6 +90,7 @@ class PosTask(TaggingTask):
     languages = tuple(TREEBANKS)[1:]
     epochs = 5
     data = "Universal Dependencies"
+    release = RELEASE
     licence = "differs by treebank, most are CC BY-SA 4.0, some non-commercial: see each treebank's page"
     citation = """@misc{11234/1-3424,
   title = {Universal Dependencies 2.7},
@@ -92,7 +104,8 @@ class PosTask(TaggingTask):
     defaults: ClassVar[dict[str, Any]] = {**TaggingTask.defaults, "multiword_tokens": "exclude"}
     without_hub = (
         "download a version of Universal Dependencies (2.7 for the published numbers, "
-        "http://hdl.handle.net/11234/1-3424), unpack it, and name its folder with {option}"
+        f"http://hdl.handle.net/11234/1-3424) and give it to `alignfreeze fetch pos --treebanks {RELEASE}.tgz`, or "
+        "unpack it, and name its folder with {option}"
     )
 
     def hub_files(self, language: str, split: str) -> tuple[HubFiles, ...]:
@@ -114,13 +127,15 @@ class PosTask(TaggingTask):
             ),
         )
 
+    def unpacked(self, language: str, split: str) -> tuple[str, list[Path]] | None:
+        return find_unpacked(Wanted(language, split, treebank_names(language)))
+
     def files_in(self, folder: Path, language: str, split: str) -> list[Path]:
         """The treebank of a language in an unpacked version of UD: the paper's, else the only one.
 
         A treebank may lie in several files (`cs_pdt-ud-train-c.conllu`). Raises DataError if there is none, or several.
         """
-        usual = TREEBANKS.get(language)
-        names = list(dict.fromkeys([usual, RENAMED.get(usual, usual)])) if usual else [f"{glob.escape(language)}_*"]
+        names = treebank_names(language)
         for name in names:
             pattern = Path(glob.escape(str(folder)), "**", f"{name}-ud-{split}*.conllu")
             paths = sorted(map(Path, glob.glob(str(pattern), recursive=True)))

@@ -176,20 +176,36 @@ def test_what_can_only_be_a_path_is_not_looked_up(
     assert not hub.log
 
 
-@pytest.mark.parametrize("written", ["encodr", "runs/s32"])
-def test_what_may_be_a_path_is_looked_up_once(hub: HubServer, tmp_path: Path, written: str) -> None:
+@pytest.mark.parametrize(("written", "meant"), [("encodr", "encoder"), ("runs/s32", "runs/s31")])
+def test_what_is_like_a_path_is_looked_up_only_with_a_revision(
+    hub: HubServer, tmp_path: Path, written: str, meant: str
+) -> None:
     (tmp_path / "here" / "runs" / "s31").mkdir(parents=True)
     (tmp_path / "here" / "encoder").mkdir()
-    meant = {"encodr": "encoder", "runs/s32": "runs/s31"}[written]
+    kind, sentence = ask(hub, tmp_path / "here", encoder(written))
+    assert (kind, hub.log) == ("ArtifactError", [])
+    assert sentence == (
+        f"{written}: no such folder (a repository of the Hub would be {written}@main); did you mean {meant!r}?"
+    )
+    commit = hub.add(written if "/" in written else "org/encodr", {**CONFIG, "model.safetensors": weights()})
+    hub.store.renamed["model", "encodr"] = "org/encodr"
+    assert ask(hub, tmp_path / "here", encoder(f"{written}@main")) == ["made", commit.oid]
+
+
+@pytest.mark.parametrize("written", ["bert-base-frnch", "runs/mbert"])
+def test_what_may_be_a_path_is_looked_up_once(hub: HubServer, tmp_path: Path, written: str) -> None:
+    """Old repositories have names like `bert-base-french`, and a folder may hold copies of some of a user's."""
+    (tmp_path / "here" / "runs" / "s31").mkdir(parents=True)
+    (tmp_path / "here" / "bert-base-french").mkdir()
     kind, sentence = ask(hub, tmp_path / "here", encoder(written))
     assert (kind, len(hub.log)) == ("HubError", 1)
     assert sentence.startswith(f"{written} is no folder here, and on the Hub:")
-    assert sentence.endswith(f"; did you mean {meant!r}?")
+    assert sentence.endswith("; did you mean 'bert-base-french'?") or written == "runs/mbert"
     hub.log.clear()
     hub.fail("GET", "/api/models/", times=1000, drop="before")
     kind, sentence = ask(hub, tmp_path / "here", encoder(written))
     assert (kind, len(hub.log)) == ("HubError", 1), "no waiting for a network that is not there"
     hub.faults.clear()
-    commit = hub.add(written if "/" in written else "org/encodr", {**CONFIG, "model.safetensors": weights()})
-    hub.store.renamed["model", "encodr"] = "org/encodr"
+    commit = hub.add(written if "/" in written else "org/french", {**CONFIG, "model.safetensors": weights()})
+    hub.store.renamed["model", "bert-base-frnch"] = "org/french"
     assert ask(hub, tmp_path / "here", encoder(written)) == ["made", commit.oid], "a repository of that name is taken"
