@@ -91,13 +91,3 @@ def signed(value: float, places: int = 1) -> str:
     """With its sign, a real minus sign; what rounds to zero has none."""
     shown = f"{value:+.{places}f}"
     return f"{0:.{places}f}" if float(shown) == 0 else shown.replace("-", "−")
-
-
-def sized(count: int) -> str:
-    """Bytes as a person reads them, in powers of a thousand: `912 bytes`, `1.4 MB`, `2.3 GB`."""
-    size, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if round(size, 1) < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{count:,} {'byte' if count == 1 else 'bytes'}" if unit == "bytes" else f"{size:.1f} {unit}"

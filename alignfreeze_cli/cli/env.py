@@ -15,7 +15,7 @@ import typer
 from alignfreeze_cli import __version__
 from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.options import Debug, Format, command_errors
-from alignfreeze_cli.phrases import counted, printable, sized
+from alignfreeze_cli.phrases import counted, printable, size
 
 HELP = """What a bug report should say of this installation: versions, devices, caches, and variables that matter.
 
@@ -92,7 +92,7 @@ def as_markdown(facts: dict[str, Any]) -> str:
 
 
 def _occupied(cache: dict[str, Any]) -> str:
-    return f"{sized(cache['bytes'])} in {counted(cache['files'], 'file')}" if cache["exists"] else "not there"
+    return f"{size(cache['bytes'])} in {counted(cache['files'], 'file')}" if cache["exists"] else "not there"
 
 
 def _installed(packages: dict[str, str | None]) -> str:
@@ -144,7 +144,7 @@ def _devices() -> dict[str, Any]:
     accelerators = []
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)
-        accelerators.append(f"cuda:{number} {about.name}, {sized(about.total_memory)}, CUDA {torch.version.cuda}")
+        accelerators.append(f"cuda:{number} {about.name}, {size(about.total_memory)}, CUDA {torch.version.cuda}")
     if torch.backends.mps.is_available():
         accelerators.append("mps")
     return {

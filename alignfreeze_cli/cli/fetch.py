@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result, print_table
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.options import Debug, Format, command_errors
 from alignfreeze_cli.cli.run import DryRun, Set, Strategies, names
 from alignfreeze_cli.cli.run import Tasks as OnlyTasks
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.phrases import counted, printable, sized
+from alignfreeze_cli.phrases import counted, printable, size
 from alignfreeze_cli.progress import Console
 
 if TYPE_CHECKING:
+    from alignfreeze_cli.runs.downloads import Download
     from alignfreeze_cli.runs.fetching import Fetch
-    from alignfreeze_cli.runs.needs import Need
 
 HELP = """Fetch what recipes read, or single models and data, into the caches: for machines without a network.
 
@@ -36,7 +37,13 @@ Names: a recipe; a model, org/name[@revision]; `opus-100` or datasets/org/name, 
 """
 
 Names = Annotated[
-    list[str], typer.Argument(metavar="RECIPE|MODEL|DATA…", help="What to fetch, as said above.", show_default=False)
+    list[str],
+    typer.Argument(
+        metavar="RECIPE|MODEL|DATA…",
+        help="What to fetch, as said above.",
+        show_default=False,
+        autocompletion=completion.recipe,
+    ),
 ]
 Source = Annotated[str, typer.Option("--source", metavar="CODE", help="Source language of data that is named.")]
 Languages = Annotated[
@@ -90,29 +97,29 @@ def command(
     with command_errors(quiet, format, debug) as console:
         from huggingface_hub import constants
 
-        from alignfreeze_cli.runs.fetching import fetch_all, list_needs
+        from alignfreeze_cli.runs.fetching import fetch_all, list_downloads
 
         chosen = (names("--tasks", tasks), names("--strategies", strategies), set_ or ())
-        needs = _needs(wanted, source, names("--languages", languages), *chosen)
-        _take_local(needs, treebanks, dictionaries, dry_run, console)
-        fetches = list_needs(needs, console)
+        downloads = _wanted(wanted, source, names("--languages", languages), *chosen)
+        _take_local(downloads, treebanks, dictionaries, dry_run, console)
+        fetches = list_downloads(downloads, console)
         if not dry_run:
             fetch_all(fetches, Path(constants.HF_HUB_CACHE), console)
         _conclude(fetches, dry_run, console, quiet, format)
 
 
-def _needs(
+def _wanted(
     wanted: Sequence[str],
     source: str,
     languages: Sequence[str],
     tasks: Sequence[str],
     strategies: Sequence[str],
     overrides: Sequence[str],
-) -> list[Need]:
-    """What all names mean, each need once. Recipes are graphs, of which a part may be chosen."""
-    from alignfreeze_cli.runs.fetching import needs_named
+) -> list[Download]:
+    """What all names mean, each download once. Recipes are graphs, of which a part may be chosen."""
+    from alignfreeze_cli.runs.downloads import downloads_of
+    from alignfreeze_cli.runs.fetching import downloads_named
     from alignfreeze_cli.runs.graph import expand
-    from alignfreeze_cli.runs.needs import needs_of
     from alignfreeze_cli.runs.recipe_files import is_recipe
     from alignfreeze_cli.runs.recipes import load
 
@@ -122,38 +129,38 @@ def _needs(
         raise SettingsError("--languages is for data that is named; a recipe names its own: --set targets=de,fr.")
     if (tasks or strategies or overrides) and not recipes:
         raise SettingsError("--tasks, --strategies and --set are for recipes; name one.")
-    found: list[Need] = []
+    found: list[Download] = []
     if recipes:
-        found += needs_of(expand([load(name, overrides) for name in recipes], Path("runs"), strategies, tasks))
+        found += downloads_of(expand([load(name, overrides) for name in recipes], Path("runs"), strategies, tasks))
     for name in others:
-        found += needs_named(name, source, languages)
+        found += downloads_named(name, source, languages)
     return list(dict.fromkeys(found))
 
 
 def _take_local(
-    needs: Sequence[Need], treebanks: Path | None, dictionaries: Path | None, dry_run: bool, console: Console
+    downloads: Sequence[Download], treebanks: Path | None, dictionaries: Path | None, dry_run: bool, console: Console
 ) -> None:
     """Fill the caches with what the user has: treebanks out of an archive, dictionaries from a folder."""
     from alignfreeze_cli.aligners.dictionary_cache import keep_from_folder
     from alignfreeze_cli.aligners.settings import MUSE
-    from alignfreeze_cli.runs.needs import DictionaryNeed, TaskDataNeed
+    from alignfreeze_cli.runs.downloads import DictionaryDownload, TaskDataDownload
     from alignfreeze_cli.tasks.pos import PosTask, treebank_names
     from alignfreeze_cli.tasks.treebanks import Wanted, unpack
 
     if treebanks is not None:
-        data = [need for need in needs if isinstance(need, TaskDataNeed) and need.task == PosTask.name]
+        data = [each for each in downloads if isinstance(each, TaskDataDownload) and each.task == PosTask.name]
         if not data:
             raise SettingsError("--treebanks goes with `pos`, or a recipe that reads its default data.")
-        some = [Wanted(code, need.split, treebank_names(code)) for need in data for code in need.languages]
+        some = [Wanted(code, each.split, treebank_names(code)) for each in data for code in each.languages]
         if not dry_run:
             folder = unpack(treebanks, some, console)
             console.info(f"Unpacked {counted(len(some), 'treebank')} into {folder}")
     if dictionaries is not None:
-        of_muse = [need for need in needs if isinstance(need, DictionaryNeed) and need.template == MUSE]
+        of_muse = [each for each in downloads if isinstance(each, DictionaryDownload) and each.template == MUSE]
         if not of_muse:
             raise SettingsError("--dictionaries goes with `muse`, or a recipe that reads the dictionaries of MUSE.")
         if not dry_run:
-            files = keep_from_folder(dictionaries, [(need.source, need.target) for need in of_muse])
+            files = keep_from_folder(dictionaries, [(each.source, each.target) for each in of_muse])
             console.info(f"Took {counted(len(files), 'file')} of dictionaries from {dictionaries}")
 
 
@@ -172,7 +179,7 @@ def _conclude(fetches: Sequence[Fetch], dry_run: bool, console: Console, quiet: 
 
 
 def _said(fetch: Fetch) -> str:
-    return f"  {' '.join([fetch.need.title, ', '.join(fetch.need.parts)]).rstrip()}: {fetch.error}"
+    return f"  {' '.join([fetch.download.title, ', '.join(fetch.download.parts)]).rstrip()}: {fetch.error}"
 
 
 def _as_json(fetches: Sequence[Fetch], dry_run: bool) -> dict[str, Any]:
@@ -181,7 +188,7 @@ def _as_json(fetches: Sequence[Fetch], dry_run: bool) -> dict[str, Any]:
         "status": "failed" if failed else "planned" if dry_run else "made",
         "bytes": sum(each.bytes for each in fetches),
         "here": sum(each.here for each in fetches),
-        "needs": [each.to_dict() for each in fetches],
+        "downloads": [each.to_dict() for each in fetches],
     }
 
 
@@ -192,14 +199,15 @@ def _print_table(fetches: Sequence[Fetch], dry_run: bool) -> None:
     table.add_column("of", overflow="fold")
     for heading in ("files", "size", "here before"):
         table.add_column(heading, justify="right")
-    for title in dict.fromkeys(each.need.title for each in fetches):
-        some = [each for each in fetches if each.need.title == title]
-        parts = dict.fromkeys(part for each in some for part in each.need.parts)
+    for title in dict.fromkeys(each.download.title for each in fetches):
+        some = [each for each in fetches if each.download.title == title]
+        parts = dict.fromkeys(part for each in some for part in each.download.parts)
         got = [each for each in some if each.error is None]
-        files, size = sum(len(each.files) for each in got), sum(each.bytes for each in got)
-        cells = [str(files), sized(size), sized(sum(each.here for each in got))] if got else ["–"] * 3
+        files = sum(len(each.files) for each in got)
+        sizes = [size(sum(each.bytes for each in got)), size(sum(each.here for each in got))]
+        cells = [str(files), *sizes] if got else ["–"] * 3
         table.add_row(printable(title), printable(", ".join(parts)), *cells)
     print_table(table)
     new = sum(each.wanted for each in fetches if each.error is None)
     here = sum(each.here for each in fetches)
-    print_result(f"{sized(new)} {'to fetch' if dry_run else 'fetched'}, {sized(here)} here before.")
+    print_result(f"{size(new)} {'to fetch' if dry_run else 'fetched'}, {size(here)} here before.")

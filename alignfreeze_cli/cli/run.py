@@ -18,7 +18,7 @@ from alignfreeze_cli.cli.console import print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.needs import needs_table
 from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
-from alignfreeze_cli.errors import SettingsError
+from alignfreeze_cli.errors import HubError, SettingsError
 from alignfreeze_cli.phrases import counted
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import as_list
@@ -170,8 +170,8 @@ def command(
 ) -> None:
     with command_errors(quiet, format, debug) as console, offline_mode(offline):
         from alignfreeze_cli.runs import runner
+        from alignfreeze_cli.runs.downloads import demand_downloads
         from alignfreeze_cli.runs.graph import expand
-        from alignfreeze_cli.runs.needs import demand_all
         from alignfreeze_cli.runs.paths import demand_paths
         from alignfreeze_cli.runs.recipes import load
         from alignfreeze_cli.runs.worklist import Outcome, torch_threads
@@ -198,8 +198,13 @@ def command(
             return
         demand_paths(graph)
         if is_offline():
-            again = shlex.join(["alignfreeze", "fetch", *recipes, *chosen_part(tasks, strategies, set_)])
-            demand_all(graph, again)
+            try:
+                fetch = ["alignfreeze", "fetch", *recipes, *chosen_part(tasks, strategies, set_)]
+                demand_downloads(graph, shlex.join(fetch))
+            except HubError as error:
+                if not dry_run:
+                    raise
+                console.warn(str(error))
         needs = None
         if dry_run:
             with torch_threads(runner.threads_of(graph, jobs, threads)):

@@ -16,9 +16,15 @@ from alignfreeze_cli.artifacts.hub_listing import RemoteFile, remote_files
 from alignfreeze_cli.artifacts.record import RECORD_NAME
 from alignfreeze_cli.errors import AlignFreezeError, SettingsError
 from alignfreeze_cli.pairs.settings import OPUS_100, PAPER_LANGUAGES
-from alignfreeze_cli.phrases import sized
+from alignfreeze_cli.phrases import size
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.runs.needs import ArtifactNeed, CorpusNeed, DictionaryNeed, Need, TaskDataNeed
+from alignfreeze_cli.runs.downloads import (
+    ArtifactDownload,
+    CorpusDownload,
+    DictionaryDownload,
+    Download,
+    TaskDataDownload,
+)
 from alignfreeze_cli.runs.recipe_files import shipped
 from alignfreeze_cli.settings import nearest
 from alignfreeze_cli.tasks.registry import TASKS
@@ -30,9 +36,9 @@ DATASETS = "datasets/"
 
 @dataclass
 class Fetch:
-    """A need on its way: its files as they were before, and why it could not be had."""
+    """A download on its way: its files as they were before, and why it could not be had."""
 
-    need: Need
+    download: Download
     files: list[RemoteFile]
     error: AlignFreezeError | None = None
 
@@ -52,8 +58,8 @@ class Fetch:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "title": self.need.title,
-            "parts": list(self.need.parts),
+            "title": self.download.title,
+            "parts": list(self.download.parts),
             "files": len(self.files),
             "bytes": self.bytes,
             "here": self.here,
@@ -61,16 +67,16 @@ class Fetch:
         }
 
 
-def list_needs(needs: Sequence[Need], console: Console) -> list[Fetch]:
-    """The files of all needs, with what can't be found as an error."""
+def list_downloads(downloads: Sequence[Download], console: Console) -> list[Fetch]:
+    """The files of all downloads, with what can't be found as an error."""
     found = []
-    with console.progress("asking for sizes", len(needs), "items") as progress:
-        for need in needs:
+    with console.progress("asking for sizes", len(downloads), "items") as progress:
+        for download in downloads:
             try:
-                found.append(Fetch(need, need.files()))
+                found.append(Fetch(download, download.files()))
             except AlignFreezeError as error:
-                found.append(Fetch(need, [], error))
-            progress.advance(note=_named(need))
+                found.append(Fetch(download, [], error))
+            progress.advance(note=_named(download))
     return found
 
 
@@ -80,21 +86,21 @@ def fetch_all(fetches: Sequence[Fetch], cache: Path, console: Console) -> None:
     free = shutil.disk_usage(_existing(cache)).free
     if wanted > free:
         raise AlignFreezeError(
-            f"{sized(wanted)} are to be fetched, but {cache} has room for {sized(free)} only; free some, or set "
+            f"{size(wanted)} are to be fetched, but {cache} has room for {size(free)} only; free some, or set "
             "HF_HOME to a larger disk."
         )
     for number, each in enumerate(fetches, 1):
         if each.error is None:
-            size = f": {sized(each.wanted)}" if each.wanted else ": here already"
-            console.info(f"[{number}/{len(fetches)}] {_named(each.need)}{size}")
+            what = size(each.wanted) if each.wanted else "here already"
+            console.info(f"[{number}/{len(fetches)}] {_named(each.download)}: {what}")
             try:
-                each.need.fetch(console)
+                each.download.fetch(console)
             except AlignFreezeError as error:
                 each.error = error
 
 
-def _named(need: Need) -> str:
-    return " ".join([need.title, *need.parts[:1], *(["…"] if len(need.parts) > 1 else [])])
+def _named(download: Download) -> str:
+    return " ".join([download.title, *download.parts[:1], *(["…"] if len(download.parts) > 1 else [])])
 
 
 def _existing(folder: Path) -> Path:
@@ -103,7 +109,7 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def needs_named(name: str, source: str, languages: Sequence[str]) -> list[Need]:
+def downloads_named(name: str, source: str, languages: Sequence[str]) -> list[Download]:
     """What a name means that is no recipe: `pos`, `muse`, `opus-100`, `datasets/org/name` or a model, `org/name`.
 
     `languages`: of the data, by default the paper's. Raises HubError, SettingsError for what lies here.
@@ -111,17 +117,17 @@ def needs_named(name: str, source: str, languages: Sequence[str]) -> list[Need]:
     targets = list(languages or PAPER_LANGUAGES)
     if name in TASKS:
         tested = tuple(languages) or TASKS[name].scored_languages(source)
-        return [TaskDataNeed(name, "train", (source,)), TaskDataNeed(name, "test", tested)]
+        return [TaskDataDownload(name, "train", (source,)), TaskDataDownload(name, "test", tested)]
     if name == MUSE_NAME:
-        return [DictionaryNeed(MUSE, source, target) for target in targets]
+        return [DictionaryDownload(MUSE, source, target) for target in targets]
     if name == OPUS_100:
-        return [CorpusNeed(name, source, target) for target in targets]
+        return [CorpusDownload(name, source, target) for target in targets]
     if name.startswith(DATASETS):
         repository = name.removeprefix(DATASETS)
         if remote_files(repository, [RECORD_NAME], "dataset"):
-            return [ArtifactNeed(repository, "pairs")]
-        return [CorpusNeed(repository, source, target) for target in targets]
+            return [ArtifactDownload(repository, "pairs")]
+        return [CorpusDownload(repository, source, target) for target in targets]
     if Path(name).expanduser().exists():
         raise SettingsError(f"{name} lies here already; there is nothing to fetch.")
     known = [*shipped(), *TASKS, MUSE_NAME, OPUS_100]
-    return [ArtifactNeed(name, hint="" if "/" in name else nearest(name, known))]
+    return [ArtifactDownload(name, hint="" if "/" in name else nearest(name, known))]

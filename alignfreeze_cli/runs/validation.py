@@ -100,7 +100,11 @@ class _Check:
             of_set = self.document.path == SET
             place_for_it = f"as {homes[0]}.{key}=…" if of_set else f"below `{homes[0]}:`"
             return f"unknown key here; it is a setting of {' and '.join(homes)}, so write it {place_for_it}{meant}"
-        return f"unknown key{nearest_or_all(key, allowed)}"
+        return f"unknown key{self._alike(key, allowed)}"
+
+    def _alike(self, key: str, known: Iterable[str]) -> str:
+        """The key that is meant; of `--set`, which has no file with others to look at, all where none is alike."""
+        return nearest_or_all(key, known) if self.document.path == SET else nearest(key, known)
 
     def _section(self, name: str, values: Any, place: Place) -> None:
         section = SECTIONS[name]
@@ -117,7 +121,7 @@ class _Check:
             elif normal in COMMON_KEYS:
                 self.add(here, "belongs on the command line of `alignfreeze run`, not in a recipe")
             elif normal not in section.keys:
-                self.add(here, "unknown key" + nearest_or_all(normal, section.keys))
+                self.add(here, "unknown key" + self._alike(normal, section.keys))
             else:
                 self._setting(name, normal, value, here)
 

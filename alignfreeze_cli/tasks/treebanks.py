@@ -21,7 +21,6 @@ from typing import Any
 
 from alignfreeze_cli.artifacts.files import atomic_file, cache_folder, read_json, write_json
 from alignfreeze_cli.errors import DataError
-from alignfreeze_cli.pairs.text_files import corpus_file, open_bytes
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.progress import Console
 
@@ -76,6 +75,8 @@ def _copy_treebanks(archive: Path, folder: Path, wanted: Sequence[Wanted], conso
     It is read as a stream, to its end: going back in compressed text takes as long as reading it, and the check sum is
     at the end.
     """
+    from alignfreeze_cli.pairs.text_files import corpus_file, open_bytes  # with pyarrow, which settings do without
+
     found: dict[str, list[str]] = {}
     try:
         with (

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from alignfreeze_cli.phrases import sized
 from tests.cli.world import alignfreeze
 
 TOKEN = "-".join(["a", "secret", "of", "mine"])
@@ -60,20 +59,3 @@ def test_as_json_it_is_one_object(home: Path) -> None:
     assert facts["hub"]["offline"] is True
     assert TOKEN not in done.stdout
     assert facts["devices"]["cores"] <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize(
-    ("count", "said"),
-    [
-        (0, "0 bytes"),
-        (1, "1 byte"),
-        (999, "999 bytes"),
-        (1_000, "1.0 kB"),
-        (999_949, "999.9 kB"),
-        (999_950, "1.0 MB"),
-        (1_112_197_064, "1.1 GB"),
-        (3 * 10**15, "3000.0 TB"),
-    ],
-)
-def test_sizes_are_told_in_powers_of_a_thousand(count: int, said: str) -> None:
-    assert sized(count) == said

@@ -164,7 +164,7 @@ def test_the_command_takes_them_without_a_network(cache: Path, tmp_path: Path) -
         "UD_English-EWT/en_ewt-ud-train.conllu",
         "UD_German-GSD/de_gsd-ud-test.conllu",
     ]
-    assert "0 bytes fetched" in done.stdout
+    assert "0 B fetched" in done.stdout
     missing = alignfreeze("fetch", "pos", "--languages", "fr", "--treebanks", tmp_path / f"{ROOT}.tgz")
     assert missing.exit_code == 3
     assert "holds no fr_gsd-ud-test; the others are unpacked" in missing.stderr

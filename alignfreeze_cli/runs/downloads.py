@@ -1,8 +1,8 @@
 """What the steps of a graph read and none of them makes, as far as it comes from the Hub or another server.
 
-A need can be listed, with the sizes of its files, and fetched into the caches. Fetching ends in the functions by which
-the steps find their inputs, so that what was fetched is what they read; without a network (HF_HUB_OFFLINE) the same
-call tells whether all of it is in the caches.
+A download can be listed, with the sizes of its files, and fetched into the caches. Fetching ends in the functions by
+which the steps find their inputs, so that what was fetched is what they read; without a network (HF_HUB_OFFLINE) the
+same call tells whether all of it is in the caches.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from alignfreeze_cli.tasks.remote_data import remote_data
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
 
-class Need(ABC):
+class Download(ABC):
     """Something that is read: `title` in words, `parts` which of it, such as languages."""
 
     @property
@@ -62,7 +62,7 @@ class Need(ABC):
 
 
 @dataclass(frozen=True)
-class ArtifactNeed(Need):
+class ArtifactDownload(Download):
     """A model, pairs or a fitted aligner in a repository of the Hub. `kind` is that of a record."""
 
     reference: str
@@ -88,7 +88,7 @@ class ArtifactNeed(Need):
 
 
 @dataclass(frozen=True)
-class CorpusNeed(Need):
+class CorpusDownload(Download):
     """Parallel text of a language pair in a data set of the Hub; `lines`: how many of it are read, None for all."""
 
     reference: str
@@ -117,7 +117,7 @@ class CorpusNeed(Need):
 
 
 @dataclass(frozen=True)
-class DictionaryNeed(Need):
+class DictionaryDownload(Download):
     """Both directions' dictionaries of a language pair at addresses of the web."""
 
     template: str
@@ -145,7 +145,7 @@ class DictionaryNeed(Need):
 
 
 @dataclass(frozen=True)
-class TaskDataNeed(Need):
+class TaskDataDownload(Download):
     """The default data of a task in some languages."""
 
     task: str
@@ -172,7 +172,7 @@ class TaskDataNeed(Need):
         whole = super().missing()
         if whole is None or len(self.languages) == 1:
             return whole
-        lacking = [each for each in self.languages if TaskDataNeed(self.task, self.split, (each,)).missing()]
+        lacking = [each for each in self.languages if TaskDataDownload(self.task, self.split, (each,)).missing()]
         return tuple(lacking) or self.languages, whole[1]  # each may be there, but not all in one version
 
 
@@ -180,10 +180,10 @@ _OFFLINE = "not in the local cache"
 """What the reason says where nothing else is wrong."""
 
 OTHERS = ("corpus", "dictionary", "links", "train", "data")
-"""The other settings that name an input: files here, or data that have a need of their own."""
+"""The other settings that name an input: files here, or data that are downloads of their own."""
 
 
-def needs_of(graph: Graph) -> list[Need]:
+def downloads_of(graph: Graph) -> list[Download]:
     """What the steps of a graph read, in the order of the steps, each once."""
     made = made_by(graph)
     languages = {
@@ -191,58 +191,58 @@ def needs_of(graph: Graph) -> list[Need]:
         for node in graph.nodes.values()
         if isinstance(node.settings, FinetuneSettings)
     }
-    found: list[Need] = []
+    found: list[Download] = []
     for node in graph.nodes.values():
-        for need in _needs_of_step(node.settings, languages):
-            local = isinstance(need, ArtifactNeed) and _is_path(need.reference, made)
-            found += [] if local else [need]
+        for download in _downloads_of_step(node.settings, languages):
+            local = isinstance(download, ArtifactDownload) and _is_path(download.reference, made)
+            found += [] if local else [download]
     return list(dict.fromkeys(found))
 
 
 def _is_path(reference: str, made: Sequence[Path]) -> bool:
-    """Whether a reference is a path: it exists, a step makes it or the folder it is in, or the Hub has no such names."""
+    """Whether a reference is a path: it exists, a step makes it or its folder, or the Hub has no such names."""
     path = Path(reference).expanduser()
     there = path.exists() or any(path.is_relative_to(folder) for folder in made)
     return there or path.is_absolute() or reference.startswith(".") or split_reference(reference) is None
 
 
-def _needs_of_step(settings: StepSettings, trained_in: dict[str, str]) -> Iterator[Need]:
+def _downloads_of_step(settings: StepSettings, trained_in: dict[str, str]) -> Iterator[Download]:
     """`trained_in`: the language of each task model that the graph makes."""
     for name, kind in ARTIFACTS.items():
         kind = "task-model" if name == "model" and isinstance(settings, EvaluateSettings) else kind
         for reference in as_list(getattr(settings, name, None) or ()):
-            yield ArtifactNeed(str(reference), kind, of_sentences=name == "filter_encoder")
+            yield ArtifactDownload(str(reference), kind, of_sentences=name == "filter_encoder")
     if isinstance(settings, AlignPairsSettings):
-        yield from _needs_of_pairs(settings)
+        yield from _downloads_of_pairs(settings)
     elif isinstance(settings, FinetuneSettings) and settings.train is None:
-        yield TaskDataNeed(settings.task, "train", (settings.language,))
+        yield TaskDataDownload(settings.task, "train", (settings.language,))
     elif isinstance(settings, EvaluateSettings) and settings.data is None and settings.task is not None:
         trained = trained_in.get(settings.model, TASKS[settings.task].source_language)
         languages = settings.languages or TASKS[settings.task].scored_languages(trained)
-        yield TaskDataNeed(settings.task, "test", tuple(languages))
+        yield TaskDataDownload(settings.task, "test", tuple(languages))
 
 
-def _needs_of_pairs(settings: AlignPairsSettings) -> Iterator[Need]:
+def _downloads_of_pairs(settings: AlignPairsSettings) -> Iterator[Download]:
     for target in settings.target:
         for reference in settings.corpus:
             if is_on_hub(reference, settings.source, target):
-                yield CorpusNeed(reference, settings.source, target, settings.split, settings.max_lines)
+                yield CorpusDownload(reference, settings.source, target, settings.split, settings.max_lines)
         if settings.aligner == "dictionary" and settings.dictionary.startswith(("http://", "https://")):
             copied = settings.reverse_dictionary == "published"
-            yield DictionaryNeed(settings.dictionary, settings.source, target, copied)
+            yield DictionaryDownload(settings.dictionary, settings.source, target, copied)
 
 
-def demand_all(graph: Graph, fetch: str) -> None:
+def demand_downloads(graph: Graph, fetch: str) -> None:
     """Offline, see that all that the steps read is in the caches. `fetch` is the command that brings it there.
 
     Raises HubError with the whole list of what is missing.
     """
     found: dict[str, list[str]] = {}
     reasons: dict[str, str] = {}
-    for need in needs_of(graph):
-        if lacking := need.missing():
-            found.setdefault(need.title, []).extend(lacking[0])
-            reasons.setdefault(need.title, lacking[1])
+    for download in downloads_of(graph):
+        if lacking := download.missing():
+            found.setdefault(download.title, []).extend(lacking[0])
+            reasons.setdefault(download.title, lacking[1])
     if not found:
         return
     lines = [f"Offline, and the caches lack {counted(len(found), 'thing')} that the steps read:"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alignfreeze_cli.errors import HubError
+from alignfreeze_cli.runs.downloads import OTHERS, demand_downloads, downloads_of
 from alignfreeze_cli.runs.graph import expand
-from alignfreeze_cli.runs.needs import OTHERS, demand_all, needs_of
 from alignfreeze_cli.runs.paths import ARTIFACTS
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.sections import SECTIONS
@@ -24,7 +24,7 @@ def test_every_input_of_a_step_is_looked_at(section) -> None:  # type: ignore[no
 
 def titles(recipe: str, *overrides: str) -> list[tuple[str, str]]:
     graph = expand([load(recipe, overrides)], Path("runs"))
-    return [(need.title, ",".join(need.parts)) for need in needs_of(graph)]
+    return [(download.title, ",".join(download.parts)) for download in downloads_of(graph)]
 
 
 def test_the_papers_recipe_reads_each_thing_once() -> None:
@@ -45,7 +45,7 @@ def test_the_papers_recipe_reads_each_thing_once() -> None:
 def test_other_aligners_blends_and_pairs_of_the_hub(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(
-        "extends: xlm-roberta-base-baseline\ntargets: [de]\nseeds: [1]\ntasks: [pos]\n"
+        "extends: xlm-roberta-base-baseline\ntargets: [fr]\nseeds: [1]\ntasks: [pos]\n"
         "finetune: {language: de}\n"
         "strategies:\n"
         "  iterated: {realign: {freeze: front}, align-pairs: {aligner: encoder}}\n"
@@ -66,14 +66,14 @@ def test_other_aligners_blends_and_pairs_of_the_hub(tmp_path: Path) -> None:
 def test_a_recipe_of_local_files_needs_nothing_else(tmp_path: Path) -> None:
     data = world.make(tmp_path / "world")
     graph = expand([load(world.recipe(tmp_path, data))], tmp_path / "runs")
-    assert needs_of(graph) == []
-    demand_all(graph, "fetch it")
+    assert downloads_of(graph) == []
+    demand_downloads(graph, "fetch it")
 
 
 def test_what_is_missing_is_told_with_the_command_that_brings_it() -> None:
     graph = expand([load("xlm-roberta-base-baseline", ["tasks=pos", "targets=de"])], Path("runs"))
     with pytest.raises(HubError) as error:
-        demand_all(graph, "alignfreeze fetch that")
+        demand_downloads(graph, "alignfreeze fetch that")
     said = str(error.value).splitlines()
     assert said[0] == "Offline, and the caches lack 3 things that the steps read:"
     assert "  model FacebookAI/xlm-roberta-base" in said
