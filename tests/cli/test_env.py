@@ -40,7 +40,7 @@ def test_the_block_to_paste_names_what_matters_and_no_secret(home: Path) -> None
         "a token is set",
         "- HF_HUB_OFFLINE=1\n",
         "- HTTPS_PROXY=http://…@proxy.example:3128\n",
-        "- extra `segmenters`: rjieba ",
+        "- extra `segmenters`: ",
         f"processor: {torch.get_num_threads()} thread",
     ):
         assert said in done.stdout
