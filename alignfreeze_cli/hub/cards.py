@@ -105,7 +105,7 @@ def card_after(result: Result, console: Console, dry_run: bool = False, model: P
         else:
             return result
         if result.status == "made" or not complete:
-            write_card(folder)
+            write_card(folder, [result.path] if result.record.kind == "scores" else ())
     except (AlignFreezeError, OSError) as error:
         console.warn(f"No card for {folder}: {error}")
     return result

@@ -301,10 +301,10 @@ def _walk(folder: Path) -> Iterable[Path]:
     """The runs and scores among a folder and those below; none below a run, none hidden, none deeper than `_DEPTH`."""
     for path, names, files in os.walk(folder, followlinks=True):
         here = Path(path)
-        found = RUN_NAME in files or holds_scores(here)
+        found = _is_run(here) or holds_scores(here)
         if found:
             yield here
-        deeper = not found and len(here.relative_to(folder).parts) < _DEPTH
+        deeper = not found and RUN_NAME not in files and len(here.relative_to(folder).parts) < _DEPTH
         names[:] = sorted(name for name in names if deeper and not name.startswith("."))
 
 

@@ -104,7 +104,7 @@ def test_the_shipped_recipe(tmp_path: Path) -> None:
     assert "encoder: encoder of round-1" in resolved_text(recipe)
     rule = snakefile(made, 2).split("rule step_")[1]  # the first one links pairs
     assert "align-pairs" in rule
-    assert "gpu=1" in rule
+    assert "gpu=GPU" in rule
 
 
 DEMO = """

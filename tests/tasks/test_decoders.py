@@ -226,7 +226,7 @@ def test_fine_tuned_and_scored(
         assert result.details["languages"]["en"]["scored"] == {"pos": 130, "nli": 20, "qa": 8}[task]
         assert result.details["scoring"].get("label-subword") == ("last" if task == "pos" else None)
     card = (made.path / "README.md").read_text(encoding="utf-8")
-    shown = 'separator = "' in card
+    shown = f'"{tokens[1]}"' in card or f"'{tokens[1]}'" in card
     assert shown == (task != "pos" and tokens[1] is not None)
 
 
