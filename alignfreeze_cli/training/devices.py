@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,9 @@ from typing import Any, TypeVar
 import torch
 
 from alignfreeze_cli.errors import SettingsError
+
+KEPT_KERNELS = 32
+"""How many kernels oneDNN, which multiplies matrices in bf16 on a CPU, keeps (`pick_device`)."""
 
 Chosen = TypeVar("Chosen", bound=Any)  # settings with `device` and `precision`
 
@@ -24,6 +28,11 @@ def pick_device(name: str) -> torch.device:
         usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         name = next((each for each, there in usable.items() if there), "cpu")
     device = torch.device(name)
+    if device.type == "cpu":
+        # oneDNN generates code for every number of rows that it meets and by default keeps 1,024 of these kernels: a
+        # gigabyte after a hundred steps, whose batches are all of another size. It reads both at its first product.
+        for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+            os.environ.setdefault(variable, str(KEPT_KERNELS))
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
