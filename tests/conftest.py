@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,16 @@ collect_ignore = [] if (Path(__file__).parents[2] / "shared").is_dir() else ["sh
 # No test may fail because the machine is busy, and a failure must come back when it is run again.
 settings.register_profile("alignfreeze", deadline=None, derandomize=True)
 settings.load_profile("alignfreeze")
+
+
+def pytest_collection_finish() -> None:
+    """What importing and collecting has made lasts as long as the tests, so the garbage collector passes over it.
+
+    Steps collect what the steps before them left (collector.py), which takes half a second where torch, transformers
+    and thousands of tests are looked at each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
