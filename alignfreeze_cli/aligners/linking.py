@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 
 import numpy as np
@@ -30,6 +31,7 @@ from alignfreeze_cli.pairs.folder import SCHEMA, SCORED_SCHEMA
 from alignfreeze_cli.pairs.links import Links, Scores, count_linked, filter_links, write_pharaoh
 from alignfreeze_cli.pairs.shifts import refuse_shifted_lengths
 from alignfreeze_cli.pairs.words import Texts, Words, splitter
+from alignfreeze_cli.signals import how_they_ended
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,7 @@ class LinkingPool:
 
     def __init__(self, processes: int) -> None:
         self._others = processes - 1
+        self._processes: set[BaseProcess] = set()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> LinkingPool:
@@ -313,7 +316,7 @@ class LinkingPool:
         """The linked chunks in the order given; only a few chunks per process are in memory at a time.
 
         Every other process has a chunk in hand and one to come; what is beyond that is aligned in this process. Raises
-        AlignFreezeError if a process is killed.
+        AlignFreezeError if a process ends without an answer.
         """
         if self._pool is None:
             for job, chunk in work:
@@ -324,6 +327,7 @@ class LinkingPool:
             for job, chunk in work:
                 if sum(not outcome.done() for outcome in waiting) < 2 * self._others:
                     waiting.append(self._pool.submit(link_chunk, job, chunk))
+                    self._processes.update(multiprocessing.active_children())  # the pool starts them on demand
                 else:
                     waiting.append(Future())
                     waiting[-1].set_result(link_chunk(job, chunk))
@@ -332,10 +336,9 @@ class LinkingPool:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
-            raise AlignFreezeError(
-                "A worker process ended without a message; was memory short? Try fewer --workers. (From Python, start "
-                'the script under `if __name__ == "__main__":`.)'
-            ) from error
+            self._pool.shutdown(wait=True)
+            why = how_they_ended([each.exitcode for each in self._processes], "--workers")
+            raise AlignFreezeError(f"A worker process {why}") from error
 
 
 def _live_with_the_parent() -> None:
@@ -350,6 +353,6 @@ def _live_with_the_parent() -> None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)

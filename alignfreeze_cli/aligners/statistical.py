@@ -7,6 +7,7 @@ are written, and linked while the model is at hand.
 from __future__ import annotations
 
 import functools
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -75,9 +76,14 @@ class StatisticalAligner:
         except ImportError as error:
             raise SettingsError(
                 f"--aligner {settings.aligner} needs the package sil-thot: pip install 'alignfreeze[aligners]'. It is "
-                "there for Linux on x86-64, macOS and Windows; elsewhere pip has to compile it, or take --aligner "
-                "pharaoh with links made on another machine."
+                "there for Linux on x86-64 and macOS; elsewhere pip has to compile it, or take --aligner pharaoh with "
+                "links made on another machine."
             ) from error
+        if sys.platform == "win32":  # its processes are listened to by `select`, which knows no pipes there
+            raise SettingsError(
+                f"--aligner {settings.aligner} does not run on Windows; take --aligner pharaoh with links made on "
+                "another machine."
+            )
         aligner = cls(
             settings.aligner,
             settings.source,

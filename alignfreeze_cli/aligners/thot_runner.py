@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import alignfreeze_cli
 from alignfreeze_cli.aligners.thot_process import Task
 from alignfreeze_cli.errors import AlignFreezeError
 from alignfreeze_cli.progress import ProgressBar
+from alignfreeze_cli.signals import ended_by
 
 
 def run_processes(tasks: Sequence[Task], at_once: int, folder: Path, progress: ProgressBar) -> None:
@@ -76,8 +76,9 @@ class _Process:
         if code == 0:
             return
         said = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        why = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed: {said[-1] if said else code}"
-        raise AlignFreezeError(
-            f"The process that ran {self._task.aligner} {why}; was memory or disk space short? "
-            "docs/aligners.md says how much it takes."
-        )
+        if (signal_name := ended_by(code)) is None:
+            why = f"failed: {said[-1] if said else f'exit code {code}'}"
+        else:
+            why = f"was ended by {signal_name}"
+            why += "; was memory short? docs/aligners.md says how much it takes." if signal_name == "SIGKILL" else "."
+        raise AlignFreezeError(f"The process that ran {self._task.aligner} {why}")

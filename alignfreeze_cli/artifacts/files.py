@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from alignfreeze_cli.errors import ArtifactError
 
+_FOLDERS_OPEN = hasattr(os, "O_DIRECTORY")  # not on Windows, which flushes only files that are open for writing
+
 LARGEST_JSON = 16_000_000  # bytes; what is meant to be read here is far smaller
 
 
@@ -36,8 +38,10 @@ def content_digest(files: Mapping[str, str]) -> str:
 
 
 def sync(path: Path) -> None:
-    """Flush a file's content, or a folder's list of names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush a file's content, or a folder's list of names, to the disk. On Windows files only."""
+    if not _FOLDERS_OPEN and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if _FOLDERS_OPEN else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -57,7 +61,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            if hasattr(os, "fchmod"):  # Windows: the file has the rights of its folder
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         os.replace(draft, path)
     except BaseException:

@@ -22,7 +22,6 @@ which makes it again, unless `run` says that it counts as done.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -37,6 +36,7 @@ from typing import Any, Literal
 from alignfreeze_cli.artifacts.deleted import deleted_files, demand_weights, is_deleted
 from alignfreeze_cli.artifacts.files import file_digest, folder_files, json_bytes, read_json, sync
 from alignfreeze_cli.artifacts.inputs import Input
+from alignfreeze_cli.artifacts.lock import locked
 from alignfreeze_cli.artifacts.record import (
     RECORD_NAME,
     Record,
@@ -46,7 +46,7 @@ from alignfreeze_cli.artifacts.record import (
     read_record,
     verify,
 )
-from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, OutputExistsError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, OutputExistsError, SettingsError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import StepSettings, declarations
 from alignfreeze_cli.signals import handled
@@ -139,11 +139,11 @@ class OutputFolder:
             return Result(output, "already done")
         if self._main and not self.settings.dry_run:
             if _aside(self._place).exists():
-                with _locked(self._partial):
+                with locked(self._partial):
                     _recover(self._place)
                 self._replaced = _inode(self._place)
             if self._is_sealed(identity) and (self._may_replace() or _is_free(self._place)):
-                with _locked(self._partial):
+                with locked(self._partial):
                     self._put_in_place()
         if _is_free(self._place):
             return None
@@ -179,7 +179,7 @@ class OutputFolder:
             yield work
             self.result = Result(self.path, "made", None, work.details)
             return
-        with _locked(self._partial):
+        with locked(self._partial):
             self._prepare(console)
             work = Workspace(self._partial, self)
             try:
@@ -330,28 +330,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-@contextmanager
-def _locked(partial: Path) -> Iterator[None]:
-    """Hold the partial folder's lock, so that two processes never write the same output.
-
-    The folder itself is locked: no lock file is left behind, and the kernel lets go when the process dies.
-    """
-    partial.mkdir(parents=True, exist_ok=True)
-    handle = os.open(partial, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlignFreezeError(
-                f"Another process is writing {partial}; wait for it, or choose another --output."
-            ) from None
-        if not partial.exists() or os.stat(partial).st_ino != os.fstat(handle).st_ino:
-            raise AlignFreezeError(f"Another process has just finished {partial}; run the command again.")
-        yield
-    finally:
-        os.close(handle)
 
 
 def _has_checkpoint(partial: Path) -> bool:

@@ -25,6 +25,7 @@ BASELINE = "baseline"
 """Name of the strategy without realignment."""
 
 _SCHEMA = 1
+_NO_PRIVILEGE = 1314  # what Windows says to a user who may not make links
 _TYPES = {str: "name", int: "whole number", bool: "true or false", dict: "mapping"}
 
 
@@ -52,7 +53,7 @@ class RunFolder:
             if link.is_symlink() and os.readlink(link) != target:
                 link.unlink()
             if not link.is_symlink() and not link.exists():
-                link.symlink_to(target)
+                _link(link, target)
         path = self.folder / RUN_NAME
         values = self.to_dict()
         values["tasks"] = _earlier_tasks(path, values) | self.tasks
@@ -64,6 +65,15 @@ class RunFolder:
         """What `run.json` holds: enough for a report to sort the run without reading its name."""
         kept = ("model", "strategy", "seed", "source", "control", "tasks")
         return {"schema": _SCHEMA} | {name: getattr(self, name) for name in kept}
+
+
+def _link(link: Path, target: str) -> None:
+    """Links are for people to follow; nothing here reads them. Windows may allow them to administrators only."""
+    try:
+        link.symlink_to(target)
+    except OSError as error:
+        if getattr(error, "winerror", None) != _NO_PRIVILEGE:
+            raise
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Worker processes for steps: started once and reused, so that torch is imported once in each.
 
 Each worker is a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which passes it on
-once to the workers that are running a step. They save a checkpoint and answer. A worker whose parent has died notices
-that its lifeline (a pipe of which only the parent holds the other end) is closed, and interrupts itself: no orphans.
+once to the workers that are running a step. They save a checkpoint and answer. It is passed on by closing the worker's
+lifeline, a pipe of which only the parent holds the other end: the worker then interrupts itself. So it does when its
+parent has died: no orphans. Windows has no process groups, and there Ctrl-C reaches the workers by itself.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import multiprocessing
 import os
@@ -26,14 +28,15 @@ from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.runs.graph import Node
 from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, torch_threads
 from alignfreeze_cli.settings import StepSettings
-from alignfreeze_cli.signals import handled
+from alignfreeze_cli.signals import handled, how_they_ended
 
 _REPORT_EVERY = 1.0  # seconds between two messages about the progress of a step
+_OWN_GROUPS = hasattr(os, "setpgrp")  # not on Windows
 _CONTEXT = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads hold
 
 
 class WorkerDiedError(AlignFreezeError):
-    """The process of a step ended without an answer; most often the system killed it because memory ran out."""
+    """The process of a step ended without an answer: it was killed, or an error kept it from answering."""
 
 
 def run_in_workers(worklist: Worklist, jobs: int, threads: int) -> None:
@@ -90,7 +93,8 @@ def _interrupt(pool: list[_Worker], worklist: Worklist, stop: _Stop) -> None:
     running = counted(len(busy), "running step")
     worklist.console.info(f"Interrupted: {running} will save a checkpoint (Ctrl-C again to stop at once).")
     for worker in busy:
-        worker.interrupt()
+        if _OWN_GROUPS:
+            worker.interrupt()
     while any(worker.node is not None for worker in busy):
         if stop.asked > 1:
             for worker in busy:
@@ -126,11 +130,8 @@ class _Worker:
         lifeline, self._lifeline = _CONTEXT.Pipe(duplex=False)
         self.process = _CONTEXT.Process(target=_serve, args=(theirs, lifeline, threads), name="alignfreeze-step")
         # Born with SIGINT blocked: until the worker has its own process group, Ctrl-C in the terminal would hit it too.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _sigint_blocked():
             self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         lifeline.close()
         self.node: Node | None = None
@@ -154,9 +155,8 @@ class _Worker:
         except (EOFError, OSError):
             self.node = None
             self.process.join()
-            how = _signal_name(self.process.exitcode)
-            error = WorkerDiedError(f"its process was ended by {how}; memory may have run out, try fewer --jobs")
-            return Outcome(node, "failed", error=error)
+            why = how_they_ended([self.process.exitcode], "--jobs")
+            return Outcome(node, "failed", error=WorkerDiedError(f"its process {why}"))
         if kind == "warn":
             console.warn(f"{node.name}: {value}")
         elif kind == "note":
@@ -170,9 +170,7 @@ class _Worker:
         return None
 
     def interrupt(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self.process.pid is not None:
-                os.kill(self.process.pid, signal.SIGINT)
+        self._lifeline.close()
 
     def close(self) -> None:
         """End the process. One that still runs a step (after an error here) is interrupted first."""
@@ -185,11 +183,25 @@ class _Worker:
         self._lifeline.close()
 
 
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Processes that are started inside get no SIGINT until they allow it. Windows has no such mask."""
+    if not _OWN_GROUPS:
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _serve(connection: Connection, lifeline: Connection, threads: int) -> None:
     """The main function of a worker: take a step, run it, send its outcome, until None comes or the parent dies."""
-    os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops a SIGINT that came while it was blocked
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if _OWN_GROUPS:
+        os.setpgrp()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # drops a SIGINT that came while it was blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError), torch_threads(threads):
@@ -206,7 +218,12 @@ def _serve(connection: Connection, lifeline: Connection, threads: int) -> None:
 def _watch(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv()
-    os.kill(os.getpid(), signal.SIGINT)
+    if _OWN_GROUPS:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)  # also ends its waiting for something
+    else:
+        _thread.interrupt_main()
 
 
 def _portable(outcome: Outcome) -> Outcome:
@@ -247,11 +264,3 @@ class _RelayBar(ProgressBar):
             self.reported = time.monotonic()
             share = f"{self.done / self.total:.0%}" if self.total else f"{self.done:,}"
             self.connection.send(("note", f"{self.title} {share}"))
-
-
-def _signal_name(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"

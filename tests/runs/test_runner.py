@@ -7,17 +7,23 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.errors import Interrupted, SettingsError
 from alignfreeze_cli.progress import Console, ProgressBar
 from alignfreeze_cli.report.score_table import score_tables
 from alignfreeze_cli.report.scores import read_scores
-from alignfreeze_cli.runs.graph import Graph, expand
+from alignfreeze_cli.runs.graph import Graph, Node, expand
+from alignfreeze_cli.runs.keeping import Keeping
 from alignfreeze_cli.runs.recipes import load
 from alignfreeze_cli.runs.runner import Outcome, plan, run
+from alignfreeze_cli.runs.workers import run_in_workers
+from alignfreeze_cli.runs.worklist import Worklist
 from tests.runs import world
 from tests.support.console import RecordingConsole
 
@@ -181,6 +187,26 @@ def test_a_worker_that_is_killed_fails_its_step_alone(data: Path, tmp_path: Path
     assert all("ended by SIGKILL" in str(outcome.error) for outcome in failed)
     assert not multiprocessing.active_children()
     assert set(statuses(run(made, Heard())).values()) <= {"made", "already done"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unreadable(AlignPairsSettings):
+    """Settings that no process can read after they were sent to it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("these settings",)
+
+
+def test_a_worker_that_ends_by_an_error_is_not_said_to_lack_memory(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = Node("pairs", "align-pairs", _Unreadable(output=tmp_path / "pairs"))
+    graph = Graph(tmp_path, {"pairs": node}, ())
+    worklist = Worklist(graph, Heard(), Keeping(graph, graph))
+    run_in_workers(worklist, 1, 1)
+    said = str(worklist.outcomes["pairs"].error)
+    assert said.startswith("its process ended with exit code 1 and no answer; what it said is above.")
+    assert "invalid literal for int() with base 10: 'these settings'" in capfd.readouterr().err
 
 
 def test_a_plan_does_nothing_and_finds_missing_data(data: Path, tmp_path: Path) -> None:
