@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import shlex
 import shutil
@@ -53,14 +54,22 @@ class Noted(Step):
         return keep
 
 
-def understood(step: str, arguments: list[str]) -> StepSettings:
-    """The settings that the command of a step makes of its arguments."""
+@functools.cache
+def noting(step: str) -> tuple[typer.Typer, Noted]:
+    """An app with the command of one step, and the step that it calls."""
     noted = Noted(STEPS[step].settings, "")
     app = typer.Typer()
     app.callback()(lambda: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(STEPS, step, noted)
         add_step(app, step, "help", lambda result: "")
+    return app, noted
+
+
+def understood(step: str, arguments: list[str]) -> StepSettings:
+    """The settings that the command of a step makes of its arguments."""
+    app, noted = noting(step)
+    noted.given.clear()
     ran = CliRunner().invoke(app, [step, *arguments])
     assert ran.exit_code == 0, ran.output
     return noted.given[0]
