@@ -43,10 +43,11 @@ ADAPTER = "adapter"
 """Folder of LoRA adapters kept beside the weights they were merged into."""
 
 _BLOCKS = {"blocks": int, "read-block": int, "frozen-blocks": list, "trained-blocks": list}
+_PROBED = {"probe": list, "retrieval-curve": dict}
 _DETAILS: dict[str, dict[str, Any]] = {
     "pairs": {"languages": dict, "warnings": list},
     "aligner": {"languages": dict},
-    "encoder": {**_BLOCKS, "family": str, "steps": int, "languages": dict, "probe": list, "blend": dict},
+    "encoder": {**_BLOCKS, **_PROBED, "family": str, "steps": int, "languages": dict, "blend": dict},
     "task-model": {"task": str, "options": dict, "language": str, "labels": list, "frozen-blocks": list, "steps": int},
     "scores": {"task": str, "metric": str, "source-language": str, "languages": dict, "scoring": dict},
 }

@@ -8,6 +8,7 @@ import typer
 
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.options import add_step
+from alignfreeze_cli.hub.curve import retrieval_curve
 
 ALIGN_PAIRS = """Find word pairs in parallel text and write a pairs folder.
 
@@ -98,6 +99,9 @@ def _realigned(result: Result) -> str:
             f"{100 * row['chance']:9.1f}"
             for language, row in after.items()
         ]
+    if curve := retrieval_curve(details):
+        rows.append("their mean over languages, by steps:")
+        rows += [f"{point.steps:<10,}{100 * point.mean:9.1f}" for point in curve.shown]
     return "\n".join(rows)
 
 

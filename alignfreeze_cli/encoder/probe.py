@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -58,23 +58,44 @@ def retrieval(
 
 
 def log_retrieval(
-    model: PreTrainedModel, dataset: RealignDataset, pooling: str, metrics: Metrics, step: int, console: Console
+    model: PreTrainedModel,
+    dataset: RealignDataset,
+    pooling: str,
+    metrics: Metrics,
+    step: int,
+    when: Literal["before", "during", "after"],
+    console: Console,
 ) -> None:
     """Log the retrieval of every language, unless an earlier part of a resumed run has done so.
 
-    For the main process alone.
+    For the main process alone. Model and random state stay as they are, so it may be called in the midst of training.
     """
-    when = "after" if step else "before"
-    done = {row["language"] for row in metrics.rows() if row.get("probe") == when}
+    done = {row["language"] for row in metrics.rows() if row.get("probe") == when and row["step"] == step}
     total = sum(len(held) for held in dataset.held_out)
     if not total:
         return
-    with console.progress(f"probing {when}", total, "pairs") as bar:
+    with console.progress(f"probing at step {step}" if when == "during" else f"probing {when}", total, "pairs") as bar:
         for pairs, held in zip(dataset.pairs, dataset.held_out, strict=True):
             if len(held) and pairs.language not in done:
                 found = retrieval(model, pairs, held.tolist(), dataset.pad_id, pooling)
                 metrics.log(step, probe=when, **found)
             bar.advance(len(held))
+
+
+def retrieval_curve(rows: Sequence[Mapping[str, Any]], block: int) -> dict[str, Any]:
+    """The accuracy in one block over the steps of training, from rows that `log_retrieval` wrote.
+
+    `steps`: when it was measured; `words`: by language, linked words per side; `accuracy`: by language, one for each
+    of the steps.
+    """
+    steps = sorted({row["step"] for row in rows})
+    languages = dict.fromkeys(row["language"] for row in rows)
+    found = {(row["language"], row["step"]): row["accuracy"][str(block)] for row in rows}
+    return {
+        "steps": steps,
+        "words": {row["language"]: row["words"] for row in rows},
+        "accuracy": {language: [found[language, step] for step in steps] for language in languages},
+    }
 
 
 def _accuracy(source: Tensor, target: Tensor) -> float:

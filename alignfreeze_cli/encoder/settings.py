@@ -249,6 +249,14 @@ class RealignSettings(StepSettings):
         panel=TRAINING,
         help="Pairs per language held out for the retrieval probe, at most a tenth of the usable; 0: none.",
     )
+    probe_every: int = setting(
+        0,
+        minimum=0,
+        metavar="N",
+        panel=TRAINING,
+        help="Also probe every N steps of training, for a curve of retrieval on the card; what is trained stays the "
+        "same. 0: only before and after.",
+    )
     checkpoint_every: int = setting(
         250,
         minimum=0,
@@ -266,8 +274,10 @@ class RealignSettings(StepSettings):
         if self.steps is not None and self.epochs is not None:
             found.append("--steps and --epochs cannot both be given")
         found += lora_complaints(self)
+        if self.probe_every and not self.probe_pairs:
+            found.append("--probe-every needs held-out pairs, of which --probe-pairs 0 leaves none")
         if self.epochs is None:
-            found += self.save_at_complaints(self.steps or DEFAULT_STEPS)
+            found += self.length_complaints(self.steps or DEFAULT_STEPS)
         return found
 
     @property
@@ -280,11 +290,16 @@ class RealignSettings(StepSettings):
         """The steps of `save_at` as numbers."""
         return tuple(int(steps) for steps in self.save_at)
 
-    def save_at_complaints(self, steps: int) -> list[str]:
-        """What is wrong with `save_at` in a run of so many steps."""
-        if _save_at_complaint(self.save_at) or not self.save_at or self.save_steps[-1] < steps:
-            return []
-        return [f"--save-at {self.save_at[-1]} must be below the {steps} steps of the run"]
+    def probe_steps(self, steps: int) -> range:
+        """When to probe within a run of so many steps; before and after it is probed in any case."""
+        return range(self.probe_every, steps, self.probe_every) if self.probe_every else range(0)
+
+    def length_complaints(self, steps: int) -> list[str]:
+        """What does not fit a run of so many steps."""
+        latest = {} if _save_at_complaint(self.save_at) else {"save-at": max(self.save_steps, default=0)}
+        latest["probe-every"] = self.probe_every
+        return [f"--{key} {n} must be below the {steps} steps of the run" for key, n in latest.items() if n >= steps]
 
     def left_out(self, name: str) -> bool:
-        return name in ("save_at", "batch_tokens", "compile", *LORA_OPTIONS) and not getattr(self, name)
+        unused = ("save_at", "probe_every", "batch_tokens", "compile", *LORA_OPTIONS)
+        return name in unused and not getattr(self, name)

@@ -1,15 +1,19 @@
-"""The report as one HTML page that needs nothing else: no script, no network, plots inside, light and dark.
+"""The report as one HTML page that needs nothing else: no network, plots inside, light and dark.
 
 The template escapes every text. The plots are the only markup that is let through; `inline_svg` takes them apart and
-puts them together again.
+puts them together again. The page's own script sorts, folds and searches the tables; browsers run it by its digest in
+the page's policy, and no other.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from xml.etree import ElementTree
 
 import jinja2
@@ -58,19 +62,27 @@ class OursAndPublished:
 
 def page(report: Report, plots: Sequence[Plot]) -> str:
     """The whole page as text; the same report and plots give the same text."""
-    return _template().render(
-        report=report,
-        plots=plots,
-        names=language_names(),
-        source_tables=source_tables(report),
-        light=_LIGHT,
-        dark=_DARK,
-        version=alignfreeze_cli.__version__,
+    script = (resources.files("alignfreeze_cli.report") / "templates" / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            plots=plots,
+            names=language_names(),
+            source_tables=source_tables(report),
+            light=_LIGHT,
+            dark=_DARK,
+            version=alignfreeze_cli.__version__,
+            script=Markup(script),
+            script_hash=f"sha256-{digest}",
+        )
     )
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("alignfreeze_cli.report", "templates"),
         autoescape=True,
@@ -83,13 +95,14 @@ def _template() -> jinja2.Template:
         findings=findings,
         signed=signed,
         inline_plot=_inline_plot,
+        share=_share,
         best=_best,
         language_groups=_language_groups,
         ours_and_published=_ours_and_published,
         strategies=_strategies,
         overview_cell=_overview_cell,
     )
-    return environment.get_template("page.html")
+    return environment
 
 
 def _strategies(sections: Sequence[Section]) -> list[tuple[str, bool]]:
@@ -145,14 +158,20 @@ def _ours_and_published(section: Section) -> list[OursAndPublished]:
     ]
 
 
+def _share(plot: Plot) -> float:
+    """The plot's width as a share of that of the widest."""
+    return plot.width / style.WIDTH
+
+
 def _inline_plot(plot: Plot) -> Markup:
-    return Markup(inline_svg(plot.svg, plot.name, plot.alt))
+    return Markup(inline_svg(plot.svg, plot.name, plot.alt, _share(plot)))
 
 
-def inline_svg(svg: str, name: str, alt: str) -> str:
+def inline_svg(svg: str, name: str, alt: str, share: float = 1.0) -> str:
     """A plot's `<svg>` element as part of the page: no style sheet, no metadata, colours that follow the page.
 
-    Every id begins with `name`, so that the plots' ids do not clash; `alt` is what a screen reader says.
+    Every id begins with `name`, so that the plots' ids do not clash; `alt` is what a screen reader says. `share` is the
+    plot's width as a share of that of the widest.
     """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
@@ -166,6 +185,7 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
             element.set("href" if key == f"{{{_LINK}}}href" else key, _attribute(key, value, name))
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
+    root.set("style", f"--share: {share:.3g}")
     root.set("role", "img")
     root.set("aria-label", alt)
     root.set("stroke-linejoin", "round")

@@ -6,10 +6,11 @@ that a plot looks alike in every program and paper.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report import figures, findings
 from alignfreeze_cli.report.comparison import Report
 from alignfreeze_cli.report.style import RC_PARAMS, strategy_styles
@@ -33,41 +35,65 @@ class Plot:
     alt: str  # the finding in words
     svg: str
     model: str
+    width: float  # inches
 
 
-def draw(report: Report, folder: Path) -> list[Plot]:
+@dataclass(frozen=True)
+class _Drawing:
+    """A plot that is to be drawn."""
+
+    name: str
+    section: int | None
+    model: str
+    figure: Callable[[], Figure]
+    caption: str
+    alt: str
+
+
+def draw(report: Report, folder: Path, console: Console | None = None) -> list[Plot]:
     """Draw all plots, write `<name>.svg` and `<name>.png` into the folder, and give them in the report's order."""
-    rows = [(row.strategy, row.control) for section in report.sections for row in section.table.rows]
-    styles = strategy_styles(dict.fromkeys(rows), [section.baseline for section in report.sections])
+    drawings = _drawings(report)
     folder.mkdir(parents=True, exist_ok=True)
     plots: list[Plot] = []
-
-    def add(name: str, section: int | None, model: str, figure: Figure, caption: str, alt: str) -> None:
-        name = _unused(_slug(name), {plot.name for plot in plots})
-        # First: drawing an SVG sets the figure's resolution to its own.
-        FigureCanvasAgg(figure).print_png(folder / f"{name}.png", metadata={"Software": None})
-        svg = svg_text(figure, name)
-        (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
-        plots.append(Plot(name, section, caption, alt, svg, model))
-
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), (console or Console()).progress("drawing plots", len(drawings), "plots") as progress:
         matplotlib.rcdefaults()  # the user's own matplotlibrc must not change the report
         matplotlib.rcParams.update(RC_PARAMS)
-        for model, numbered in report.models.items():
-            sections = [section for _, section in numbered if section.targets]
-            if sections:
-                caption, alt = findings.tasks_caption(model), findings.tasks_alt(sections)
-                add(f"{model}-tasks", None, model, figures.tasks(sections, styles), caption, alt)
-        for number, section in enumerate(report.sections):
-            if not section.comparisons:
-                continue
-            model, name = section.table.model, f"{section.table.model}-{section.table.task}"
-            caption, alt = findings.gains_caption(section), findings.gains_alt(section)
-            add(f"{name}-gains", number, model, figures.gains_figure(section, styles), caption, alt)
-            if len(section.distances) > 1:
-                caption, alt = findings.distance_caption(section), findings.distance_alt(section)
-                add(f"{name}-distance", number, model, figures.distance(section, styles), caption, alt)
+        for each in drawings:
+            name = _unused(_slug(each.name), {plot.name for plot in plots})
+            figure = each.figure()
+            width = figure.get_figwidth()
+            # First: drawing an SVG sets the figure's resolution to its own.
+            FigureCanvasAgg(figure).print_png(folder / f"{name}.png", metadata={"Software": None})
+            svg = svg_text(figure, name)
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+            plots.append(Plot(name, each.section, each.caption, each.alt, svg, each.model, width))
+            progress.advance(note=name)
     return plots
+
+
+def _drawings(report: Report) -> list[_Drawing]:
+    """The plots of a report in its order: per model all tasks, then per section gains and distance."""
+    rows = [(row.strategy, row.control) for section in report.sections for row in section.table.rows]
+    styles = strategy_styles(dict.fromkeys(rows), [section.baseline for section in report.sections])
+    found = []
+    for model, numbered in report.models.items():
+        sections = [section for _, section in numbered if section.targets]
+        if sections:
+            caption, alt = findings.tasks_caption(model), findings.tasks_alt(sections)
+            figure = functools.partial(figures.tasks, sections, styles)
+            found.append(_Drawing(f"{model}-tasks", None, model, figure, caption, alt))
+    for number, section in enumerate(report.sections):
+        if not section.comparisons:
+            continue
+        model, name = section.table.model, f"{section.table.model}-{section.table.task}"
+        caption, alt = findings.gains_caption(section), findings.gains_alt(section)
+        figure = functools.partial(figures.gains_figure, section, styles)
+        found.append(_Drawing(f"{name}-gains", number, model, figure, caption, alt))
+        if len(section.distances) > 1:
+            caption, alt = findings.distance_caption(section), findings.distance_alt(section)
+            figure = functools.partial(figures.distance, section, styles)
+            found.append(_Drawing(f"{name}-distance", number, model, figure, caption, alt))
+    return found
 
 
 def svg_text(figure: Figure, name: str) -> str:

@@ -67,8 +67,9 @@ def collect(folders: Iterable[str | Path]) -> FoundScores:
         for task, name in read_run(run)["tasks"].items() if _is_run(run) else ():
             if not (run / name / "scores.json").is_file():
                 missing.setdefault(task, []).append(printable(run.name))
-    notes = [f"No scores yet for {task} in {listed(names)}." for task, names in missing.items()]
     scores = read_scores(runs)
+    scored = set(scores["task"])  # a task that nobody ran is none that is missing
+    notes = [f"No scores yet for {task} in {listed(names)}." for task, names in missing.items() if task in scored]
     if scores.empty:
         raise DataError("no run has scores yet; finish them with `alignfreeze run`", runs[0].parent)
     scores, duplicates = _without_duplicates(scores)

@@ -34,16 +34,16 @@ def measure(settings: RealignSettings | FinetuneSettings, expected: Estimate, co
     """An estimate of a step with its seconds and the memory that it takes, measured.
 
     The step is done with `TRAINED` steps of training, beside where its output would be, and what came out is removed;
-    the seconds are those of all of it, and of the steps that were not done. Checkpoints, and encoders kept by
-    `--save-at`, are left out. Raises AlignFreezeError if the process fails, of which it says why, SettingsError under
-    `torchrun`.
+    the seconds are those of all of it, and of the steps that were not done. Checkpoints, encoders kept by `--save-at`
+    and the probes of `--probe-every` are left out. Raises AlignFreezeError if the process fails, of which it says why,
+    SettingsError under `torchrun`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SettingsError("--measure takes one process, not those of a torchrun.")
     place = (settings.output or Path("output")).absolute().parent
     while not place.is_dir():
         place = place.parent
-    more: dict[str, Any] = {"save_at": ()} if isinstance(settings, RealignSettings) else {}
+    more: dict[str, Any] = {"save_at": (), "probe_every": 0} if isinstance(settings, RealignSettings) else {}
     console.info(f"Measuring: the step with {TRAINED} steps of training; its result is thrown away.")
     with TemporaryDirectory(prefix=".measuring-", dir=place) as folder:
         short = replace(

@@ -7,7 +7,8 @@ is drawn at each step, load and freeze the encoder, probe, train, probe again, w
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_p
 from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton, word_embeddings
-from alignfreeze_cli.encoder.probe import log_retrieval
+from alignfreeze_cli.encoder.probe import log_retrieval, retrieval_curve
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
@@ -109,8 +110,8 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             tokenizer = load_tokenizer(source.path, arch.vocabulary_size, arch.causal)
             dataset = build_dataset(settings, sources, tokenizer, processes, console)
         report_usage(dataset.draws, settings.sampling, console)
-        if complaints := settings.save_at_complaints(dataset.draws.steps):
-            raise SettingsError(f"{complaints[0]}.")
+        if complaints := settings.length_complaints(dataset.draws.steps):
+            raise SettingsError(f"{'; '.join(complaints)}.")
 
         model, missing = load_encoder(source.path)
         apply_plan(model, plan)
@@ -121,9 +122,16 @@ def realign(settings: RealignSettings, console: Console) -> Result:
         if settings.vocabulary == "active":  # the model gets a small embedding table; `whole()` puts the full one back
             vocabulary = ActiveVocabulary(model, dataset.token_ids(), word_embeddings(source.path))
             console.info(vocabulary.summary("the pairs"))
+
+        @contextmanager
+        def as_written() -> Iterator[None]:
+            """Inside, the model is what would be written now; then training can go on."""
+            with vocabulary.whole() if vocabulary else nullcontext(), adapters.merged() if adapters else nullcontext():
+                yield
+
         if work.main:
-            with vocabulary.whole() if vocabulary else nullcontext():
-                log_retrieval(model, dataset, pooling, metrics, 0, console)
+            with as_written():
+                log_retrieval(model, dataset, pooling, metrics, 0, "before", console)
         accelerator.wait_for_everyone()
         torch.manual_seed(settings.seed)  # of the projection and of the adapters
         projection = new_projection(settings.projection, arch.hidden_size, model.config).to(accelerator.device)
@@ -145,25 +153,41 @@ def realign(settings: RealignSettings, console: Console) -> Result:
 
         def write(training: Training, folder: Workspace, log: Metrics) -> None:
             """The encoder as it is now, in a folder: what a run that ended here would have made."""
-            with vocabulary.whole() if vocabulary else nullcontext(), adapters.merged() if adapters else nullcontext():
-                log_retrieval(model, dataset, pooling, log, training.steps, console)
+            with as_written():
+                log_retrieval(model, dataset, pooling, log, training.steps, "after", console)
                 save_model(model, source.path, folder.path, without=missing)
             if adapters and settings.keep_adapter:
                 adapters.save(folder.path / ADAPTER, source)
+            probed = [row for row in log.rows() if "probe" in row]
+            several = any(row["probe"] == "during" for row in probed)
             folder.details = {
                 **_training_details(arch, plan, training, rate, dataset),
                 "batch-tokens": packing.budget,
-                "probe": [row for row in log.rows() if "probe" in row],
+                "probe": [row for row in probed if row["probe"] != "during"],
+                **({"retrieval-curve": retrieval_curve(probed, plan.read_block)} if several else {}),
                 "left-out": missing,
                 **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),
             }
 
         def keep(training: Training) -> None:
-            """`--save-at`: write the encoder as it is in the midst of training, then train on."""
+            """`--save-at`: write the encoder as it is in the midst of training. For the main process."""
             name = _kept_name(training.steps)
-            if work.main and not (work.path / name).exists():
-                with work.nested(name, replace(settings, steps=training.steps, epochs=None, save_at=())) as inner:
+            if not (work.path / name).exists():
+                every = settings.probe_every if settings.probe_every < training.steps else 0
+                alone = replace(settings, steps=training.steps, epochs=None, save_at=(), probe_every=every)
+                with work.nested(name, alone) as inner:
                     write(training, inner, metrics.copied(inner.path / FILE_NAME))
+
+        probe_steps = settings.probe_steps(dataset.draws.steps)
+
+        def pause(training: Training) -> None:
+            """What is done between two steps. Kept first: a run that ends here has no probe during its last step."""
+            if work.main:
+                if training.steps in settings.save_steps:
+                    keep(training)
+                if training.steps in probe_steps:
+                    with as_written():
+                        log_retrieval(model, dataset, pooling, metrics, training.steps, "during", console)
             accelerator.wait_for_everyone()
 
         training = train(
@@ -187,7 +211,7 @@ def realign(settings: RealignSettings, console: Console) -> Result:
             console,
             metrics,
             accelerator,
-            at=dict.fromkeys(settings.save_steps, keep),
+            at=dict.fromkeys((*settings.save_steps, *probe_steps), pause),
         )
         if work.main:
             lost = [name for name in map(_kept_name, settings.save_steps) if not (work.path / name).is_dir()]
@@ -238,6 +262,7 @@ def _dry_run_details(
         "pairs": rows,
         **length,
         **({"save-at": list(settings.save_steps)} if settings.save_at else {}),
+        **({"probe-every": settings.probe_every} if settings.probe_every else {}),
         "batch-size": settings.batch_size,
         "learning-rate": rate,
         "precision": settings.precision,

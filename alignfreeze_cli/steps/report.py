@@ -54,8 +54,7 @@ def make_report(settings: ReportSettings, console: Console) -> Result:
             _write(work.path / "tables" / name, text)
         plots: Sequence[Plot] = ()
         if settings.plots:
-            console.info("Drawing plots.")
-            plots = draw(report, work.path / "plots")
+            plots = draw(report, work.path / "plots", console)
         _write(work.path / "report.md", markdown(report, plots))
         _write(work.path / "report.html", page(report, plots))
         work.details = {

@@ -150,6 +150,14 @@ def test_runs_without_scores_are_named(tmp_path: Path) -> None:
     assert "front (2 of 3 seeds)" in markdown(report)
 
 
+def test_tasks_that_nobody_ran_are_not_spoken_of(tmp_path: Path) -> None:
+    world(tmp_path)
+    for path in tmp_path.glob("*/run.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(run | {"tasks": run["tasks"] | {"nli": "nli-scores"}}), encoding="utf-8")
+    assert not said(made(tmp_path), "nli")
+
+
 def test_only_seeds_of_both_sides_are_compared(tmp_path: Path) -> None:
     write(tmp_path, "baseline", 0, BASELINE[0])
     write(tmp_path, "baseline", 1, BASELINE[1])

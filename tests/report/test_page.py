@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import itertools
 import os
+import re
 import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +20,9 @@ from alignfreeze_cli.report.findings import headline
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.plots import draw
 from tests.report.samples import HEADLINE, published_report, small_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -44,7 +51,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text.append(data)
 
     def said(self) -> str:
@@ -74,7 +81,7 @@ def test_ids_tables_headings_and_references(which: str, request: pytest.FixtureR
     assert max(ids.values()) == 1
     tags = [tag for tag, _ in read.tags]
     assert tags.count("table") == tags.count("caption") == tags.count("thead") > 0
-    assert not {"script", "iframe", "object", "img"} & set(tags)
+    assert not {"iframe", "object", "img"} & set(tags)
     levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -92,8 +99,16 @@ def test_ids_tables_headings_and_references(which: str, request: pytest.FixtureR
 
 
 def test_names_are_text(small: str) -> None:
-    assert "<script" not in small
+    assert small.count("<script") == 1
     assert EVIL in Reader(small).said()
+
+
+def test_the_only_script_is_the_one_that_the_policy_names(small: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", small, re.DOTALL)
+    (allowed,) = re.findall(r"script-src '(.*?)';", small)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert [allowed] == [f"sha256-{digest}"] * len(scripts)
+    assert "default-src 'none'" in small
 
 
 def test_numbers_that_the_published_runs_are_known_for(published: str) -> None:
@@ -200,5 +215,55 @@ def test_a_browser_shows_it_without_errors_requests_or_overflow(small: str, publ
                     )
                     assert (sum(map(int, ground[4:-1].split(","))) < 200) == (scheme == "dark"), where
                     assert ground != ink
+                    hints = shown.locator(".hint:visible").count()
+                    assert (hints > 0) == (width == 390), where
+                    if (name, scheme) == ("published", "light"):
+                        use_tables(shown)
+                        assert said == [], where
                     context.close()
+            reader = browser.new_context(java_script_enabled=False)
+            shown = reader.new_page()
+            shown.goto(path.as_uri())
+            assert shown.locator("tr[data-name]:visible").count() == shown.locator("tr[data-name]").count() > 0
+            assert not shown.get_by_role("searchbox").is_visible()
+            reader.close()
         browser.close()
+
+
+def use_tables(page: Page) -> None:
+    """Fold, sort by clicks and by keys, and search, in the page of XLM-R's published runs of pos."""
+
+    def languages(table: str) -> list[str]:
+        rows = page.get_by_role("group", name=table).locator("tr[data-name]:visible")
+        return [str(name).split()[0] for name in rows.evaluate_all("rows => rows.map(row => row.dataset.name)")]
+
+    scores, gains = (f"xlm-roberta-base, pos, {kind}, table" for kind in ("scores", "gains"))
+    report = published_report(tasks=("pos",)).sections[0]
+    front, near = report.comparison("front"), report.targets_by_distance
+    assert front
+    assert languages(scores) == languages(gains) == near[:10]
+    page.get_by_role("button", name="Show all 34 languages").nth(1).click()
+    assert (languages(scores), languages(gains)) == (near[:10], near)
+
+    by_gain = sorted(near, key=lambda code: -front.gains[code].mean)
+    head = page.get_by_role("group", name=gains).get_by_role("columnheader", name="front", exact=True)
+    head.get_by_role("button").click()
+    assert (head.get_attribute("aria-sort"), languages(gains)) == ("descending", by_gain)
+    assert not page.get_by_role("group", name=gains).get_by_text("distant", exact=True).is_visible()
+    page.keyboard.press("Enter")
+    assert (head.get_attribute("aria-sort"), languages(gains)) == ("ascending", by_gain[::-1])
+    page.keyboard.press("Space")
+    assert (head.get_attribute("aria-sort"), languages(gains)) == (None, near)
+    page.get_by_role("group", name=scores).get_by_role("button", name="language").press("Enter")
+    assert languages(scores) == sorted(near)[:10]
+
+    search = page.get_by_role("searchbox", name="Find a language")
+    searches = (("FINN", ["fi"], "1 language"), ("zz", [], "0 languages"), ("", sorted(near)[:10], ""))
+    for typed, matching, said in searches:
+        search.fill(typed)
+        assert (languages(scores), page.locator("#found").inner_text()) == (matching, said)
+    tasks, gains_plot = (page.locator(f"svg[aria-label^='{start}']").first for start in ("pos:", "front has"))
+    narrow, wide = (each.bounding_box() for each in (tasks, gains_plot))
+    assert narrow
+    assert wide
+    assert narrow["width"] == pytest.approx(wide["width"] / 2, rel=0.02)  # one task: half as wide, equal lettering

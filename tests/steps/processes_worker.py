@@ -82,6 +82,7 @@ def whole_step(folder: Path, inputs: Path) -> None:
         batch_size=5,
         max_length=32,
         probe_pairs=2,
+        probe_every=2,
         checkpoint_every=2,
         device="cpu",
         output=folder / "encoder",

@@ -23,6 +23,7 @@ def run(folder: Path, resume: bool) -> None:
         max_length=32,
         learning_rate=1e-3,
         probe_pairs=2,
+        probe_every=5,
         checkpoint_every=3,
         device="cpu",
         output=folder / "output",

@@ -199,6 +199,51 @@ def test_words_move_to_their_translations_and_not_under_shuffled_links(world: Pa
     assert last["given"][1] > 3.5 > 2 > last["shuffled"][1]  # as multiples of chance
 
 
+@pytest.mark.parametrize("changes", [{}, {"lora": 2}, {"vocabulary": "full"}], ids=["plain", "lora", "full"])
+def test_a_probe_during_training_reads_the_encoder_of_that_step_and_changes_nothing(
+    world: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    probed = run(world, tmp_path / "probed", probe_every=2, **changes)
+    without = run(world, tmp_path / "without", **changes)
+    short = run(world, tmp_path / "short", steps=4, **changes)
+    assert file_digest(probed.path / "model.safetensors") == file_digest(without.path / "model.safetensors")
+    assert probed.details["probe"] == without.details["probe"]
+    rows = [row for row in metrics(probed.path) if "probe" in row]
+    assert [(row["step"], row["probe"]) for row in rows[::3]] == [
+        (0, "before"), (2, "during"), (4, "during"), (6, "after")
+    ]  # fmt: skip
+    after_four = [row | {"probe": "during"} for row in metrics(short.path) if row.get("probe") == "after"]
+    assert rows[6:9] == after_four
+    if not changes.get("lora"):  # adapters begin at zero: after four steps no nearest neighbour is another yet
+        assert after_four != [row | {"probe": "during", "step": 4} for row in rows[:3]]
+    curve = probed.details["retrieval-curve"]
+    assert (curve["steps"], list(curve["words"])) == ([0, 2, 4, 6], ["de", "fr", "ta"])
+    assert curve["accuracy"]["fr"] == [row["accuracy"]["3"] for row in rows if row["language"] == "fr"]
+    assert "retrieval-curve" not in without.details
+    assert read_settings(probed) - read_settings(without) == {"probe-every"}
+
+
+def read_settings(result: Result) -> set[str]:
+    assert result.record is not None
+    return set(result.record.settings)
+
+
+def test_a_probe_during_training_needs_pairs_and_steps(world: Path, tmp_path: Path) -> None:
+    for changes, sentence in (
+        (
+            {"probe_every": 3, "probe_pairs": 0},
+            "--probe-every needs held-out pairs, of which --probe-pairs 0 leaves none",
+        ),
+        ({"probe_every": 6}, "--probe-every 6 must be below the 6 steps of the run"),
+        ({"probe_every": 99, "steps": None, "epochs": 0.5}, "--probe-every 99 must be below the 9 steps of the run"),
+        ({"probe_every": -1}, "--probe-every must be at least 0"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            run(world, tmp_path / "out", **changes)
+        assert sentence in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -61,6 +61,8 @@ def test_the_whole_step_runs_in_two_processes_and_one_of_them_writes(results: tu
         rows = [json.loads(line) for line in (folder / "encoder" / "metrics.jsonl").read_text().splitlines()]
         assert [(row["step"], row.get("probe", "loss")) for row in rows] == [
             (0, "before"),
+            (2, "loss"),
+            (2, "during"),
             (3, "loss"),
             (4, "loss"),
             (4, "after"),

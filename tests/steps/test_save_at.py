@@ -86,7 +86,7 @@ CASES: dict[str, dict[str, Any]] = {
     "round-robin": {},
     "published": {"sampling": "published"},
     "proportional": {"sampling": "proportional"},
-    "shuffled": {"links": "shuffled"},
+    "shuffled, probed every 2 steps": {"links": "shuffled", "probe_every": 2},
     "bf16": {"precision": "bf16"},
     "whole vocabulary": {"vocabulary": "full"},
     "no projection and no probe": {"projection": 0, "probe_pairs": 0},
