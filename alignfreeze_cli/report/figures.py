@@ -134,7 +134,9 @@ def _figure(width: float, height: float) -> Figure:
 
 def _laid_out(figure: Figure) -> Figure:
     """Lay the figure out once, so that all files made of it are alike."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
     figure.set_layout_engine("none")
     return figure
 
@@ -167,10 +169,9 @@ def _background(panel: Axes, section: Section, row: Sequence[str], end: float, l
 
 
 def _points(panel: Axes, shown: Sequence[tuple[float, Gain]], kind: str | None, style: StrategyStyle) -> None:
-    for x, gain in shown:
-        ends = _ends(gain, kind)
-        if ends is not None:
-            panel.vlines(x, *ends, color=style.colour, linewidth=0.9, zorder=2)
+    bars = [(x, *ends) for x, gain in shown if (ends := _ends(gain, kind)) is not None]
+    if bars:  # all at once: an artist for each would take most of the time of the plot
+        panel.vlines(*zip(*bars, strict=True), color=style.colour, linewidth=0.9, zorder=2)
     xs, means = [x for x, _ in shown], [gain.mean for _, gain in shown]
     panel.plot(xs, means, markersize=3.4, zorder=3, **_marker(style))
 

@@ -27,6 +27,7 @@ RC_PARAMS: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": SIZE,
     "axes.titlesize": SIZE,
+    "axes.titley": 1.0,  # else every drawing looks anew whether ticks above the axes are in the way, and none are
     "axes.labelsize": SIZE,
     "xtick.labelsize": SIZE,
     "ytick.labelsize": SIZE,
