@@ -49,6 +49,11 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= 200
 
 
+def metric_title(name: str) -> str:
+    """A metric as one writes it: `f1` → `F1`; unknown ones stay as they are."""
+    return {"f1": "F1", "macro_f1": "macro-F1", "exact_match": "exact match"}.get(name, name)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 file`, `2,000 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

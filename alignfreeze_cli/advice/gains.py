@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alignfreeze_cli.artifacts.run_folder import BASELINE
+from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.published import bare_id, rows
 
 STRATEGIES = ("full", "front", "back")
@@ -67,12 +68,18 @@ def published_gains(strategies: Sequence[str] = STRATEGIES, aligner: str = "dict
 def gains_of_runs(folders: Iterable[str | Path]) -> list[Gain]:
     """The gains in run folders, over the seeds that a strategy and the baseline both have; controls are left out.
 
-    Raises SettingsError, DataError and ArtifactError for folders that can't be read, as `report` does.
+    Raises SettingsError, DataError and ArtifactError for folders that can't be read, as `report` does, and DataError
+    for runs of a task that were scored by another metric than the task's: their gains can't be put beside others.
     """
     from alignfreeze_cli.report.scores import collect  # needs pandas, which takes longer than everything else here
+    from alignfreeze_cli.tasks.registry import TASKS
 
     found = collect(folders).scores
     found = found[~found["control"]]
+    metrics = {name: task.metric for name, task in TASKS.items()}
+    for run in found.itertuples():
+        if (usual := metrics.setdefault(run.task, run.metric)) != run.metric:
+            raise DataError(f"holds scores of {run.task} by {run.metric}, not by {usual}; evaluate again", run.folder)
     return _over_baseline(
         (Cell(run.task, bare_id(run.model), run.strategy, run.source), run.seed, run.language, 100 * run.value)
         for run in found.itertuples()

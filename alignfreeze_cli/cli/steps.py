@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 
 import typer
 
@@ -135,11 +136,23 @@ def _finetuned(result: Result) -> str:
 
 
 def _scored(result: Result) -> str:
-    details = result.details
-    rows = [f"{'language':12}{details['metric']:>10}{'scored':>10}{'examples':>10}"]
-    for language, entry in details["languages"].items():
-        name = language + (" (source)" if language == details["source-language"] else "")
-        rows.append(f"{name:12}{100 * entry['value']:10.2f}{entry['scored']:10,}{entry['examples']:10,}")
-    if details["average"] is not None:
-        rows.append(f"{'mean':12}{100 * details['average']:10.2f}  (languages other than the source)")
+    """A line per language with every metric, the main one first, and the mean over the languages that were not seen."""
+    details, source = result.details, result.details["source-language"]
+    scores = {
+        code: {details["metric"]: entry["value"], **entry.get("metrics", {})}
+        for code, entry in details["languages"].items()
+    }
+    widths = {name: max(10, len(name) + 2) for name in next(iter(scores.values()))}
+    titles = "".join(f"{name:>{width}}" for name, width in widths.items())
+    rows = [f"{'language':12}{titles}{'scored':>10}{'examples':>10}"]
+
+    def values(of: Mapping[str, float]) -> str:
+        return "".join(f"{100 * of[name]:{width}.2f}" for name, width in widths.items())
+
+    for code, entry in details["languages"].items():
+        name = code + (" (source)" if code == source else "")
+        rows.append(f"{name:12}{values(scores[code])}{entry['scored']:10,}{entry['examples']:10,}")
+    if targets := [scores[code] for code in scores if code != source]:
+        means = {name: statistics.fmean(each[name] for each in targets) for name in widths}
+        rows.append(f"{'mean':12}{values(means)}  (languages other than the source)")
     return "\n".join(rows)

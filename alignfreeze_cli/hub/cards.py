@@ -40,7 +40,16 @@ from alignfreeze_cli.hub.scores import (
     scores_beside,
     scores_of_model,
 )
-from alignfreeze_cli.phrases import counted, escaped, escaped_line, listed, number_ranges, printable, signed
+from alignfreeze_cli.phrases import (
+    counted,
+    escaped,
+    escaped_line,
+    listed,
+    metric_title,
+    number_ranges,
+    printable,
+    signed,
+)
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import Published, language_names, published
 
@@ -167,6 +176,7 @@ def _card_files(
         measured = scores_of_model(scores, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
         cell = published_cell(record)
+        cell = cell if cell and cell.metric == measured.metric else None
         known |= {"scores": measured, "baseline": compared, "published": cell}
         known |= {"score_rows": score_rows(measured, compared, cell)}
 
@@ -232,6 +242,7 @@ def _environment(markdown: bool = True) -> jinja2.Environment:
         "number_ranges": number_ranges,
         "thousands": "{:,}".format,
         "percent": _percent,
+        "metric": metric_title,
         "estimate": _estimate,
         "signed_estimate": lambda found: _estimate(found, sign=True),
         "points": lambda value: "–" if value is None else signed(100 * value),

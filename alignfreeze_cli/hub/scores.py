@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -32,7 +32,7 @@ Mean = tuple[float, float | None]
 class Measured:
     """Scores of one model, or of several seeds. `values` holds a fraction per seed for every language.
 
-    `data` is what each language was scored on, as recorded.
+    `others` holds those of further metrics, by metric. `data` is what each language was scored on, as recorded.
     """
 
     task: str
@@ -42,32 +42,43 @@ class Measured:
     values: Mapping[str, tuple[float, ...]]
     counts: Mapping[str, int]
     data: Mapping[str, Mapping[str, Any]]
+    others: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics, the main one first."""
+        return self.metric, *self.others
 
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(language for language in self.values if language != self.source_language)
 
-    def mean(self, language: str) -> Mean:
-        """Mean of one language over the seeds."""
-        return _mean(self.values[language])
+    def mean(self, language: str, metric: str | None = None) -> Mean:
+        """Mean of one language over the seeds, by the main metric or another."""
+        return _mean(self._values(metric)[language])
 
-    def average(self) -> Mean:
+    def average(self, metric: str | None = None) -> Mean:
         """Mean over the target languages, and its deviation over the seeds."""
-        per_seed = zip(*(self.values[code] for code in self.targets), strict=True)
+        per_seed = zip(*(self._values(metric)[code] for code in self.targets), strict=True)
         return _mean([statistics.fmean(scores) for scores in per_seed])
+
+    def _values(self, metric: str | None) -> Mapping[str, tuple[float, ...]]:
+        return self.values if metric in (None, self.metric) else self.others[metric]
 
 
 @dataclass(frozen=True)
 class ScoreRow:
     """A line of the card's table of scores; `language` is None for the mean over the target languages.
 
-    `baseline` and `published` are None where they have no score for it.
+    `baseline` and `published` are None where they have no score for it. `others` are the model's own scores by its
+    further metrics; all else is the main metric.
     """
 
     language: str | None
     own: Mean
     baseline: Mean | None = None
     published: Mean | None = None
+    others: tuple[Mean, ...] = ()
 
     @property
     def difference(self) -> float | None:
@@ -77,7 +88,7 @@ class ScoreRow:
 def score_rows(measured: Measured, baseline: Measured | None, cell: Published | None) -> list[ScoreRow]:
     """A model's scores next to the baseline's and the published ones: a line per language, then the means.
 
-    The means are compared only where they are over the same languages.
+    The means are compared only where they are over the same languages, and only by the main metric.
     """
     rows = []
     for code in measured.values:
@@ -87,11 +98,13 @@ def score_rows(measured: Measured, baseline: Measured | None, cell: Published | 
             known = (cell.source, None)
         elif cell and code in cell.values:
             known = (cell.values[code], cell.spread[code])
-        rows.append(ScoreRow(code, measured.mean(code), base, known))
+        others = tuple(measured.mean(code, name) for name in measured.others)
+        rows.append(ScoreRow(code, measured.mean(code), base, known, others))
     if targets := set(measured.targets):
         base = baseline.average() if baseline and set(baseline.targets) == targets else None
         known = (cell.average, cell.average_spread) if cell and set(cell.values) == targets else None
-        rows.append(ScoreRow(None, measured.average(), base, known))
+        others = tuple(measured.average(name) for name in measured.others)
+        rows.append(ScoreRow(None, measured.average(), base, known, others))
     return rows
 
 
@@ -141,6 +154,9 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
     if len(set(seeds)) < len(seeds):
         raise SettingsError("The scores to be put together name one seed twice.")
     languages = first["languages"]
+    # Those that all scores have; a folder of an earlier version or from elsewhere may lack some.
+    tables = [entry.get("metrics", {}) for each in scores for entry in each["languages"].values()]
+    others = [name for name in tables[0] if name != first["metric"] and all(name in table for table in tables)]
     return Measured(
         task=first["task"],
         metric=first["metric"],
@@ -149,6 +165,10 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
         values={code: tuple(each["languages"][code]["value"] for each in scores) for code in languages},
         counts={code: entry["scored"] for code, entry in languages.items()},
         data={code: entry["data"] for code, entry in languages.items()},
+        others={
+            name: {code: tuple(each["languages"][code]["metrics"][name] for each in scores) for code in languages}
+            for name in others
+        },
     )
 
 
@@ -206,7 +226,7 @@ def recipe_of(model: Step, record: Record) -> list[Any]:
 
 
 def evaluation_results(measured: Measured) -> list[Any]:
-    """The entries of the card's `model-index`: one per language, each with a configuration of its own.
+    """The entries of the card's `model-index`: one per language and metric, each language with a configuration.
 
     huggingface_hub merges entries that agree in task, data set, configuration and split, so the configuration must name
     the language, as a string.
@@ -219,7 +239,7 @@ def evaluation_results(measured: Measured) -> list[Any]:
     for code in measured.values:
         data = measured.data[code]
         parts = data["source"].split("/") if data.get("commit") else []
-        results.append(
+        results += [
             EvalResult(
                 task_type=task.pipeline_tag,
                 task_name=task.title,
@@ -229,11 +249,12 @@ def evaluation_results(measured: Measured) -> list[Any]:
                 dataset_config=next((part for part in parts[2:] if part != "parquet"), code),  # a folder says nothing
                 dataset_split="test",
                 dataset_revision=data.get("commit"),
-                metric_type=measured.metric,
-                metric_name=f"{measured.metric}, mean of {seeds} seeds" if seeds > 1 else measured.metric,
-                metric_value=round(measured.mean(code)[0], 6),
+                metric_type=metric,
+                metric_name=f"{metric}, mean of {seeds} seeds" if seeds > 1 else metric,
+                metric_value=round(measured.mean(code, metric)[0], 6),
             )
-        )
+            for metric in measured.metrics
+        ]
     return results
 
 

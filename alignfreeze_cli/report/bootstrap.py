@@ -117,6 +117,9 @@ def _obstacle(runs: pd.DataFrame, language: str) -> str | None:
     """Why the examples of these runs can't be paired."""
     if runs["task"].iloc[0] not in TASKS:
         return f"this version does not know the task {runs['task'].iloc[0]!r}"
+    task, metric = TASKS[runs["task"].iloc[0]], runs["metric"].iloc[0]
+    if metric != task.metric:
+        return f"the runs were scored by {metric}, where this version scores {task.name} by {task.metric}"
     if runs["data"].nunique(dropna=False) > 1:
         return "the runs were scored on different data"
     if runs["scoring"].map(lambda options: str(sorted(options.items()))).nunique() > 1:

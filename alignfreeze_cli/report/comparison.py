@@ -19,6 +19,7 @@ from alignfreeze_cli.report.distances import Distances, halves
 from alignfreeze_cli.report.score_table import Cell, Row, ScoreTable, by_run, mean_over, score_table
 from alignfreeze_cli.report.scores import in_order, published_name, published_scores
 from alignfreeze_cli.report.statistics import Yardstick, beyond, holm, paired_t, sample_deviation, spearman
+from alignfreeze_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from alignfreeze_cli.report.changes import ChangesReport
@@ -102,8 +103,13 @@ class Section:
 
     @property
     def task(self) -> str:
-        """`pos`, and the source language where it is not English, since one task may have several: `pos, from de`."""
-        return self.table.task if self.table.source == "en" else f"{self.table.task}, from {self.table.source}"
+        """`pos`; with the source language where it is not English, since one task may have several: `pos, from de`; and
+        with the metric if it is not the task's main one.
+        """
+        table = self.table
+        source = "" if table.source == "en" else f", from {table.source}"
+        usual = table.task not in TASKS or table.metric == TASKS[table.task].metric
+        return f"{table.task}{source}" + ("" if usual else f", by {table.metric}")
 
     @property
     def heading(self) -> str:
@@ -265,6 +271,8 @@ def with_published(
     common = [code for code in table.columns if code in known]
     if not common or table.source != "en":
         return own, [f"no published runs of this model and task with the {aligner} aligner"]
+    if (theirs := scores["metric"].iloc[0]) != table.metric:
+        return own, [f"the published runs of this model and task were scored by {theirs}, these by {table.metric}"]
     in_our_order = scores.set_index("language").loc[common].reset_index()
     # Gains over the same strategy as ours, to be comparable.
     published = compare(in_order(in_our_order), published_name(baseline), yardstick, distances)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from alignfreeze_cli.report.comparison import Comparison, Gain, Report, Section
-from alignfreeze_cli.report.score_table import MEAN, Cell
+from alignfreeze_cli.report.score_table import MEAN, Cell, by_other_metrics
 
 CLOSE, DISTANT = "close languages", "distant languages"
 _RUN = ("runs", "model", "task", "metric", "source", "strategy", "control")
@@ -25,14 +25,20 @@ SEEDS = (*_RUN, "seed", "language", "scope", "score")
 
 
 def csv_files(report: Report) -> dict[str, str]:
-    """File name → CSV text: `scores.csv`, `summary.csv`, `seeds.csv`."""
+    """File name → CSV text: `scores.csv`, `summary.csv` and `seeds.csv`, all by the main metric of each task, and
+    `other-metrics.csv`, if the runs were scored by more.
+    """
     sections = list(_sections(report))
-    seeds = pd.concat([_seeds(kind, section) for kind, section in sections])
-    return {
+    seeds = pd.concat([_seeds(kind, section, section.scores) for kind, section in sections])
+    others = pd.concat([_seeds(kind, section, by_other_metrics(section.scores)) for kind, section in sections])
+    files = {
         "scores.csv": _text(SCORES, [row for kind, section in sections for row in _scores(kind, section)]),
         "summary.csv": _text(SUMMARY, [row for kind, section in sections for row in _summary(kind, section)]),
         "seeds.csv": seeds.to_csv(columns=SEEDS, index=False, lineterminator="\n"),
     }
+    if not others.empty:
+        files["other-metrics.csv"] = others.to_csv(columns=SEEDS, index=False, lineterminator="\n")
+    return files
 
 
 def _text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
@@ -53,8 +59,7 @@ def _sections(report: Report) -> Iterator[tuple[str, Section]]:
             yield "published", section.published
 
 
-def _seeds(kind: str, section: Section) -> pd.DataFrame:
-    scores = section.scores
+def _seeds(kind: str, section: Section, scores: pd.DataFrame) -> pd.DataFrame:
     names = {name: scores[name].map(_cell_text) for name in ("model", "task", "metric", "source", "strategy")}
     return scores.assign(
         **names,

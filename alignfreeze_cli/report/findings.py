@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alignfreeze_cli.phrases import counted, listed, signed
+from alignfreeze_cli.phrases import counted, listed, metric_title, signed
 from alignfreeze_cli.report.comparison import Comparison, Gain, Section
 
 LEVEL = 0.05
@@ -35,7 +35,7 @@ def error_bars(section: Section) -> str | None:
 
 
 def metric(section: Section) -> str:
-    return "F1" if section.table.metric == "f1" else section.table.metric
+    return metric_title(section.table.metric)
 
 
 def finding(comparison: Comparison) -> str:

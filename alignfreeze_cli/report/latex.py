@@ -39,12 +39,15 @@ def latex_escaped(text: str) -> str:
 
 
 def latex_files(report: Report) -> dict[str, str]:
-    """File name → LaTeX: the overview, sources side by side included, and for each section its scores and its gains."""
+    """File name → LaTeX: the overview, sources side by side included, and for each section its scores
+    and its gains."""
     overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview_tables(report), 1)]
     overview += [latex_table(each, f"sources-{n}", f" {MARKS}.") for n, each in enumerate(source_tables(report), 1)]
     files = {"overview.tex": "\n".join(overview)}
     for section, name in zip(report.sections, _names(report), strict=True):
         files[f"{name}.tex"] = latex_table(text_tables.scores_table(section), name)
+        if others := text_tables.other_metrics(section.table):
+            files[f"{name}-other-metrics.tex"] = latex_table(others, f"{name}-other-metrics")
         gains = text_tables.gains_table(section)
         if gains:
             files[f"{name}-gains.tex"] = latex_table(gains, f"{name}-gains", f" {MARKS}.")

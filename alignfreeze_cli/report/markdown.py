@@ -52,12 +52,14 @@ def overview(report: Report) -> str:
 
 
 def score_text(table: ScoreTable, for_file: bool = False) -> str:
-    """The scores of one model and task with their caption: for the terminal at the end of `alignfreeze run`, or for a
+    """The scores of one model and task with their captions: for the terminal at the end of `alignfreeze run`, or for a
     file of Markdown.
     """
-    by_strategy = text_tables.by_strategy(table)
-    caption = escaped_line(by_strategy.caption) if for_file else by_strategy.caption
-    return f"{caption}\n\n{markdown_table(by_strategy, for_file)}"
+    tables = filter(None, (text_tables.by_strategy(table), text_tables.other_metrics(table)))
+    return "\n\n".join(
+        f"{escaped_line(each.caption) if for_file else each.caption}\n\n{markdown_table(each, for_file)}"
+        for each in tables
+    )
 
 
 def markdown_table(table: TextTable, for_file: bool = True) -> str:
@@ -82,6 +84,8 @@ def markdown_table(table: TextTable, for_file: bool = True) -> str:
 def _section(section: Section) -> list[str]:
     parts = [f"## {escaped_line(section.heading)}", _with_caption(text_tables.scores_table(section))]
     gains, contrasts = text_tables.gains_table(section), text_tables.contrasts(section)
+    if others := text_tables.other_metrics(section.table):
+        parts.append(_with_caption(others))
     if gains:
         parts += [_with_caption(gains), escaped_line(f"{MARKS}.")]
         parts.append(_list([f"{title}: {text}." for title, text in text_tables.changes(section)]))

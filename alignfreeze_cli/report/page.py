@@ -27,6 +27,7 @@ from alignfreeze_cli.report.comparison import Comparison, Report, Section
 from alignfreeze_cli.report.plots import Plot
 from alignfreeze_cli.report.score_table import MEAN, Cell, Row
 from alignfreeze_cli.report.sources import source_tables
+from alignfreeze_cli.report.text_tables import other_metrics
 
 _LIGHT = {
     "ink": style.INK,
@@ -101,6 +102,7 @@ def _environment() -> jinja2.Environment:
         ours_and_published=_ours_and_published,
         strategies=_strategies,
         overview_cell=_overview_cell,
+        other_metrics=other_metrics,
     )
     return environment
 

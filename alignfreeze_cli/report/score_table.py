@@ -45,7 +45,10 @@ class Row:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The strategies of one model and task, controls last. `columns`: the source language, the targets, their mean."""
+    """The strategies of one model and task, controls last. `columns`: the source language, the targets, their mean.
+
+    `others` are the tables of the same runs by further metrics.
+    """
 
     model: str
     task: str
@@ -53,6 +56,7 @@ class ScoreTable:
     source: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    others: tuple[ScoreTable, ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -64,19 +68,24 @@ class ScoreTable:
 
     @property
     def caption(self) -> str:
+        return self.captioned(self.metric)
+
+    def captioned(self, what: str) -> str:
+        """The caption for scores of this kind."""
         seeds = self.seeds
         spread = f", mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else ", one seed"
         trained = f"trained on {self.source}, zero-shot elsewhere"
-        return f"{self.model}, {self.task}: {self.metric} in percent{spread}; {trained}"
+        return f"{self.model}, {self.task}: {what} in percent{spread}; {trained}"
 
     def narrow(self) -> ScoreTable:
         """Only the source language and the mean, for terminals."""
         kept = [n for n, column in enumerate(self.columns) if column in (self.source, MEAN)]
         rows = tuple(replace(row, cells=tuple(row.cells[n] for n in kept)) for row in self.rows)
-        return replace(self, columns=tuple(self.columns[n] for n in kept), rows=rows)
+        others = tuple(table.narrow() for table in self.others)
+        return replace(self, columns=tuple(self.columns[n] for n in kept), rows=rows, others=others)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: percent, unrounded."""
+        """For JSON: percent, unrounded; those by other metrics are below `other-metrics`, if there are any."""
         rows = [
             {
                 "strategy": row.strategy,
@@ -90,7 +99,8 @@ class ScoreTable:
             }
             for row in self.rows
         ]
-        return {"model": self.model, "task": self.task, "metric": self.metric, "source": self.source, "rows": rows}
+        names = {"model": self.model, "task": self.task, "metric": self.metric, "source": self.source, "rows": rows}
+        return names | ({"other-metrics": [table.to_dict() for table in self.others]} if self.others else {})
 
 
 def score_tables(scores: pd.DataFrame) -> list[ScoreTable]:
@@ -103,8 +113,18 @@ def groups(scores: pd.DataFrame) -> list[pd.DataFrame]:
     return [group for _, group in scores.groupby(TABLE, sort=False)]
 
 
+def by_other_metrics(scores: pd.DataFrame) -> pd.DataFrame:
+    """The same runs scored by their further metrics: a row for each run, language and metric; may be empty."""
+    rows = [
+        {**row, "metric": metric, "value": value, "others": {}}
+        for row in scores.to_dict("records")
+        for metric, value in row["others"].items()
+    ]
+    return pd.DataFrame(rows, columns=scores.columns)
+
+
 def score_table(scores: pd.DataFrame) -> ScoreTable:
-    """The table of scores that are of one model, task, metric and source language."""
+    """The table of scores that are of one model, task, metric and source language, with those by further metrics."""
     model, task, metric, source = scores[TABLE].iloc[0]
     runs = by_run(scores)
     targets = [language for language in runs if language != source]
@@ -115,7 +135,9 @@ def score_table(scores: pd.DataFrame) -> ScoreTable:
     for strategy, control in scores.groupby("strategy", sort=False)["control"].first().items():
         own = columns.loc[strategy]
         rows.append(Row(strategy, bool(control), len(own), tuple(_cell(own[column]) for column in own)))
-    return ScoreTable(model, task, metric, source, tuple(columns), tuple(sorted(rows, key=lambda row: row.control)))
+    rows.sort(key=lambda row: row.control)
+    others = tuple(score_tables(by_other_metrics(scores)))
+    return ScoreTable(model, task, metric, source, tuple(columns), tuple(rows), others)
 
 
 def by_run(scores: pd.DataFrame) -> pd.DataFrame:

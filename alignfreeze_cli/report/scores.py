@@ -6,6 +6,7 @@ It is a pandas frame with one row per run, task and language:
     model, strategy, seed, control   the run
     task, metric, source             what was scored; `source` is the language of fine-tuning
     language, value                  in the order of evaluation; the score is a fraction of 1
+    others                           the scores by further metrics, by metric; empty where there are none
     data, scoring, folder            digest of the test data, options of scoring, folder of the scores; empty where they
                                      are not known, as with published runs
     precisions                       kind of folder → the arithmetic of the steps behind the score, fp32 or bf16
@@ -40,7 +41,8 @@ TABLE = ["model", "task", "metric", "source"]
 """Scores that are equal in these may be compared, and stand in one table."""
 COLUMNS = [
     *RUN,
-    *("task", "metric", "source", "language", "value", "data", "scoring", "folder", "behaviours", "precisions"),
+    *("task", "metric", "source", "language", "value", "others"),
+    *("data", "scoring", "folder", "behaviours", "precisions"),
 ]
 
 _COMPUTED = ("encoder", "task-model", "scores")
@@ -135,6 +137,7 @@ def _read(run: Mapping[str, Any], task: str, path: Path) -> list[dict[str, Any]]
         return [
             common
             | {"language": _name(language), "value": _fraction(entry["value"])}
+            | {"others": _others(entry, common["metric"])}
             | {"data": str(entry["data"]["digest"]) if "data" in entry else None}
             for language, entry in scores["languages"].items()
         ]
@@ -154,6 +157,13 @@ def _fraction(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{str(value)[:50]!r} is no score, a number from 0 to 1")
     return float(value)
+
+
+def _others(entry: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """The scores of a language by other metrics than that of its value."""
+    if entry.get("metric", metric) != metric:
+        raise ValueError(f"one language is scored by {_name(entry['metric'])}, another by {metric}")
+    return {_name(name): _fraction(value) for name, value in entry.get("metrics", {}).items() if name != metric}
 
 
 def _scoring(options: Any) -> dict[str, Any]:
@@ -217,7 +227,7 @@ def published_scores(
     rows = [
         {"model": run["model"], "strategy": name, "seed": run["seed"], "control": False}
         | {"task": run["task"], "metric": run["metric"], "source": "en", "language": language, "value": value}
-        | {"scoring": {}}
+        | {"scoring": {}, "others": {}}
         for run in published_rows()
         if (model is None or run["model"] == bare_id(model)) and (task is None or run["task"] == task)
         for name in sorted(wanted.get((run["strategy"], run["aligner"]), ()))

@@ -58,6 +58,24 @@ def by_strategy(table: ScoreTable) -> TextTable:
     return TextTable(table.caption, header, (tuple(rows),))
 
 
+def other_metrics(table: ScoreTable) -> TextTable | None:
+    """Strategies down, across the further metrics in source language and mean of targets; None without any."""
+    if not table.others:
+        return None
+    columns = [
+        (
+            f"{each.metric}, {column}{' (source)' if column == each.source else ''}",
+            {row.strategy: row.cells[n] for row in each.rows},
+        )
+        for each in table.narrow().others
+        for n, column in enumerate(each.columns)
+    ]
+    lines = tuple(
+        (_title(row, table), *(score(cells.get(row.strategy), 1) for _, cells in columns)) for row in table.rows
+    )
+    return TextTable(table.captioned("other metrics"), ("strategy", *(title for title, _ in columns)), (lines,))
+
+
 def overview_tables(report: Report) -> list[TextTable]:
     """One table per model: strategies down, tasks across, the mean of targets in each."""
     tables = []

@@ -204,6 +204,8 @@ def test_one_pilot_does_not_outweigh_what_all_languages_say(tmp_path: Path) -> N
         scores.rename(scores.with_name("qa-scores"))
     for path in runs.glob("*/run.json"):
         path.write_text(path.read_text().replace("pos", "qa"))
+    for path in runs.glob("*/qa-scores/scores.json"):
+        path.write_text(path.read_text().replace("accuracy", "f1"))
     found = advise("hi", "--task", "qa", "--model", XLMR, "--runs", runs)
     assert of(found, "hi", "front")["basis"] == "runs"
     assert found["advised"] == "baseline"

@@ -73,6 +73,15 @@ def test_finetune_and_evaluate(
     for entry in scores["languages"].values():
         assert entry["examples"] == 20
         assert entry["scored"] == scored or (scored is None and entry["scored"] > 20)
+    header, *lines = [line.split() for line in result.stdout.splitlines() if "(languages" in line or "  " in line]
+    names = list(scores["languages"]["en"]["metrics"])
+    assert header == ["language", *names, "scored", "examples"]
+    assert names[0] == metric
+    for code, entry in scores["languages"].items():
+        (line,) = (each for each in lines if each[0] == code)
+        values = [value for value in line[1:] if value != "(source)"]
+        assert values[: len(names)] == [f"{100 * entry['metrics'][name]:.2f}" for name in names]
+    assert lines[-1][: len(names) + 1][1] == f"{100 * scores['average']:.2f}"
     # The test files are parallel, so they hold the same entities.
     assert len({entry["scored"] for entry in scores["languages"].values()}) == 1
 

@@ -37,7 +37,7 @@ def score_rows(
 ) -> list[dict[str, Any]]:
     """One run's rows in a frame of scores; `values` are fractions by language."""
     run = {"model": model, "strategy": strategy, "seed": seed, "control": control}
-    what = {"task": task, "metric": metric, "source": source, "scoring": {}}
+    what = {"task": task, "metric": metric, "source": source, "scoring": {}, "others": {}}
     return [{**run, **what, "language": language, "value": value} for language, value in values.items()]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import pipeline
@@ -300,8 +301,19 @@ def test_learns_scores_and_gets_a_card(tmp_path: Path) -> None:
         assert (entry["value"], entry["scored"]) == (entry["metrics"]["accuracy"], 21)
     card = (tmp_path / "topics" / "README.md").read_text()
     assert "pipeline_tag: text-classification" in card
-    assert "type: accuracy" in card
-    assert "- accuracy" in card
+    described = ModelCard(card).data
+    assert described.metrics == ["accuracy", "macro_f1"]
+    results = {(each.dataset_config, each.metric_type): each.metric_value for each in described.eval_results}
+    assert results == {
+        (language, name): pytest.approx(value, abs=1e-6)
+        for language, entry in scores["languages"].items()
+        for name, value in entry["metrics"].items()
+    }
+    assert "Accuracy in percent, per language, at the right the model's macro-F1; the model was" in card
+    assert "| language | this model | macro-F1 |" in card
+    other = scores["languages"]["xx"]["metrics"]
+    assert f"| xx | {100 * other['accuracy']:.1f} | {100 * other['macro_f1']:.1f} |" in card.replace("`", "")
+    assert f"| **mean without source** | **{100 * other['accuracy']:.1f}** | {100 * other['macro_f1']:.1f} |" in card
     found: dict[str, Any] = {}
     exec(sections(card)["use"].split("```")[1].removeprefix("python\n").replace("path/to/this/folder", model), found)
     assert found["classify"]("cat red")[0]["label"] == "colour"
