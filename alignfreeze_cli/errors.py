@@ -5,7 +5,8 @@
     │   └── OutputExistsError     the output is there, made otherwise    exit code 2
     ├── DataError                 bad input data, with its place         exit code 3
     │   └── ArtifactError         a folder that doesn't fit or is damaged
-    │       └── WeightsDeletedError  a model whose weights `run --keep` deleted
+    │       ├── WeightsDeletedError  a model whose weights `run --keep` deleted
+    │       └── SeveralScoresError  several scores of one model, and nothing says which are meant
     ├── HubError                  the Hub, the network, or a download    exit code 4
     └── Interrupted               Ctrl-C or SIGTERM, work was saved      exit code 130
 
@@ -50,6 +51,10 @@ class ArtifactError(DataError):
 
 class WeightsDeletedError(ArtifactError):
     """A model is needed whose weights were deleted by `alignfreeze run --keep`."""
+
+
+class SeveralScoresError(ArtifactError):
+    """Several folders of scores are those of one model, and nothing says which are meant."""
 
 
 class HubError(AlignFreezeError):

@@ -131,13 +131,17 @@ def _has_section(card: Path, name: str) -> bool:
 
 
 def make_card(
-    folder: Path, scores: Sequence[Path] = (), baseline: Sequence[Path] = (), repo_id: str | None = None
+    folder: Path,
+    scores: Sequence[Path] = (),
+    baseline: Sequence[Path] = (),
+    repo_id: str | None = None,
+    look_beside: bool = True,
 ) -> dict[str, bytes]:
     """The files of a folder's card, by name.
 
     `scores` are scores folders of this very model, or of it and its other seeds; without any, those that lie beside it
-    are found. `baseline` are scores folders to compare with. `repo_id` is the name under which the folder is
-    published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
+    are found, if `look_beside`. `baseline` are scores folders to compare with. `repo_id` is the name under which the
+    folder is published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
     """
     record = read_record(folder)
     if record is None or record.kind not in KINDS_WITH_CARDS:
@@ -147,6 +151,8 @@ def make_card(
         raise ArtifactError(f"holds {record.kind}, which has no scores; give --scores with a task model", folder)
 
     try:
+        if record.kind == "task-model" and look_beside and not scores and (beside := scores_beside(folder, record)):
+            scores = [beside]
         return _card_files(folder, record, scores, baseline, repo_id)
     except _WRONG_RECORD as error:
         reason = str(error) or type(error).__name__
@@ -170,8 +176,6 @@ def _card_files(
         known |= {kind: each.content if each else None for kind, each in moved.items()}
         if layers := moved[LAYERS]:
             files[HEAT_MAP] = (layers.folder / HEAT_MAP).read_bytes()
-    if record.kind == "task-model" and not scores and (beside := scores_beside(folder, record)):
-        scores = [beside]
     if scores:
         measured = scores_of_model(scores, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None

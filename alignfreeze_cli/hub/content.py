@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record, verify
 from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.artifacts.run_folder import RUN_NAME
-from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError, SeveralScoresError
 from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository, sections
 from alignfreeze_cli.hub.changes import HEAT_MAP
 from alignfreeze_cli.hub.scores import SCORES, own_scores
@@ -98,8 +98,9 @@ class Target:
         return {name: content.source for name, content in self.contents.items()}
 
 
-def targets(settings: PushSettings) -> list[Target]:
-    """The folders to push, each checked against the digests in its record, with their cards.
+def targets(settings: PushSettings, warn: Callable[[str], object]) -> list[Target]:
+    """The folders to push, each checked against the digests in its record, with their cards; `warn` is told of scores
+    that are left out.
 
     Raises SettingsError, ArtifactError (a folder that is damaged, or of a kind that is not pushed).
     """
@@ -109,7 +110,7 @@ def targets(settings: PushSettings) -> list[Target]:
     for number, (folder, name) in enumerate(zip(folders, names, strict=True)):
         repo_id = settings.repo_id.replace(RUN, name)
         revision = settings.revision if settings.each or not number else _branch(names, number)
-        found.append(_target(folder, repo_id, revision, settings))
+        found.append(_target(folder, repo_id, revision, settings, warn))
     places = [(target.repo_id, target.revision) for target in found]
     if len(set(places)) < len(places):
         raise SettingsError("Several folders would go to the same place; give each run once, and one --part of it.")
@@ -153,15 +154,22 @@ def _branch(names: Sequence[str], number: int) -> str:
     return "-".join(parts[number][common:])
 
 
-def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings) -> Target:
+def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings, warn: Callable[[str], object]) -> Target:
     record = read_record(folder)
     if record is None or record.kind not in KINDS_WITH_CARDS:
         held = f"holds {record.kind}" if record else f"has no {RECORD_NAME}"
         hint = "; scores travel with their model, push that one" if record and record.kind == "scores" else ""
         raise ArtifactError(f"{held}, so it can't be pushed{hint}", folder)
     verify(folder, record)
-    scores = own_scores(folder, record, settings.scores) if record.kind == "task-model" else None
-    card = _card(folder, repo_id, settings, scores)
+    scores, known = None, True
+    try:
+        scores = own_scores(folder, record, settings.scores) if record.kind == "task-model" else None
+    except SeveralScoresError as error:
+        if settings.baseline:  # there would be nothing to compare with it
+            raise
+        known = False
+        warn(f"{error}. It goes without scores{', unless pushed by itself' if len(settings.folders) > 1 else ''}.")
+    card = _card(folder, repo_id, settings, scores, known)
     sources: dict[str, Path | bytes] = {}
     left_out = []
     for path in folder_files(folder):
@@ -184,13 +192,15 @@ def is_allowed(name: str, kind: str) -> bool:
     )
 
 
-def _card(folder: Path, repo_id: str, settings: PushSettings, scores: Path | None) -> dict[str, bytes]:
+def _card(
+    folder: Path, repo_id: str, settings: PushSettings, scores: Path | None, look_beside: bool
+) -> dict[str, bytes]:
     """What changes in a folder's card: all of it if there is none yet, if one of ours lacks the scores that are pushed,
     or if scores are given; else only the name of the repository in its lines of code.
     """
     path = folder / CARD
     if not path.is_file() or settings.scores or settings.baseline:
-        return make_card(folder, settings.scores, settings.baseline, repo_id)
+        return make_card(folder, settings.scores, settings.baseline, repo_id, look_beside)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from alignfreeze_cli.artifacts import Record, read_record, verify
 from alignfreeze_cli.artifacts.files import read_json
-from alignfreeze_cli.errors import ArtifactError, SettingsError
+from alignfreeze_cli.errors import ArtifactError, SettingsError, SeveralScoresError
 from alignfreeze_cli.hub.commands import SETTINGS
 from alignfreeze_cli.hub.facts import Step, model_input
 from alignfreeze_cli.phrases import listed
@@ -175,8 +175,8 @@ def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
 def scores_beside(folder: Path, model: Record) -> Path | None:
     """The scores of this very model, known by its digest, that lie in the same folder as it, whatever they are called.
 
-    Of several those named `<folder>-scores`, where `run` and `evaluate` put them. Raises ArtifactError if none of the
-    several is, and if that one can't be read; of other folders that can't be read nothing is known.
+    Of several those named `<folder>-scores`, where `run` and `evaluate` put them. Raises SeveralScoresError if none of
+    the several is, ArtifactError if that one can't be read; of other folders that can't be read nothing is known.
     """
     place = folder.resolve()
     usual = place.with_name(f"{place.name}-scores")
@@ -194,7 +194,9 @@ def scores_beside(folder: Path, model: Record) -> Path | None:
         return usual
     if len(found) > 1:
         names = listed(f"--scores {each.name}" for each in found)
-        raise ArtifactError(f"has several folders of scores beside it; say which are for its card ({names})", folder)
+        raise SeveralScoresError(
+            f"has several folders of scores beside it; say which are for its card ({names})", folder
+        )
     return found[0] if found else None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alignfreeze_cli import __version__
-from alignfreeze_cli.artifacts.hub_client import limit_silence
+from alignfreeze_cli.artifacts.hub_client import limit_silence, status_of
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.hub.cards import save_card, title_of
@@ -78,7 +78,7 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
     from huggingface_hub import constants, get_token
 
     # Which files of each folder go where, checked against the folder's record, with its card.
-    found = targets(settings)
+    found = targets(settings, console.warn)
 
     token = get_token()
     findings = [
@@ -108,6 +108,8 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
                 raise
             for each in found:
                 _without_the_hub(each, settings, console)
+            if status_of(error.__cause__ or error) in (401, 403):  # an answer, and the error says which
+                raise
             raise HubError(f"{error} The Hub could not be asked {_asked(found, settings)}.") from error
         states = file_states(target, before.files)
         push = Push(target, remote, before, states, first=settings.each or not pushes, commit=before.head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -108,6 +109,30 @@ def test_scores_of_any_name_travel_with_their_model(made: Made, cli: Cli, model:
     there = remote(made.hub, "org/any-name")
     assert there["scores/scores.json"] == (scores / "scores.json").read_bytes()
     assert b"## Scores" in there["README.md"]
+
+
+def test_of_several_scores_none_is_guessed_and_the_push_goes_on(
+    made: Made, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Path(shutil.move(model.parent / "pos-scores", model.parent / "first"))
+    shutil.copytree(first, model.parent / "second")
+    console = RecordingConsole()
+    (model / "README.md").unlink()
+    monkeypatch.setenv("HF_TOKEN", "a" * 9)
+    settings = PushSettings(folders=(model,), repo_id="org/x", dry_run=True)
+    (push,) = push_folders(settings, console, lambda _: True)
+    assert console.warned[0] == (
+        f"{model}: has several folders of scores beside it; say which are for its card (--scores first and --scores "
+        "second). It goes without scores."
+    )
+    assert "scores/scores.json" not in push.target.contents
+    assert b"## Scores" not in push.target.card["README.md"]
+    given = dataclasses.replace(settings, scores=(first,))
+    (chosen,) = push_folders(given, RecordingConsole(), lambda _: True)
+    assert "scores/scores.json" in chosen.target.contents
+    given = dataclasses.replace(settings, baseline=(made.run("baseline") / "pos-scores",))
+    with pytest.raises(ArtifactError, match="several folders of scores"):
+        push_folders(given, RecordingConsole(), lambda _: True)
 
 
 @pytest.mark.slow
@@ -229,6 +254,22 @@ def test_tokens_that_do_not_do(made: Made, cli: Cli, model: Path, token: str, se
     assert (done.code, sentence in done.stderr) == (4, True), done.stderr
     assert not token or token not in done.stderr
     assert ("model", "org/no-entry") not in made.hub.store.repositories
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "Reading org/dry: the Hub does not accept the token; log in"),
+        (403, "Reading org/dry: the token has no right"),
+    ],
+)
+def test_a_dry_run_says_that_the_token_was_refused(made: Made, cli: Cli, model: Path, status: int, said: str) -> None:
+    message = {"X-Error-Message": "Invalid credentials in Authorization header"}
+    made.hub.fail("GET", "org/dry/revision", status=status, headers=message)
+    done = cli("push", model, "--repo-id", "org/dry", "--dry-run")
+    assert (done.code, said in done.stderr) == (4, True), done.stderr
+    assert "could not be asked" not in done.stderr
+    assert "unchecked model.safetensors" in done.stderr
 
 
 def test_what_may_pass_is_waited_for_and_said(made: Made, cli: Cli, model: Path) -> None:
