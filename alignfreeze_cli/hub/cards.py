@@ -52,6 +52,7 @@ from alignfreeze_cli.phrases import (
 )
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.published import Published, language_names, published
+from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
 PICTURES = ("blocks.svg", "blocks.png")
@@ -66,6 +67,7 @@ _WRONG_RECORD = (
 """What comes of reading a record that lacks what a card shows, or holds it in another form."""
 _LONGEST_CAPTION = 200  # characters
 _MOST_BLOCKS = 1000
+_FIRST_POSITIONS = 2  # that models built like RoBERTa do not use
 _PUBLISHED_SOURCE = "en"  # what every published run was realigned with and fine-tuned in
 _SECTION = re.compile(r"<!-- alignfreeze:(?P<name>[a-z]+) -->\n.*?<!-- /alignfreeze:(?P=name) -->", re.DOTALL)
 
@@ -176,6 +178,8 @@ def _card_files(
         known |= {kind: each.content if each else None for kind, each in moved.items()}
         if layers := moved[LAYERS]:
             files[HEAT_MAP] = (layers.folder / HEAT_MAP).read_bytes()
+    if record.kind == "task-model":
+        known |= {"window": _window(folder, record)}
     if scores:
         measured = scores_of_model(scores, record, folder)
         compared = baseline_scores(baseline, measured) if baseline else None
@@ -323,6 +327,18 @@ def _blocks(folder: Path, record: Record) -> int:
     if blocks > _MOST_BLOCKS:
         raise ValueError(f"{blocks:,} blocks")
     return blocks
+
+
+def _window(folder: Path, record: Record) -> int:
+    """How many subwords of a text the lines of use read: as many as `evaluate` in one window, special tokens included.
+
+    Where the model may have positions for fewer, as many as in training.
+    """
+    usual = TASKS[record.details["task"]].evaluation_length
+    positions = read_json(folder / "config.json", "make the folder again").get("max_position_embeddings")
+    if positions is None or usual <= int(positions) - _FIRST_POSITIONS:
+        return usual
+    return min(usual, int(record.details["max-length"]))
 
 
 def repository_in(card: str) -> str | None:

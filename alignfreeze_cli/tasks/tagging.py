@@ -199,9 +199,11 @@ class TaggingTask(Task):
         return [TaggedSentence(str(each.identifier), each.words, [labels[0]] * len(each.words)) for each in texts]
 
     def reading(self, tokenizer: Any) -> dict[str, Any]:
-        """Whether words need a blank before them, and whether there are lone `▁`; neither is said where it is not."""
-        known = {"word-blanks": words_need_blanks(tokenizer), "lone-pieces": lone_piece_id(tokenizer) >= 0}
-        return {name: value for name, value in known.items() if value}
+        """Whether words need a blank before them, and whether there are lone `▁`.
+
+        Both are always said: a record without them is of an earlier version, and tells nothing of it.
+        """
+        return {"word-blanks": words_need_blanks(tokenizer), "lone-pieces": lone_piece_id(tokenizer) >= 0}
 
     def postprocess(self, predicted: list[str | None], options: Options) -> list[str | None]:
         """The labels to score, given the model's labels of a sequence; most tasks leave them as they are."""

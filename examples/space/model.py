@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 LONGEST = 128  # subwords that are read of a sentence, special tokens included
+RECORD = "alignfreeze.json"
 
 
 def words_of(text: str) -> list[str]:
@@ -34,41 +38,80 @@ def words_of(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a tagger was trained to read words, as its record has it.
+
+    `blanks`: its tokenizer needs a blank before each word. `delete`: a subword that is only `▁` is left out. `last`: a
+    word is read at its last subword, not at its first.
+    """
+
+    blanks: bool
+    delete: bool
+    last: bool
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Reading:
+        """Raises ValueError for a record that does not say it."""
+        details = record.get("details", {})
+        if "word-blanks" not in details:
+            raise ValueError("its record does not say how words are read; make it with this version of alignfreeze")
+        options = details["options"]
+        lone = details["lone-pieces"] and options.get("lone_pieces") == "delete"
+        return cls(details["word-blanks"], lone, options.get("label_subword") == "last")
+
+
+@dataclass(frozen=True)
 class Tagger:
-    """A tagger that `alignfreeze finetune` made of an encoder such as XLM-R or mBERT."""
+    """A tagger that `alignfreeze finetune` made."""
 
     name: str
     model: Any
     tokenizer: Any
+    reading: Reading
 
     @classmethod
     def load(cls, name: str, reference: str) -> Tagger:
-        """From a folder, or a repository on the Hub, `org/name` or `org/name@revision`."""
-        place, _, revision = reference.partition("@")
-        given = {"revision": revision} if revision else {}
+        """From a folder, or a repository on the Hub, `org/name` or `org/name@revision`.
+
+        Raises ValueError for one whose record does not say how words are read.
+        """
+        place, given = reference, {}
+        if not Path(reference).is_dir():  # the name of a folder may hold an @
+            place, _, revision = reference.partition("@")
+            given = {"revision": revision} if revision else {}
+        file = Path(place) / RECORD if Path(place).is_dir() else Path(hf_hub_download(place, RECORD, **given))
+        try:
+            reading = Reading.of(json.loads(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{reference}: {error}") from error
         model = AutoModelForTokenClassification.from_pretrained(place, **given).eval()
-        return cls(name, model, AutoTokenizer.from_pretrained(place, **given))
+        return cls(name, model, AutoTokenizer.from_pretrained(place, **given), reading)
 
     @torch.no_grad()
     def read(self, words: list[str]) -> tuple[list[str | None], Tensor]:
-        """Tag and vectors of each word: those of its first subword, as in training.
+        """Tag and vectors of each word, at the subword where it was read in training.
 
         The vectors have length 1, (layers, words, hidden size), layer 0 being the embeddings. A word that the tokenizer
         has no subword for, or that is beyond the longest sentence, has no tag, and vectors of zeros.
         """
-        read = self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-        pieces, owners = read.tokens(), read.word_ids()
-        first: dict[int | None, int] = {}
-        for at in sorted(range(len(pieces)), key=lambda at: pieces[at] == "▁"):  # a lone mark of a beginning comes last
-            first.setdefault(owners[at], at)
-        outputs = self.model(**read, output_hidden_states=True)
+        texts = [" " + word for word in words] if self.reading.blanks else words
+        read = self.tokenizer(texts, is_split_into_words=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        kept = [at for at, piece in enumerate(read.tokens()) if piece != "▁" or not self.reading.delete]
+        pieces, owners = [read.tokens()[at] for at in kept], [read.word_ids()[at] for at in kept]
+        place: dict[int | None, int] = {}  # of each word
+        if self.reading.last:
+            place = {owner: at for at, owner in enumerate(owners)}
+        else:
+            for at in sorted(range(len(pieces)), key=lambda at: pieces[at] == "▁"):  # one by itself says nothing
+                place.setdefault(owners[at], at)
+        outputs = self.model(**{key: ids[:, kept] for key, ids in read.items()}, output_hidden_states=True)
         labels = [self.model.config.id2label[best] for best in outputs.logits[0].argmax(-1).tolist()]
         states = torch.stack(outputs.hidden_states)[:, 0]  # (layers, subwords, hidden size)
         vectors = states.new_zeros(states.shape[0], len(words), states.shape[2])
         for number in range(len(words)):
-            if number in first:
-                vectors[:, number] = F.normalize(states[:, first[number]], dim=-1)
-        return [labels[first[number]] if number in first else None for number in range(len(words))], vectors
+            if number in place:
+                vectors[:, number] = F.normalize(states[:, place[number]], dim=-1)
+        return [labels[place[number]] if number in place else None for number in range(len(words))], vectors
 
 
 class Bank:
