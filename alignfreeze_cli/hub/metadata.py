@@ -12,7 +12,7 @@ from alignfreeze_cli.artifacts import Record
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.lint import metadata_codes
 from alignfreeze_cli.hub.scores import Measured, evaluation_results
-from alignfreeze_cli.hub.widget import widget
+from alignfreeze_cli.hub.widget import is_generated, widget
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -95,12 +95,19 @@ def _printable(value: Any) -> Any:
 
 
 def merge_metadata(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of both: new values win, old keys that are not generated stay, tags and examples are joined."""
+    """The metadata of both: new values win, old keys that are not generated stay, tags and examples are joined.
+
+    Of the examples only a person's stay: generated ones are those of the languages that the card now has.
+    """
     merged = {**old, **new}
     if "model-index" not in new:
         merged.pop("model-index", None)
     for key in ("tags", "widget"):
         fresh = new.get(key, [])
-        if joined := [*fresh, *(each for each in old.get(key) or [] if each not in fresh)]:
+        kept = [
+            each for each in old.get(key) or [] if each not in fresh and not (key == "widget" and is_generated(each))
+        ]
+        merged.pop(key, None)
+        if joined := [*fresh, *kept]:
             merged[key] = joined
     return merged

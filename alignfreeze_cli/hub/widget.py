@@ -60,6 +60,11 @@ EXAMPLES = {
 }
 
 
+def is_generated(example: object) -> bool:
+    """Whether an example on a card is one of `widget`, for whichever task and language; none that a person changed."""
+    return any(example in widget(pipeline_tag, EXAMPLES) for pipeline_tag in ("question-answering", "other tasks"))
+
+
 def widget(pipeline_tag: str, languages: Iterable[str]) -> list[dict[str, str]]:
     """The metadata `widget` of a card: an example for each of these languages that the table has."""
     names = language_names()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from alignfreeze_cli.hub.metadata import merge_metadata
 from alignfreeze_cli.hub.widget import EXAMPLES, widget
 from alignfreeze_cli.tasks.registry import TASKS
 
@@ -22,3 +23,17 @@ def test_each_kind_of_model_is_given_what_it_reads() -> None:
     assert german == {"text": "Maria liest in Paris ein Buch.", "example_title": "German"}
     (asked, _) = widget("question-answering", languages)
     assert asked == {"text": "Was liest Maria?", "context": german["text"], "example_title": "German"}
+
+
+def test_examples_follow_the_card_and_a_persons_stay() -> None:
+    own = {"text": "Maria liest.", "example_title": "German"}
+    old = {"widget": [*widget("token-classification", ["de", "fr"]), own], "tags": ["mine", "front"]}
+    asked = {"widget": widget("question-answering", ["fr"])}
+    fresh = widget("token-classification", ["de", "tr"])
+    assert merge_metadata(old, {"widget": fresh, "tags": ["front"]}) == {
+        "widget": [*fresh, own],
+        "tags": ["front", "mine"],
+    }
+    assert merge_metadata(asked, {"widget": fresh}) == {"widget": fresh}
+    assert merge_metadata(asked, {}) == {}
+    assert merge_metadata(old, {})["widget"] == [own]
