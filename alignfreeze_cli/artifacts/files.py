@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from alignfreeze_cli.errors import ArtifactError
+from alignfreeze_cli.errors import ArtifactError, OutputExistsError
 
 _FOLDERS_OPEN = hasattr(os, "O_DIRECTORY")  # not on Windows, which flushes only files that are open for writing
 
@@ -49,11 +49,13 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, replace: bool = True) -> Iterator[IO[bytes]]:
     """A file, open for writing, that appears under its name when the block ends, and not at all if the block fails.
 
     It is written beside its place under a name of its own, so several processes may write the same file: the last one
     wins, and nobody ever reads a half. Missing folders are made. It is readable as any new file of the user is.
+
+    Without `replace` OutputExistsError is raised at the end if the file is there by then; it stays as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
@@ -64,11 +66,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             if hasattr(os, "fchmod"):  # Windows: the file has the rights of its folder
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
+        if not replace:
+            _take_name(path)
         os.replace(draft, path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def _take_name(path: Path) -> None:
+    """Make an empty file of this name, if there is none: only one of several processes succeeds."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        raise OutputExistsError(f"{path} exists by now, made by another process; it was left as it is.") from None
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

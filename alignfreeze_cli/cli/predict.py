@@ -17,7 +17,7 @@ from rich.text import Text
 from alignfreeze_cli.artifacts.files import atomic_file
 from alignfreeze_cli.cli.options import add_command
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
-from alignfreeze_cli.phrases import printable
+from alignfreeze_cli.phrases import listed, printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.tasks.settings import PredictSettings
 
@@ -39,6 +39,7 @@ line, with a tab between them; qa JSON lines with question and context. See docs
 _SUFFIXES = {".conllu": "conllu", ".jsonl": "jsonl", ".json": "jsonl", ".txt": "text"}
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 _READER_GONE = 1
+_OUTSIDE = "O"  # the label of a word outside of entities
 
 
 def add(app: typer.Typer) -> None:
@@ -54,7 +55,7 @@ def _predict(settings: PredictSettings, console: Console, quiet: bool, format: s
     predictions = predict(settings, console, sys.stdin.buffer)
     with closing(predictions.answers):
         if settings.output is not None:
-            _write(predictions, _format(settings, predictions, terminal=False), settings.output, console)
+            _write(predictions, _format(settings, predictions, terminal=False), settings, console)
         else:
             terminal = sys.stdout.isatty()
             try:
@@ -69,6 +70,9 @@ def _check_output(settings: PredictSettings, path: Path) -> None:
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no file, but a device or a pipe"
         raise SettingsError(f"--output: {path} is {what}; name a file.")
+    if settings.format is None and path.suffix.lower() not in _SUFFIXES:
+        named = f"the suffix {path.suffix} names no format" if path.suffix else "a name without suffix names no format"
+        raise SettingsError(f"--output: {path}: {named}; end it with {listed(_SUFFIXES, last='or')}, or say --format.")
     if settings.file is not None and path.exists() and settings.file.exists() and path.samefile(settings.file):
         raise SettingsError(f"--output: {path} holds the texts that are read; name another file.")
     if path.exists() and not settings.overwrite:
@@ -78,16 +82,32 @@ def _check_output(settings: PredictSettings, path: Path) -> None:
 def _format(settings: PredictSettings, predictions: Predictions, terminal: bool) -> str:
     if settings.format is not None:
         return settings.format
-    if settings.output is not None and (found := _SUFFIXES.get(settings.output.suffix.lower())):
+    if settings.output is not None:
+        found = _SUFFIXES[settings.output.suffix.lower()]
         if found != "conllu" or predictions.task.reads_words:
             return found
         raise SettingsError(f"--output: CoNLL-U is for words with labels; the model is for {predictions.task.name}.")
-    return "text" if terminal else "conllu" if predictions.task.name == "pos" else "jsonl"
+    return "text" if terminal else "conllu" if _universal(predictions) else "jsonl"
 
 
-def _write(predictions: Predictions, form: str, path: Path, console: Console) -> None:
-    render = _renderer(form, predictions)
-    with atomic_file(path) as file, console.progress(f"predicting {predictions.task.title}", unit="texts") as progress:
+def _universal(predictions: Predictions) -> bool:
+    """Whether words get universal part-of-speech tags, for which CoNLL-U has a column."""
+    from alignfreeze_cli.tasks.pos import HUB_LABELS
+
+    return predictions.task.reads_words and set(predictions.labels) <= set(HUB_LABELS)
+
+
+def _of_entities(labels: Sequence[str]) -> bool:
+    """Whether labels of words say which word begins an entity and which is inside one (IOB)."""
+    return any(label.startswith("B-") for label in labels) and all(
+        label == _OUTSIDE or label.startswith(("B-", "I-")) for label in labels
+    )
+
+
+def _write(predictions: Predictions, form: str, settings: PredictSettings, console: Console) -> None:
+    assert settings.output is not None
+    render, title = _renderer(form, predictions), f"predicting {predictions.task.title}"
+    with atomic_file(settings.output, settings.overwrite) as file, console.progress(title, unit="texts") as progress:
         for answer in predictions.answers:
             file.write(render(answer).encode())
             progress.advance()
@@ -112,7 +132,7 @@ def _renderer(form: str, predictions: Predictions) -> Callable[[Answer], str]:
     if form == "conllu":
         from alignfreeze_cli.tasks.conllu import conllu_block
 
-        column = "UPOS" if predictions.task.name == "pos" else "ner"  # in MISC, as Stanza has it
+        column = "UPOS" if _universal(predictions) else predictions.task.name  # in MISC, as Stanza has `ner`
         return lambda each: conllu_block(str(each["id"]), each["text"], each["words"], {column: each["predicted"]})
     if form == "jsonl":
         return lambda each: json.dumps(each, ensure_ascii=False) + "\n"
@@ -123,7 +143,7 @@ def _line(answer: Answer, predictions: Predictions) -> Text:
     """An answer in one line: labels behind the words, entities in brackets, or the label or answer before the text."""
     task = predictions.task
     if task.reads_words:
-        parts = _entities if task.name == "ner" else _tags
+        parts = _entities if _of_entities(predictions.labels) else _tags
         return Text(" ").join(parts(answer["words"], answer["predicted"], predictions.labels))
     found = answer[task.answer_columns[0]]
     width = max((len(label) for label in predictions.labels), default=0)
@@ -142,11 +162,11 @@ def _tags(words: Sequence[str], labels: Sequence[str | None], known: Sequence[st
 
 def _entities(words: Sequence[str], labels: Sequence[str | None], known: Sequence[str]) -> list[Text]:
     """`[PER Ada Lovelace]`; an entity begins at a B, and at an I that does not continue one of its type."""
-    kinds = list(dict.fromkeys(label[2:] for label in known if label != "O"))
+    kinds = list(dict.fromkeys(label[2:] for label in known if label != _OUTSIDE))
     found: list[Text] = []
     before = ""
     for word, label in zip(words, labels, strict=True):
-        kind = label[2:] if label and label != "O" else ""
+        kind = label[2:] if label and label != _OUTSIDE else ""
         if kind and kind == before and str(label).startswith("I-"):
             found[-1] = Text(" ").join([found[-1][:-1], Text(f"{_one_line(word)}]", _colour(kinds.index(kind)))])
         elif kind:

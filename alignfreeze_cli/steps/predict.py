@@ -31,6 +31,7 @@ from alignfreeze_cli.training.devices import with_precision
 
 STANDARD_INPUT = "standard input"
 FIRST_TEXTS = 64  # so that the first answers come soon; every further chunk is twice as large
+FIRST_OF_A_PIPE = 1  # its texts may come slowly
 
 Answer = dict[str, Any]
 """The id of a text, the text or texts by name, and the task's `answer_columns`."""
@@ -84,7 +85,7 @@ def predict(settings: PredictSettings, console: Console, standard_input: BinaryI
 
     def prepared() -> Iterator[tuple[tuple[list[RawText], list[Any]], Windows]]:
         some = False
-        for chunk in _chunks(texts, typed):
+        for chunk in _chunks(texts, FIRST_TEXTS if from_file else FIRST_OF_A_PIPE, typed):
             some = True
             if cut is not None and not (chunk := _with_words(cut(chunk), path, console)):
                 continue
@@ -96,12 +97,11 @@ def predict(settings: PredictSettings, console: Console, standard_input: BinaryI
     return Predictions(task, loaded.labels, _answers(loaded, options, prepared(), typed, path, console))
 
 
-def _chunks(texts: Iterator[RawText], typed: bool) -> Iterator[list[RawText]]:
-    """Texts that are computed together: few at first, then as many as `evaluate` takes; typed ones one by one."""
-    size = 1 if typed else FIRST_TEXTS
-    while chunk := list(islice(texts, size)):
+def _chunks(texts: Iterator[RawText], size: int, typed: bool) -> Iterator[list[RawText]]:
+    """Texts that are computed together: `size` at first, then up to as many as `evaluate` takes; typed ones singly."""
+    while chunk := list(islice(texts, 1 if typed else size)):
         yield chunk
-        size = 1 if typed else min(2 * size, data.EXAMPLES_AT_ONCE)
+        size = min(2 * size, data.EXAMPLES_AT_ONCE)
 
 
 def _with_words(texts: list[RawText], path: str | Path, console: Console) -> list[RawText]:
@@ -120,9 +120,11 @@ def _answers(
     path: str | Path,
     console: Console,
 ) -> Generator[Answer, None, None]:
-    """One chunk is prepared while another is computed, unless they are typed: nobody types on without an answer."""
+    """One chunk is prepared while another is computed; but the first is answered before another is read, and each that
+    is typed: nobody types on without an answer.
+    """
     task, notes = loaded.task, Counter[str]()
-    for group in ([each] for each in prepared) if typed else [prepared]:
+    for group in ([each] for each in prepared) if typed else (islice(prepared, 1), prepared):
         with closing(loaded.predict(group)) as predicted:  # ends its threads
             for (texts, examples), windows, found in predicted:
                 table = task.predictions(examples, windows, found, loaded.labels, options)

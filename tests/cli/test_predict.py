@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -83,6 +84,51 @@ def test_a_file_appears_whole_and_is_not_replaced_unasked(world: Path, tmp_path:
     table.write_text("text,label\n", encoding="utf-8")
     refused = predict(world / "front-pos", table)
     assert (refused.exit_code, "x.csv: is a CSV file" in refused.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x.tsv", "the suffix .tsv names no format"), ("tagged", "a name without suffix names no format")],
+)
+def test_a_suffix_that_names_no_format_is_refused(world: Path, tmp_path: Path, name: str, said: str) -> None:
+    ran = predict(world / "front-pos", "--output", tmp_path / name)
+    assert ran.exit_code == 2
+    assert f"{name}: {said}; end it with .conllu, .jsonl, .json or .txt, or say --format" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+    ran = predict(world / "front-pos", "--output", tmp_path / name, "--format", "jsonl")
+    assert ran.exit_code == 0, ran.stderr
+    assert json.loads((tmp_path / name).read_text(encoding="utf-8").splitlines()[0])["id"] == 1
+
+
+class Meanwhile(io.BytesIO):
+    """Texts; when they are read, somebody else makes a file."""
+
+    path: Path
+
+    def __next__(self) -> bytes:
+        self.path.write_text("theirs", encoding="utf-8")
+        return super().__next__()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_others_write_meanwhile_is_left_alone(
+    world: Path,
+    tmp_path: Path,
+    overwrite: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    texts = Meanwhile(TEXT.encode())
+    texts.path = tmp_path / "x.jsonl"
+    arguments = ["predict", str(world / "front-pos"), "--output", str(texts.path), *["--overwrite"] * overwrite]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(texts))
+    with pytest.raises(SystemExit) as ended:
+        app(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == (0 if overwrite else 2), said
+    assert (texts.path.read_text(encoding="utf-8") == "theirs") is not overwrite
+    assert overwrite or "x.jsonl exists by now, made by another process; it was left as it is." in said
+    assert list(tmp_path.iterdir()) == [texts.path]
 
 
 @pytest.mark.slow

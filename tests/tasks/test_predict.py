@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.pairs.words import without_blanks
 from alignfreeze_cli.steps import predict as step
+from alignfreeze_cli.tasks import registry
 from alignfreeze_cli.tasks.conllu import conllu_block, read_conllu
+from alignfreeze_cli.tasks.ner import NerTask
 from alignfreeze_cli.tasks.settings import PredictSettings
 from tests.support.console import RecordingConsole
 from tests.tasks.test_chunks import TASKS, world  # noqa: F401 - a fixture
-from tests.tasks.worlds import score
+from tests.tasks.worlds import score, sentences
 
 
 def predicted(
@@ -56,9 +62,7 @@ RAW: dict[str, Callable[[dict[str, Any], Path], str]] = {
 def test_answers_are_those_of_evaluate(
     world: Path,  # noqa: F811
     task: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(step, "FIRST_TEXTS", 5)  # four chunks of 41 texts
     made = score(world, f"{task}-predict", model=str(world / task), languages=("xx",), data=str(world / f"{task}.txt"))
     table = pq.read_table(made.path / "predictions" / "xx.parquet").to_pydict()
     console = RecordingConsole()
@@ -210,6 +214,84 @@ def test_a_typed_line_is_answered_before_the_next_is_read(world: Path) -> None: 
     assert typed.readline() == b"the red dog\n"
     answers.close()
     assert any("Reading text as lines from the terminal; Ctrl-D ends it." in said for said in console.said)
+
+
+def test_the_first_line_of_a_pipe_is_answered_before_another_is_read(world: Path) -> None:  # noqa: F811
+    pipe = io.BytesIO(b"the cat\nthe red dog\n")
+    answers = step.predict(PredictSettings(model=str(world / "pos"), device="cpu"), RecordingConsole(), pipe).answers
+    assert next(answers)["words"] == ["the", "cat"]
+    assert pipe.readline() == b"the red dog\n"
+    answers.close()
+
+
+def command(model: Path, text: str, *arguments: str) -> str:
+    ran = CliRunner().invoke(
+        app, ["predict", str(model), "--device", "cpu", "--max-length", "24", *arguments], input=text
+    )
+    assert ran.exit_code == 0, ran.stderr
+    return ran.stdout
+
+
+def entities(words: list[str], labels: list[str | None]) -> list[tuple[str, str]]:
+    """(kind, words) of each entity, and ("", word) of every other word, one word after the other."""
+    found: list[tuple[str, str]] = []
+    for at, (word, label) in enumerate(zip(words, labels, strict=True)):
+        kind = "" if label in (None, "O") else str(label)[2:]
+        before = labels[at - 1] if at else None
+        if kind and str(label)[0] == "I" and before is not None and before[2:] == kind:
+            found[-1] = (kind, f"{found[-1][1]} {word}")
+        else:
+            found.append((kind, word))
+    return found
+
+
+@pytest.fixture
+def phrases(
+    world: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A model for a task that labels words and that nothing else knows."""
+
+    class Phrases(NerTask):
+        name = "phrases"
+
+    monkeypatch.setitem(registry.TASKS, "phrases", Phrases())
+    model = Path(shutil.copytree(world / "ner", tmp_path / "model"))
+    record = json.loads((model / "alignfreeze.json").read_text())
+    record["details"]["task"] = "phrases"
+    (model / "alignfreeze.json").write_text(json.dumps(record))
+    return model
+
+
+def test_lines_to_read_say_what_the_json_lines_say(world: Path, phrases: Path) -> None:  # noqa: F811
+    texts = {
+        "phrases": "\n".join(" ".join(word for word, _ in each) for each in sentences(41, 2)) + "\n",
+        "nli": "the  cat sees\tthe dog\n",
+        "qa": json.dumps({"question": "the dog sees", "context": "the red cat finds the river ."}) + "\n",
+    }
+    for task, text in texts.items():
+        model = phrases if task == "phrases" else world / task
+        answers = [json.loads(line) for line in command(model, text, "--format", "jsonl").splitlines()]
+        lines = command(model, text, "--format", "text").splitlines()
+        for answer, line in zip(answers, lines, strict=True):
+            if task == "phrases":
+                shown = re.findall(r"\[(\w+) ([^]]+)\]|(\S+)", line)
+                found = [(kind, inside or word) for kind, inside, word in shown]
+                assert found == entities(answer["words"], answer["predicted"])
+            else:
+                label = answer["prediction" if task == "qa" else "predicted"] or "–"
+                asked = "the dog sees" if task == "qa" else "the cat sees  the dog"
+                assert re.fullmatch(rf"{re.escape(label)} +{asked}", line), line
+        assert task != "phrases" or any("[" in line for line in lines)
+
+
+def test_a_new_task_that_labels_words_needs_nothing_here(phrases: Path) -> None:
+    text = "the cat sees the dog .\n"
+    (answer,) = [json.loads(line) for line in command(phrases, text).splitlines()]
+    block = command(phrases, text, "--format", "conllu")
+    misc = [line.split("\t")[9] for line in block.splitlines() if "\t" in line]
+    assert misc == [f"phrases={label}" for label in answer["predicted"]]
 
 
 def test_conllu_says_where_words_are_joined(tmp_path: Path) -> None:
