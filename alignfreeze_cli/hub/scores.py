@@ -114,10 +114,10 @@ def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Meas
     Raises ArtifactError for a folder that holds no scores, or scores of another model.
     """
     found = [_read(folder) for folder in folders]
-    own = [folder for folder, (record, _) in zip(folders, found, strict=True) if _scored_digest(record) == model.digest]
+    own = [folder for folder, (record, _) in zip(folders, found, strict=True) if scored_digest(record) == model.digest]
     if not own:
         raise ArtifactError(
-            f"holds the scores of another model ({_scored_digest(found[0][0])[:12]}…), not of {where} "
+            f"holds the scores of another model ({scored_digest(found[0][0])[:12]}…), not of {where} "
             f"({model.digest[:12]}…); evaluate this one",
             folders[0],
         )
@@ -188,7 +188,7 @@ def scores_beside(folder: Path, model: Record) -> Path | None:
             if each == usual:
                 raise
             continue
-        if record is not None and record.kind == "scores" and _scored_digest(record) == model.digest:
+        if record is not None and record.kind == "scores" and scored_digest(record) == model.digest:
             found.append(each)
     if usual in found:
         return usual
@@ -204,7 +204,7 @@ def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | Non
     """The scores that are pushed with a model: of those given, or else beside it, the ones of this model."""
     if not given:
         return scores_beside(folder, model)
-    return next((each for each in given if _scored_digest(_read(each)[0]) == model.digest), None)
+    return next((each for each in given if scored_digest(_read(each)[0]) == model.digest), None)
 
 
 def recipe_of(model: Step, record: Record) -> list[Any]:
@@ -273,13 +273,14 @@ def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:
     return record, read_json(folder / SCORES, "evaluate again")
 
 
-def _scored_digest(record: Record) -> str:
+def scored_digest(record: Record) -> str:
+    """The digest of the model that a record of scores is about; empty if it names none."""
     return next((str(each["digest"]) for each in record.inputs if each["name"] == "model"), "")
 
 
 def scored_model(record: Record, folder: Path) -> Step:
     """The model behind the scores in a folder, from the lineage; ArtifactError if it is not there."""
-    digest = _scored_digest(record)
+    digest = scored_digest(record)
     step = next((step for step in record.lineage if step["digest"] == digest), None)
     if step is None:
         raise ArtifactError("does not say how its model was made, so it can't be put together with others", folder)
@@ -287,5 +288,5 @@ def scored_model(record: Record, folder: Path) -> Step:
 
 
 def _seed(record: Record) -> int | None:
-    digest = _scored_digest(record)
+    digest = scored_digest(record)
     return next((step["seed"] for step in record.lineage if step["digest"] == digest), None)

@@ -6,7 +6,7 @@ Names of folders say nothing: model, strategy and seed are those of the steps be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record
 from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.hub import facts
-from alignfreeze_cli.hub.scores import SCORES, recipe_of, scored_model
+from alignfreeze_cli.hub.scores import SCORES, recipe_of, scored_digest, scored_model
 from alignfreeze_cli.phrases import is_name
 
 Run = Mapping[str, Any]
@@ -56,6 +56,40 @@ def runs_of_scores(folders: Iterable[Path], runs: Iterable[Run] = ()) -> dict[Pa
             for folder in same:
                 found[folder]["strategy"] += f" ({name})"
     return dict(found)
+
+
+def joined(folders: Iterable[Path]) -> dict[Path, Path]:
+    """For every folder of scores the first that scored the same model, as one would have that scored all languages.
+
+    Such folders are of the same model (known by its digest), task, options of scoring, precision and behaviour of
+    `evaluate`, and no language is in two of them. `--data` is the same for all, or a file of the only language in each.
+    A folder without a record stands for itself.
+    """
+    first: dict[Path, Path] = {}
+    firsts: dict[str, list[tuple[Path, set[str]]]] = {}  # way of scoring → folders that stand for others, languages
+    for folder in folders:
+        first[folder] = folder
+        record = read_record(folder)
+        languages = set(record.details.get("languages", ())) if record else set()
+        if record is None or not languages:
+            continue
+        alike = firsts.setdefault(_way_of_scoring(record, languages), [])
+        for other, known in alike:
+            if not known & languages:
+                first[folder] = other
+                known |= languages
+                break
+        else:
+            alike.append((folder, languages))
+    return first
+
+
+def _way_of_scoring(record: Record, languages: Collection[str]) -> str:
+    data = record.settings.get("data")
+    if isinstance(data, str) and "{language}" not in data and len(languages) == 1:
+        data = "a file of the one language"
+    alike = [record.details.get("task"), scored_digest(record), record.details.get("scoring"), data]
+    return json.dumps([*alike, record.settings.get("precision", "fp32"), record.identity.get("behaviour", 1)])
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:

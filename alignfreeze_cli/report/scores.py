@@ -33,7 +33,7 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.phrases import is_name, listed, printable
 from alignfreeze_cli.published import ALIGNERS, STRATEGIES, bare_id
 from alignfreeze_cli.published import rows as published_rows
-from alignfreeze_cli.report.lone_scores import holds_scores, runs_of_scores
+from alignfreeze_cli.report.lone_scores import holds_scores, joined, runs_of_scores
 from alignfreeze_cli.tasks.registry import TASKS
 
 RUN = ["model", "strategy", "seed", "control"]
@@ -267,23 +267,30 @@ def _place(strategy: str) -> int:
 
 
 def _without_duplicates(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """One score of each model, strategy, seed and task, the first that was found, and a note on each other one."""
-    first = scores.groupby(["model", "strategy", "seed", *TABLE[1:]], sort=False)["folder"].transform("first")
+    """One score of each model, strategy, seed, task and language, the first that was found, and a note on the others.
+
+    Folders that scored one model in different languages are as one (`joined`).
+    """
+    whole = scores["folder"].map(joined(scores["folder"].unique()))
+    keys = [scores[name] for name in ("model", "strategy", "seed", *TABLE[1:])]
+    first = whole.groupby(keys, sort=False).transform("first")
     notes = []
-    for (task, folder, kept), left_out in scores.groupby(["task", "folder", first.rename("kept")], sort=False):
-        if folder == kept:
-            continue
-        values, kept_values = (
-            scores[(scores["folder"] == each) & (scores["task"] == task)].set_index("language")["value"].to_dict()
-            for each in (folder, kept)
-        )
+    others = scores[whole != first]
+    for (task, folder, kept), left_out in others.groupby(["task", "folder", first.rename("kept")], sort=False):
+        counted = scores[(whole == kept) & (scores["task"] == task)]
+        values, kept_values = (each.set_index("language")["value"].to_dict() for each in (left_out, counted))
+        if values == kept_values:
+            how = "with the same scores"
+        elif values.keys() & kept_values.keys():
+            how = "with other scores"
+        else:
+            how = "in other languages, but not scored alike or not of the same weights"
         run = left_out.iloc[0]
         notes.append(
-            f"{run['model']}, {task}, {run['strategy']}, seed {run['seed']} was found twice, with "
-            f"{'the same' if values == kept_values else 'other'} scores: {_short(kept)} counts, "
-            f"{_short(folder)} is left out."
+            f"{run['model']}, {task}, {run['strategy']}, seed {run['seed']} was found twice, {how}: {_short(kept)} "
+            f"counts, {_short(folder)} is left out."
         )
-    return scores[scores["folder"] == first], notes
+    return scores[whole == first], notes
 
 
 def _without_a_baseline(scores: pd.DataFrame) -> list[str]:

@@ -43,6 +43,43 @@ def test_a_chain_of_commands_is_reported_under_any_names(chain: Path, tmp_path: 
     assert set(collect([chain]).scores["strategy"]) == {"baseline", "front"}, "found below a folder as well"
 
 
+def test_one_model_scored_in_parts_is_one_row(chain: Path, tmp_path: Path) -> None:
+    """Put together where the parts were scored alike and in different languages; else the note says which counts."""
+    test = chain / "treebanks" / "{language}-test.conllu"
+    shutil.copy(chain / "treebanks" / "yy-test.conllu", tmp_path / "yy.conllu")
+
+    def part(languages: str, name: str, data: Path = test, *more: str) -> Path:
+        done = alignfreeze(
+            "evaluate", "--model", chain / "front-pos", "--languages", languages, "--data", data,
+            "--output", tmp_path / name, *more,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        return tmp_path / name
+
+    whole = collect([chain / "front-scores"]).scores
+    columns = ["model", "strategy", "seed", "task", "language", "value", "data"]
+    two, yy = part("en,xx", "two"), part("yy", "yy")
+    together = collect([two, yy])
+    assert (together.scores[columns].equals(whole[columns]), together.notes) == (True, ())
+    single = [part(code, code, Path(str(test).format(language=code))) for code in ("en", "xx")]
+    single.append(part("yy", "own", tmp_path / "yy.conllu"))
+    assert collect(single).scores[columns].equals(whole[columns])
+
+    for other, how in (
+        (part("xx,yy", "overlapping"), "with other scores"),
+        (
+            part("yy", "short", test, "--max-length", "8"),
+            "in other languages, but not scored alike or not of the same weights",
+        ),
+        (single[2], "in other languages, but not scored alike or not of the same weights"),
+    ):
+        found = collect([two, other])
+        assert list(found.scores["language"]) == ["en", "xx"]
+        (note,) = found.notes
+        said = f"seed 31 was found twice, {how}: {tmp_path.name}/two counts, {tmp_path.name}/{other.name} is left out."
+        assert note.endswith(said)
+
+
 def test_models_that_differ_in_more_than_seed_and_plan_keep_apart(chain: Path, tmp_path: Path) -> None:
     """The same plan with other steps; without a record that says so nothing is guessed."""
     first, second = (Path(shutil.copytree(chain / "front-scores", tmp_path / name)) for name in ("short", "long"))
