@@ -71,14 +71,14 @@ def log_retrieval(
     For the main process alone. Model and random state stay as they are, so it may be called in the midst of training.
     """
     done = {row["language"] for row in metrics.rows() if row.get("probe") == when and row["step"] == step}
-    total = sum(len(held) for held in dataset.held_out)
-    if not total:
+    held_out = zip(dataset.pairs, dataset.held_out, strict=True)
+    wanted = [(pairs, held.tolist()) for pairs, held in held_out if len(held) and pairs.language not in done]
+    if not wanted:
         return
-    with console.progress(f"probing at step {step}" if when == "during" else f"probing {when}", total, "pairs") as bar:
-        for pairs, held in zip(dataset.pairs, dataset.held_out, strict=True):
-            if len(held) and pairs.language not in done:
-                found = retrieval(model, pairs, held.tolist(), dataset.pad_id, pooling)
-                metrics.log(step, probe=when, **found)
+    title = f"probing at step {step}" if when == "during" else f"probing {when}"
+    with console.progress(title, sum(len(held) for _, held in wanted), "pairs") as bar:
+        for pairs, held in wanted:
+            metrics.log(step, probe=when, **retrieval(model, pairs, held, dataset.pad_id, pooling))
             bar.advance(len(held))
 
 
