@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from alignfreeze_cli.report.score_table import MEAN
 from alignfreeze_cli.report.scores import FoundScores, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.steps.report import compare_runs
+
+pytestmark = pytest.mark.xdist_group("published")  # the authors' runs are compared once
 
 XLMR, MBERT, DISTIL = "xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased"
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")
@@ -68,9 +71,13 @@ AVERAGES = {
 }
 
 
-def made(**wishes: str) -> Report:
-    settings = ReportSettings(published_only=True, **wishes)  # type: ignore[arg-type]
+@functools.cache
+def compared(settings: ReportSettings) -> Report:
     return compare_runs(settings, FoundScores(published_scores(settings.aligner)))
+
+
+def made(**wishes: str) -> Report:
+    return compared(ReportSettings(published_only=True, **wishes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
