@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.support.processes import run_python
 
-# The signal comes in the middle of the command: when transformers begins to read the weights.
+# The signal comes in the middle of each command: when transformers begins to read the weights. All commands run in one
+# process, as importing takes longest.
 SCRIPT = """
-import os, signal, sys
+import json, os, signal, sys
+from alignfreeze_cli.cli.app import app
+from alignfreeze_cli.steps import STEPS
+STEPS["realign"].load()
 from transformers import PreTrainedModel
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 real = PreTrainedModel.from_pretrained.__func__
 def interrupted(cls, *args, **kwargs):
-    os.kill(os.getpid(), int(sys.argv[1]))
+    os.kill(os.getpid(), number)
     return real(cls, *args, **kwargs)
 PreTrainedModel.from_pretrained = classmethod(interrupted)
-from alignfreeze_cli.cli.app import app
-try:
-    app(sys.argv[2:])
-except SystemExit as end:
-    print("exit", end.code)
+for number, arguments in json.loads(sys.argv[1]):
+    try:
+        app(arguments)
+    except SystemExit as end:
+        print(number, arguments[0], end.code)
+        print("---", file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", ["realign", "finetune", "evaluate"])
-def test_interrupted_while_loading_weights(world: Path, tmp_path: Path, command: str, number: signal.Signals) -> None:
+def test_interrupted_while_loading_weights(world: Path, tmp_path: Path) -> None:
     options = {
         "realign": ["--model", world / "encoder", "--pairs", world / "pairs", "--steps", "2"],
         "finetune": ["--task", "pos", "--model", world / "encoder", "--train", world / "treebanks/en-train.conllu"],
         "evaluate": ["--model", world / "front-pos", "--languages", "en", "--data",
                      world / "treebanks" / "{language}-test.conllu"],
-    }[command]  # fmt: skip
-    arguments = [command, *map(str, options), "--output", tmp_path / "out"]
-    output, errors = run_python("-c", SCRIPT, str(int(number)), *arguments)
-    assert output.strip() == "exit 130"
-    assert errors.strip().splitlines()[-1] == "alignfreeze: Interrupted; no output was changed."
+    }  # fmt: skip
+    cases = [
+        (int(number), [command, *map(str, given), "--output", str(tmp_path / f"{command}-{int(number)}")])
+        for (command, given), number in itertools.product(options.items(), (signal.SIGINT, signal.SIGTERM))
+    ]
+    output, errors = run_python("-c", SCRIPT, json.dumps(cases))
+    assert output.splitlines() == [f"{number} {arguments[0]} 130" for number, arguments in cases]
+    *said, rest = errors.split("---\n")
+    assert [each.strip().splitlines()[-1] for each in said] == [
+        "alignfreeze: Interrupted; no output was changed."
+    ] * len(cases)
+    assert rest == ""
     assert list(tmp_path.iterdir()) == []
