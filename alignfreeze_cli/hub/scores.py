@@ -6,6 +6,7 @@ other model are refused.
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -193,7 +194,8 @@ def scores_beside(folder: Path, model: Record) -> Path | None:
     if usual in found:
         return usual
     if len(found) > 1:
-        names = listed(f"--scores {each.name}" for each in found)
+        near = folder.parent if folder.parent.resolve() == place.parent else place.parent
+        names = listed(f"--scores {shlex.quote(str(near / each.name))}" for each in found)
         raise SeveralScoresError(
             f"has several folders of scores beside it; say which are for its card ({names})", folder
         )

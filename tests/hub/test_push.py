@@ -122,8 +122,8 @@ def test_of_several_scores_none_is_guessed_and_the_push_goes_on(
     settings = PushSettings(folders=(model,), repo_id="org/x", dry_run=True)
     (push,) = push_folders(settings, console, lambda _: True)
     assert console.warned[0] == (
-        f"{model}: has several folders of scores beside it; say which are for its card (--scores first and --scores "
-        "second). It goes without scores."
+        f"{model}: has several folders of scores beside it; say which are for its card (--scores {first} and "
+        f"--scores {model.parent / 'second'}). It goes without scores."
     )
     assert "scores/scores.json" not in push.target.contents
     assert b"## Scores" not in push.target.card["README.md"]
