@@ -7,7 +7,7 @@ within each seed first, so its deviation is that of whole runs.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,10 +123,13 @@ def by_other_metrics(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=scores.columns)
 
 
-def score_table(scores: pd.DataFrame) -> ScoreTable:
-    """The table of scores that are of one model, task, metric and source language, with those by further metrics."""
+def score_table(scores: pd.DataFrame, languages: Sequence[str] | None = None) -> ScoreTable:
+    """The table of scores that are of one model, task, metric and source language, with those by further metrics.
+
+    These are of the same `languages`, also where some lack a metric, so that means are over the same ones.
+    """
     model, task, metric, source = scores[TABLE].iloc[0]
-    runs = by_run(scores)
+    runs = by_run(scores) if languages is None else by_run(scores).reindex(columns=languages)
     targets = [language for language in runs if language != source]
     columns = 100 * runs
     if targets:
@@ -136,7 +139,7 @@ def score_table(scores: pd.DataFrame) -> ScoreTable:
         own = columns.loc[strategy]
         rows.append(Row(strategy, bool(control), len(own), tuple(_cell(own[column]) for column in own)))
     rows.sort(key=lambda row: row.control)
-    others = tuple(score_tables(by_other_metrics(scores)))
+    others = tuple(score_table(group, list(runs)) for group in groups(by_other_metrics(scores)))
     return ScoreTable(model, task, metric, source, tuple(columns), tuple(rows), others)
 
 

@@ -31,11 +31,11 @@ def change(run: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def add_metric(run: Path, name: str, factor: float) -> None:
-    """Another metric, so many times the main one."""
+def add_metric(run: Path, name: str, factor: float, but: str = "") -> None:
+    """Another metric, so many times the main one, in all languages but one."""
     path = run / "pos-scores" / "scores.json"
     languages = json.loads(path.read_text())["languages"]
-    for entry in languages.values():
+    for entry in (languages[code] for code in languages if code != but):
         entry["metrics"] = {"accuracy": entry["value"], name: factor * entry["value"]}
     change(run, languages=languages)
 
@@ -83,6 +83,10 @@ def test_a_run_that_lacks_a_metric_has_a_dash(tmp_path: Path, runs: list[Path]) 
     add_metric(runs[1], "macro_f1", 0.5)
     text = markdown(made(tmp_path))
     assert "| baseline |                     – |                         – |" in text
+    add_metric(runs[0], "macro_f1", 0.5)
+    add_metric(write(runs[0].parent, "back", 0, RIGHT["front"]), "macro_f1", 0.5, but="yy")
+    text = markdown(made(tmp_path))
+    assert "| back     |                  45.0 |                         – |" in text, "a mean is over all targets"
 
 
 def test_one_metric_is_never_compared_with_another(tmp_path: Path, runs: list[Path]) -> None:
