@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,13 @@ with locked(Path("out/.a.partial")):
         ".a.partial .a.partial.lock",
     ], ran.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".a.partial"]
+
+
+def test_make_with_an_unusable_python_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(Path(__file__).parents[1] / name, tmp_path)
+    before = set(tmp_path.iterdir())
+    ran = subprocess.run(["make", "PYTHON=false", "demo"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert "make: false is not Python 3.11 or newer with venv; name one: make PYTHON=python3.12 demo" in ran.stderr
+    assert set(tmp_path.iterdir()) == before

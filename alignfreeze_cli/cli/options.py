@@ -20,6 +20,7 @@ from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import ConsoleLog, TerminalConsole, print_json, print_result
 from alignfreeze_cli.cli.errors import explain
 from alignfreeze_cli.cli.needs import needs_text
+from alignfreeze_cli.cli.pages import with_addresses
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import COMMON, Declaration, Settings, StepSettings, declarations, nearest
@@ -101,7 +102,7 @@ def reflow(help: str) -> str:
     Lines of code, which are indented, stay lines.
     """
     paragraphs = []
-    for paragraph in help.strip().split("\n\n"):
+    for paragraph in with_addresses(help.strip()).split("\n\n"):
         lines = [line.strip() for line in paragraph.splitlines()]
         paragraphs.append(("\n" if paragraph.startswith("    ") else " ").join(lines))
     return "\n\n".join(paragraphs)
@@ -186,7 +187,7 @@ def _parameter(declaration: Declaration, hidden: bool = False) -> inspect.Parame
         kind = list[Path] if declaration.item is Path else list[str]
     if kind is bool and declaration.default:
         names[0] += f"/--no-{declaration.key}"
-    help, metavar = metadata["help"], metadata["metavar"]
+    help, metavar = with_addresses(metadata["help"]), metadata["metavar"]
     if metadata["argument"]:
         argument = typer.Argument(
             help=help, metavar=metavar, show_default=False, autocompletion=completion.of_setting(declaration)
@@ -231,7 +232,7 @@ def _convert(declaration: Declaration, value: Any) -> Any:
 
 
 def _fail(sentence: str, code: int) -> None:
-    sys.stderr.write(f"alignfreeze: {printable(sentence)}\n")
+    sys.stderr.write(f"alignfreeze: {printable(with_addresses(sentence))}\n")
     raise typer.Exit(code)
 
 

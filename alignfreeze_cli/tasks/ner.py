@@ -5,7 +5,8 @@ Data: files with a word and its tag per line (iob.py), or the Parquet files of t
 Scores are over whole entities, as in seqeval's default mode, which follows the script of the CoNLL-2000 shared task
 (Tjong Kim Sang and Buchholz 2000): an entity is found if its type, its first and its last word are right. F1 is
 micro-averaged, as in the paper (arXiv 2502.12959; published code, wikiann_ner.py). All are computed from numbers that
-can be added up over sentences; the tests compare them with what seqeval makes of all sentences at once.
+can be added up over sentences; the tests compare them with what nervaluate makes of all sentences at once, and with
+values by seqeval.
 """
 
 from __future__ import annotations

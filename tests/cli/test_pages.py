@@ -1,0 +1,38 @@
+"""Help texts and messages name pages of the documentation so that whoever reads them can open them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alignfreeze_cli.cli import pages
+from alignfreeze_cli.cli.options import reflow
+
+TEXT = "Explained in docs/report.md and (docs/freeze-plans.md); mydocs/a.md and docs/figure.svg are no pages."
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The metadata of an installed package, which is found before any other."""
+    folder = tmp_path / "alignfreeze-9.0.dist-info"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pages._documentation.cache_clear()
+    yield folder / "METADATA"
+    pages._documentation.cache_clear()
+
+
+def test_a_release_names_their_addresses(installed: Path) -> None:
+    urls = "".join(
+        f"Project-URL: {each}\n" for each in ("Issues, https://x.org/i", "Documentation, https://x.org/docs")
+    )
+    installed.write_text(f"Metadata-Version: 2.4\nName: alignfreeze\nVersion: 9.0\n{urls}", encoding="utf-8")
+    expected = TEXT.replace("in docs/", "in https://x.org/docs/").replace("(docs/", "(https://x.org/docs/")
+    assert pages.with_addresses(TEXT) == reflow(TEXT) == expected
+
+
+def test_without_an_address_they_are_files(installed: Path) -> None:
+    installed.write_text("Metadata-Version: 2.4\nName: alignfreeze\nVersion: 9.0\n", encoding="utf-8")
+    assert pages.with_addresses(TEXT) == TEXT
