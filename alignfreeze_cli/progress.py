@@ -34,3 +34,7 @@ class Console:
     def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
         """Show progress of a piece of work of `total` units (None: unknown) while the block runs."""
         yield ProgressBar(total)
+
+
+SILENT = Console()
+"""For whoever gives a step no console; it holds nothing, so all can share it."""

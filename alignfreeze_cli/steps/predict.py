@@ -7,6 +7,7 @@ at a time, cut them into words if the task reads words, predict and give the ans
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -19,7 +20,7 @@ from alignfreeze_cli.artifacts import resolve_artifact
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.models import skeleton
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.progress import Console
+from alignfreeze_cli.progress import SILENT, Console
 from alignfreeze_cli.tasks import data
 from alignfreeze_cli.tasks.base import RawText, Task, Windows
 from alignfreeze_cli.tasks.data import decoded_lines, numbered_lines
@@ -46,12 +47,15 @@ class Predictions:
     answers: Generator[Answer, None, None]
 
 
-def predict(settings: PredictSettings, console: Console, standard_input: BinaryIO) -> Predictions:
+def predict(
+    settings: PredictSettings, console: Console = SILENT, standard_input: BinaryIO | None = None
+) -> Predictions:
     """Answers to the texts of a file or of standard input; from a terminal each as soon as its line is typed.
 
     Raises SettingsError, ArtifactError, HubError; and, while the answers are computed, DataError with file and line.
     """
     settings = with_precision(settings)
+    standard_input = standard_input or sys.stdin.buffer
     resolved = resolve_artifact(settings.model, "task-model")
     assert resolved.record is not None
     task = task_of(resolved)
