@@ -1,4 +1,4 @@
-"""What `realign --dry-run` says beside what a run then took: memory and time, for encoders of three shapes.
+"""What `realign --dry-run` says beside what a run then took: memory and time, for `--model` or a random encoder.
 
 Every command is a process of its own. The dry run without `--measure` estimates memory; with it, memory and time come
 from ten steps of training.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from alignfreeze_cli.encoder.models import skeleton
@@ -17,10 +15,9 @@ from benchmarks.inputs import Inputs, describe
 from benchmarks.processes import run_module
 from benchmarks.table import Report, markdown
 
-SHAPES = ("tiny", "minilm", "xlm-r-base")
-STEPS = 60  # of the run; ten of them are measured
 COLUMNS = (
     "encoder",
+    "precision",
     "memory, estimated",
     "of ten steps",
     "taken",
@@ -33,27 +30,17 @@ COLUMNS = (
 
 
 def run(inputs: Inputs) -> Report:
-    """The table, of `--model` in addition if one is given."""
-    report, texts = Report(), []
-    for precision in inputs.options.precisions:
-        rows = [_row(each, precision) for each in _encoders(inputs)]
-        how = f"realign, {STEPS} steps, freeze {inputs.options.freeze}, batch {inputs.options.batch_size}, {precision}"
-        texts.append(f"{how}; memory in GB, time in seconds:\n\n{markdown(COLUMNS, rows)}")
-    report.text = "\n\n".join(texts)
+    """A row of the table for each precision."""
+    options, report = inputs.options, Report()
+    rows = [_row(inputs, precision) for precision in options.precisions]
+    how = f"realign, {options.steps} steps, freeze {options.freeze}, batch {options.batch_size}"
+    report.text = f"{how}; memory in GB, time in seconds:\n\n{markdown(COLUMNS, rows)}"
     return report
-
-
-def _encoders(inputs: Inputs) -> Iterator[Inputs]:
-    """Inputs with an encoder of each shape."""
-    if inputs.options.model is not None:
-        yield inputs
-    for shape in SHAPES:
-        yield Inputs(replace(inputs.options, model=None, shape=shape), inputs.folder / shape)
 
 
 def _row(inputs: Inputs, precision: str) -> list[str]:
     options = inputs.options
-    given: list[object] = ["--model", inputs.encoder, "--pairs", inputs.pairs, "--steps", STEPS]
+    given: list[object] = ["--model", inputs.encoder, "--pairs", inputs.pairs, "--steps", options.steps]
     given += ["--freeze", options.freeze, "--batch-size", options.batch_size, "--vocabulary", options.vocabulary]
     given += ["--precision", precision, "--device", options.device, "--output", inputs.folder / f"out-{precision}"]
     estimated, measured = (_needs(["realign", *given, "--dry-run", *more]) for more in ([], ["--measure"]))
@@ -62,7 +49,7 @@ def _row(inputs: Inputs, precision: str) -> list[str]:
     gigabytes = [f"{each / 1e9:.2f}" for each in (estimated["memory-bytes"], measured["memory-bytes"], peak)]
     shares = [f"{each['memory-bytes'] / peak:.2f}" for each in (estimated, measured)]
     seconds = [f"{measured['seconds']:.1f}", f"{ended.wall:.1f}", f"{measured['seconds'] / ended.wall:.2f}"]
-    row = [describe(skeleton(inputs.encoder)), *gigabytes, *shares, *seconds]
+    row = [describe(skeleton(inputs.encoder)), precision, *gigabytes, *shares, *seconds]
     print(" | ".join(row), file=sys.stderr, flush=True)
     return row
 
