@@ -27,6 +27,7 @@ from alignfreeze_cli.cli import (
     steps,
 )
 from alignfreeze_cli.cli.options import reflow
+from alignfreeze_cli.cli.pages import with_page
 from alignfreeze_cli.collector import skip_last_collection
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ steps.add_report(app)
 for module in (changes, score_links, advise, recipes, fetch, demo, publish, env):
     module.add(app)
 for entry in app.registered_commands:
-    entry.help = reflow(entry.help or "")
+    entry.help = reflow(with_page(entry.name or "", entry.help or ""))
 
 
 def _version(ctx: typer.Context, wanted: bool) -> None:

@@ -23,7 +23,7 @@ LAYERS = """Where in the encoder realignment changed something: block by block a
 
 Compares the same words before and after: likeness (debiased CKA), drift, how often they find their translations, and
 what accumulation hides, each block's own change and that of its weights. Every number has an interval. The results are
-kept beside the encoder (ENCODER-layers), with a heat map; its card and `report` show them. docs/layers.md explains all.
+kept beside the encoder (ENCODER-layers), with a heat map; its card and `report` show them.
 """
 
 FORGETTING = """How far realignment took an encoder from what its base's language-modelling head reads, by language.
@@ -33,7 +33,7 @@ FORGETTING = """How far realignment took an encoder from what its base's languag
 The base's head is asked for the same masked words before and after (in a decoder-only model for the next ones). A rise
 says that vectors moved, not that something was lost: wrong word links move them as far. So probes of parts of speech,
 trained and tested within each language, stand beside it where treebanks are given, and a control on shuffled links
-belongs beside it (docs/layers.md).
+belongs beside it.
 """
 
 

@@ -33,7 +33,7 @@ HELP = """Fetch what recipes read, or single models and data, into the caches: f
 
 Names: a recipe; a model, org/name[@revision]; `opus-100` or datasets/org/name, parallel text; `muse`, dictionaries;
 `pos`, `ner`, `nli` or `qa`, the data of a task. What is here already stays, so an interrupted fetch goes on. Then
-`alignfreeze run RECIPE --offline`, with the same HF_HOME and ALIGNFREEZE_CACHE. docs/recipes.md has more.
+`alignfreeze run RECIPE --offline`, with the same HF_HOME and ALIGNFREEZE_CACHE.
 """
 
 Names = Annotated[

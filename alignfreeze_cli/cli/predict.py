@@ -33,7 +33,7 @@ HELP = """Tag, label or answer your own texts with a task model; in any language
     echo 'The red house sleeps.' | alignfreeze predict pos
 
 The task is read from the model. pos, ner and classify take a text in each line; nli a premise and a hypothesis in each
-line, with a tab between them; qa JSON lines with question and context. See docs/predict.md.
+line, with a tab between them; qa JSON lines with question and context.
 """
 
 _SUFFIXES = {".conllu": "conllu", ".jsonl": "jsonl", ".json": "jsonl", ".txt": "text"}

@@ -9,14 +9,15 @@ import typer
 
 from alignfreeze_cli.cli import completion
 from alignfreeze_cli.cli.console import print_json, print_result
-from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors
+from alignfreeze_cli.cli.options import OUTPUT, Debug, Format, Quiet, command_errors, reflow
+from alignfreeze_cli.cli.pages import with_page
 from alignfreeze_cli.errors import OutputExistsError, SettingsError
 
 if TYPE_CHECKING:
     from alignfreeze_cli.runs.recipes import Recipe
 
 recipes = typer.Typer(
-    help="List, show, check and copy recipes, and print every setting there is.",
+    help=reflow(with_page("recipes", "List, show, check and copy recipes, and print every setting there is.")),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -23,7 +23,7 @@ HELP = """Score word links against gold links: precision, recall, F1, alignment 
 
     alignfreeze score-links one.pharaoh other.pharaoh --gold gold.pharaoh --first 100
 
-The definitions are those of Och and Ney (2003), with counts summed over all sentences (docs/aligners.md).
+The definitions are those of Och and Ney (2003), with counts summed over all sentences.
 """
 
 

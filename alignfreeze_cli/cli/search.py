@@ -21,7 +21,7 @@ HELP = """Search for the best freeze plan: single blocks, runs of blocks, halves
 
 Data and lengths are those of the recipe. Every plan is tried once with blocks of one realignment put back; the best are
 realigned and run with more seeds, the last two with most. Half of the languages select, differences are those of the
-other half. Says what the budget can't tell. Started again, it goes on where it stopped (docs/search.md).
+other half. Says what the budget can't tell. Started again, it goes on where it stopped.
 """
 
 RecipeName = Annotated[

@@ -36,7 +36,7 @@ BLEND = """Weights between an encoder and what was realigned from it, and blocks
     alignfreeze blend xlm-roberta-base full --alpha auto --pairs pairs
 
 No training: one realignment gives encoders all the way from the base to the realigned one, and of every freeze plan
-something like it (docs/blend.md).
+something like it.
 """
 
 FINETUNE = """Fine-tune an encoder on a task in the source language; all of its blocks train unless --freeze is given.
@@ -56,7 +56,7 @@ REPORT = """What realignment did: means over seeds, gains over the baseline with
     alignfreeze report runs --published
 
 DIR is a run folder or holds some, as `run` makes them. The report comes as one HTML page, Markdown, CSV, LaTeX and
-plots. docs/report.md explains every number. `--published-only` gives the tables of the paper from its published runs.
+plots. `--published-only` gives the tables of the paper from its published runs.
 """
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from alignfreeze_cli.cli import pages
+from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.cli.options import reflow
 
-TEXT = "Explained in docs/report.md and (docs/freeze-plans.md); mydocs/a.md and docs/figure.svg are no pages."
+TEXT = "Explained in docs/report.md and (docs/freeze-plans.md); mydocs/a.md, /my/docs/a.md, docs/x.svg are none."
 
 
 @pytest.fixture
@@ -33,6 +35,23 @@ def test_a_release_names_their_addresses(installed: Path) -> None:
     assert pages.with_addresses(TEXT) == reflow(TEXT) == expected
 
 
-def test_without_an_address_they_are_files(installed: Path) -> None:
+def test_without_an_address_they_are_files_where_there_are_some(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed.write_text("Metadata-Version: 2.4\nName: alignfreeze\nVersion: 9.0\n", encoding="utf-8")
     assert pages.with_addresses(TEXT) == TEXT
+    assert pages.with_page("report", "Scores.") == "Scores.\n\nMore: docs/report.md\n"
+    monkeypatch.setattr(pages, "CLONE", tmp_path)
+    expected = TEXT.replace("in docs/report.md", "in report.md of the documentation")
+    assert pages.with_addresses(TEXT) == expected.replace(
+        "(docs/freeze-plans.md)", "(freeze-plans.md of the documentation)"
+    )
+    assert pages.with_page("report", "Scores.") == "Scores."
+
+
+def test_every_command_ends_with_its_page() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert set(commands) == set(pages.PAGES)
+    for name, command in commands.items():
+        assert (command.help or "").rstrip().endswith(f"More: docs/{pages.PAGES[name]}"), name
+        assert (pages.CLONE / "docs" / pages.PAGES[name]).is_file()
