@@ -194,7 +194,7 @@ def command(
             with torch_threads(fixed or runner.threads_of(graph, jobs, None)):
                 planned = [Outcome(node, "planned") for node in graph.nodes.values()]
                 taken = needs_of(graph, planned, measure, console)
-            _export(graph, snakefile, fixed, overwrite, taken, dry_run, format)
+            _export(graph, snakefile, fixed, overwrite, taken, dry_run, format, console)
             return
         demand_paths(graph)
         if is_offline():
@@ -385,7 +385,14 @@ def conclude(finished: Finished, console: Console, quiet: bool, format: str, deb
 
 
 def _export(
-    graph: Graph, path: Path, threads: int | None, overwrite: bool, needs: GraphEstimate, dry_run: bool, format: str
+    graph: Graph,
+    path: Path,
+    threads: int | None,
+    overwrite: bool,
+    needs: GraphEstimate,
+    dry_run: bool,
+    format: str,
+    console: Console,
 ) -> None:
     """Write a Snakefile, a profile beside it, and the run folders, which no step makes; a dry run prints the first."""
     from alignfreeze_cli.runs.snakefile import PROFILE, snakefile
@@ -409,3 +416,5 @@ def _export(
         print_json({**made, "runs": [str(run.folder) for run in graph.runs]})
     else:
         print_result(str(path))
+        given = ["-s", str(path), "--workflow-profile", str(profile.parent)]
+        console.info(f"Next, with your account and partition in the profile: {shlex.join(['snakemake', *given])}")

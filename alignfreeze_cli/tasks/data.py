@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignfreeze_cli.artifacts import Input, resolve_files
-from alignfreeze_cli.artifacts.hub_client import pull, status_of
+from alignfreeze_cli.artifacts.hub_client import is_offline, pull, status_of
 from alignfreeze_cli.artifacts.nearby import path_alike
 from alignfreeze_cli.errors import DataError, HubError
 from alignfreeze_cli.phrases import listed
@@ -223,7 +223,7 @@ def _hub_data(
             language: [each for each in some if repository_of(each) == repository] for language, some in wanted.items()
         }
         patterns = sorted({each.pattern for some in files.values() for each in some})
-        console.info(f"Fetching {task.data} from {repository}")
+        console.info(f"{'Offline, from the cache:' if is_offline() else 'Fetching'} {task.data} from {repository}")
         try:
             folder, commit = _pull_or_cached(repository, patterns, cached_only, console)
         except HubError as error:
