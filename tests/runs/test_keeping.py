@@ -143,4 +143,4 @@ def test_reports_and_cards_of_what_is_left(data: Path, runs: Path) -> None:
         assert is_deleted(runs / RUN / name)
         assert make_card(runs / RUN / name)[CARD] == card
         with pytest.raises(WeightsDeletedError, match=r"lost its weights to `alignfreeze run --keep`.*--keep all"):
-            targets(PushSettings(folders=(runs / RUN / name,), repo_id="org/name"))
+            targets(PushSettings(folders=(runs / RUN / name,), repo_id="org/name"), RecordingConsole().warn)
