@@ -28,7 +28,7 @@ from rich.progress import Task as RichTask
 from rich.table import Table
 from rich.text import Text
 
-from alignfreeze_cli.phrases import printable
+from alignfreeze_cli.phrases import duration, printable
 from alignfreeze_cli.progress import Console, ProgressBar
 
 _PLAIN_LINE_SECONDS = 20.0
@@ -93,7 +93,7 @@ class _Rate(TextColumn):
 
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{_rate(speed)} {self.unit}/s", style="progress.data.speed")
+        return Text("" if speed is None else _rate(speed, self.unit), style="progress.data.speed")
 
 
 class _BarTask(ProgressBar):
@@ -129,13 +129,16 @@ class _LineTask(ProgressBar):
         rate = self.done / seconds
         of = "" if self.total is None else f" of {self.total:,}"
         to_do = (self.total or 0) - self.done
-        left = f", {to_do / rate:.0f} s left" if to_do > 0 and rate else ""
+        left = f", {duration(to_do / rate)} left" if to_do > 0 and rate else ""
         note = f", {self.note}" if self.note else ""
-        self.console.info(f"{self.title}: {self.done:,}{of} {self.unit}, {_rate(rate)} {self.unit}/s{left}{note}")
+        self.console.info(f"{self.title}: {self.done:,}{of} {self.unit}, {_rate(rate, self.unit)}{left}{note}")
 
 
-def _rate(speed: float) -> str:
-    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+def _rate(speed: float, unit: str) -> str:
+    """`1,200 lines/s`, `1.2 steps/s`; less than one a second as the time of one, `3.4 s/step`."""
+    if 0 < speed < 1:
+        return f"{duration(1 / speed)}/{unit.removesuffix('s')}"
+    return f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.2g} {unit}/s"
 
 
 def print_json(value: Any) -> None:

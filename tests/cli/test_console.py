@@ -63,3 +63,18 @@ def test_a_foreign_record_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert f"holds {ESCAPED.removesuffix(chr(92) + 'ud800')}, which has no card" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_slow_work_is_told_as_the_time_of_one_and_the_rest_in_minutes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    with TerminalConsole().progress("steps", 10, "steps") as bar:
+        clock[0] += 250
+        bar.advance(2)
+        clock[0] += 1
+        bar.advance(8)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "steps: 2 of 10 steps, 2.1 min/step, 16.7 min left"
+    assert last == "steps: 10 of 10 steps, 25.1 s/step"
