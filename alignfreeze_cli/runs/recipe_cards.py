@@ -94,7 +94,8 @@ def _pairs_data(recipe: Recipe) -> list[Data]:
 def _task_data(recipe: Recipe, name: str) -> Data:
     """The labelled data that a recipe fine-tunes on."""
     if local := recipe.variant(recipe.strategies[0], name).sections["finetune"].get("train"):
-        return Data(str(local), str(local), "made by `alignfreeze demo`")
+        made_up = str(local).startswith("demo/world/")
+        return Data(str(local), str(local), "made by `alignfreeze demo`" if made_up else "that of your files")
     task = TASKS[name]
     return Data(task.data, "", task.licence, citation=task.citation)
 

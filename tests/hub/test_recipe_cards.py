@@ -53,3 +53,10 @@ def test_every_published_cell_of_the_three_models_has_its_recipe(cards: dict[str
                     f"**{100 * cell.average:.1f} ± {100 * cell.average_spread:.1f}**"
                     in cards[f"{model}-{strategy}.md"].decode()
                 )
+
+
+def test_only_the_demo_world_is_said_to_be_made_by_the_demo(cards: dict[str, bytes]) -> None:
+    assert "made by `alignfreeze demo`" in cards["demo.md"].decode()
+    files = cards["multilingual-e5-small-files.md"].decode()
+    assert "| data/ud/{language}\\_\\*-ud-train.conllu | that of your files |" in files
+    assert "alignfreeze demo" not in files
