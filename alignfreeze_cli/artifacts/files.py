@@ -66,19 +66,28 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[IO[bytes]]:
             if hasattr(os, "fchmod"):  # Windows: the file has the rights of its folder
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        if not replace:
-            _take_name(path)
-        os.replace(draft, path)
+        if replace:
+            os.replace(draft, path)
+        else:
+            _take_name(draft, path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
     sync(path.parent)
 
 
-def _take_name(path: Path) -> None:
-    """Make an empty file of this name, if there is none: only one of several processes succeeds."""
+def _take_name(draft: str, path: Path) -> None:
+    """Give the whole draft its name, if there is no such file: only one of several processes succeeds."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: there the name is taken first
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.replace(draft, path)
+        else:
+            os.unlink(draft)
     except FileExistsError:
         raise OutputExistsError(f"{path} exists by now, made by another process; it was left as it is.") from None
 

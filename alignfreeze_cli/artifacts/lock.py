@@ -47,16 +47,23 @@ def _locked_by_a_file(partial: Path) -> Iterator[None]:
     """Windows opens no folder. There a file beside it is the lock, which the system deletes when the process dies."""
     partial.parent.mkdir(parents=True, exist_ok=True)
     lock = partial.with_name(f"{partial.name}.lock")
+    temporary = getattr(os, "O_TEMPORARY", 0)
     try:
-        handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_TEMPORARY", 0))
+        handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | temporary)
     except FileExistsError:
         raise _in_use(partial) from None
+    except PermissionError:  # what Windows says of a lock that is just being deleted, too
+        raise AlignFreezeError(
+            f"Another process is just finishing {partial}, or nothing may be written there; run the command again, or "
+            "choose another --output."
+        ) from None
     try:
         partial.mkdir(exist_ok=True)
         yield
     finally:
         os.close(handle)
-        lock.unlink(missing_ok=True)
+        if not temporary:  # otherwise the system has deleted it, and one of this name is another process's
+            lock.unlink(missing_ok=True)
 
 
 def _in_use(partial: Path) -> AlignFreezeError:

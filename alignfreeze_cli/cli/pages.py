@@ -36,6 +36,12 @@ PAGES = {
 }
 """Command -> the page about it."""
 
+_OTHERS = ("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code", "minilm")
+_MORE = ("models", "performance", "python", "words")
+_STEMS = {*(page.removesuffix(".md") for page in PAGES.values()), *_OTHERS, *_MORE}
+_PAGE = re.compile(rf"(?<![\w/.\\~-])docs/((?:{'|'.join(sorted(_STEMS))})\.md)\b")
+"""A page as texts name it. Messages may hold a user's paths, too: other places, and files of other names."""
+
 
 def with_page(name: str, help: str) -> str:
     """The help of a command, its page as the last line; without it where the page is not known to be anywhere."""
@@ -46,7 +52,7 @@ def with_page(name: str, help: str) -> str:
 
 def with_addresses(text: str) -> str:
     """The text with the address of every page in the place of its path in the repository."""
-    return re.sub(r"(?<![\w/.-])docs/([\w-]+\.md)", lambda page: _address(page[1]), text)
+    return _PAGE.sub(lambda page: _address(page[1]), text)
 
 
 def _address(page: str) -> str:

@@ -52,7 +52,7 @@ def _predict(settings: PredictSettings, console: Console, quiet: bool, format: s
 
     from alignfreeze_cli.steps.predict import predict
 
-    predictions = predict(settings, console, sys.stdin.buffer)
+    predictions = predict(settings, console)
     with closing(predictions.answers):
         if settings.output is not None:
             _write(predictions, _format(settings, predictions, terminal=False), settings, console)
@@ -75,7 +75,7 @@ def _check_output(settings: PredictSettings, path: Path) -> None:
         raise SettingsError(f"--output: {path}: {named}; end it with {listed(_SUFFIXES, last='or')}, or say --format.")
     if settings.file is not None and path.exists() and settings.file.exists() and path.samefile(settings.file):
         raise SettingsError(f"--output: {path} holds the texts that are read; name another file.")
-    if path.exists() and not settings.overwrite:
+    if (path.exists() or path.is_symlink()) and not settings.overwrite:
         raise OutputExistsError(f"{path} exists; choose another --output, or give --overwrite to replace it.")
 
 

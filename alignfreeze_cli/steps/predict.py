@@ -55,7 +55,6 @@ def predict(
     Raises SettingsError, ArtifactError, HubError; and, while the answers are computed, DataError with file and line.
     """
     settings = with_precision(settings)
-    standard_input = standard_input or sys.stdin.buffer
     resolved = resolve_artifact(settings.model, "task-model")
     assert resolved.record is not None
     task = task_of(resolved)
@@ -70,6 +69,7 @@ def predict(
 
     from_file = settings.file is not None and str(settings.file) != "-"
     path: str | Path = STANDARD_INPUT
+    stream = None if from_file else _standard_input(standard_input)
     if from_file:
         assert settings.file is not None
         path = settings.file.expanduser()
@@ -80,11 +80,11 @@ def predict(
     form = settings.input_format or ("jsonl" if Path(path).suffix in (".jsonl", ".json") else task.raw_form)
     cut = word_cutter(settings.words or WORDS, settings.language, path) if task.reads_words else None
 
-    typed = not from_file and standard_input.isatty()
+    typed = stream is not None and stream.isatty()
     if typed:
         console.info(f"Reading {' and '.join(task.raw_texts)} as {form} from the terminal; Ctrl-D ends it.")
     loaded = load_predictor(resolved.path, task, settings)
-    lines = numbered_lines(Path(path)) if from_file else decoded_lines(standard_input, path)
+    lines = numbered_lines(Path(path)) if stream is None else decoded_lines(stream, path)
     texts = read_raw_texts(lines, task, form, path, sure=settings.input_format is not None)
 
     def prepared() -> Iterator[tuple[tuple[list[RawText], list[Any]], Windows]]:
@@ -99,6 +99,13 @@ def predict(
             raise DataError("holds no text", path)
 
     return Predictions(task, loaded.labels, _answers(loaded, options, prepared(), typed, path, console))
+
+
+def _standard_input(given: BinaryIO | None) -> BinaryIO:
+    found: BinaryIO | None = given or getattr(sys.stdin, "buffer", None)
+    if found is None:
+        raise SettingsError("This process has no standard input to read texts from; name a file.")
+    return found
 
 
 def _chunks(texts: Iterator[RawText], size: int, typed: bool) -> Iterator[list[RawText]]:

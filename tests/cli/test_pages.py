@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from alignfreeze_cli.cli import pages
 from alignfreeze_cli.cli.app import app
 from alignfreeze_cli.cli.options import reflow
 
-TEXT = "Explained in docs/report.md and (docs/freeze-plans.md); mydocs/a.md, /my/docs/a.md, docs/x.svg are none."
+TEXT = "Explained in docs/report.md and (docs/freeze-plans.md); mydocs/a.md, docs/a.md, /my/docs/models.md are none."
 
 
 @pytest.fixture
@@ -55,3 +56,9 @@ def test_every_command_ends_with_its_page() -> None:
     for name, command in commands.items():
         assert (command.help or "").rstrip().endswith(f"More: docs/{pages.PAGES[name]}"), name
         assert (pages.CLONE / "docs" / pages.PAGES[name]).is_file()
+
+
+def test_pages_that_texts_name_are_there_and_known() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (pages.CLONE / "alignfreeze_cli").rglob("*.py")]
+    named = set(re.findall(r"\bdocs/([\w-]+)\.md", "".join(texts)))
+    assert named <= pages._STEMS <= {path.stem for path in (pages.CLONE / "docs").glob("*.md")}

@@ -80,6 +80,10 @@ def test_a_file_appears_whole_and_is_not_replaced_unasked(world: Path, tmp_path:
     assert (device.exit_code, "is no file, but a device or a pipe" in device.stderr) == (2, True)
     itself = predict(world / "front-pos", output, "--output", output, "--overwrite")
     assert (itself.exit_code, "holds the texts that are read" in itself.stderr) == (2, True)
+    link = output.with_name("link.jsonl")
+    link.symlink_to("nowhere")
+    refused = predict(world / "front-pos", "--output", link)
+    assert (refused.exit_code, "link.jsonl exists; choose" in refused.stderr) == (2, True)
     table = output.with_name("x.csv")
     table.write_text("text,label\n", encoding="utf-8")
     refused = predict(world / "front-pos", table)
@@ -98,6 +102,20 @@ def test_a_suffix_that_names_no_format_is_refused(world: Path, tmp_path: Path, n
     ran = predict(world / "front-pos", "--output", tmp_path / name, "--format", "jsonl")
     assert ran.exit_code == 0, ran.stderr
     assert json.loads((tmp_path / name).read_text(encoding="utf-8").splitlines()[0])["id"] == 1
+
+
+def test_standard_input_is_asked_for_only_where_it_is_read(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", None)
+    for given, code in ([str(texts)], 0), ([], 2):
+        with pytest.raises(SystemExit) as ended:
+            app(["predict", str(world / "front-pos"), *given, "--output", str(tmp_path / "x.jsonl"), "--overwrite"])
+        said = capsys.readouterr().err
+        assert ended.value.code == code, said
+    assert "no standard input to read texts from; name a file" in said
 
 
 class Meanwhile(io.BytesIO):
