@@ -20,6 +20,8 @@ import pytest
 
 import alignfreeze_cli
 
+pytestmark = pytest.mark.xdist_group("notebook")  # which runs once
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
@@ -75,11 +77,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     before = mpl.get_backend()
     mpl.use("agg")
     names: dict[str, Any] = {}
-    with contextlib.chdir(folder):
-        for number, cell in enumerate(notebook.cells):
-            if cell.cell_type == "code":
-                exec(compile(cell.source, f"{NOTEBOOK.name}, cell {number}", "exec"), names)
-    mpl.use(before)
+    try:
+        with contextlib.chdir(folder):
+            for number, cell in enumerate(notebook.cells):
+                if cell.cell_type == "code":
+                    exec(compile(cell.source, f"{NOTEBOOK.name}, cell {number}", "exec"), names)
+    finally:
+        mpl.use(before)
     return Made(folder, names)
 
 
