@@ -80,7 +80,10 @@ def _git_oid(source: Path | bytes, size: int) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """One folder and where it goes. `card` holds the files of its card if they are new or changed."""
+    """One folder and where it goes. `card` holds the files of its card if they are new or changed.
+
+    `undecided` says, of a model without scores here, that there are several and none is chosen; otherwise it is empty.
+    """
 
     folder: Path
     record: Record
@@ -89,6 +92,7 @@ class Target:
     contents: Mapping[str, Content]
     card: Mapping[str, bytes]
     left_out: Sequence[str]
+    undecided: str
 
     @property
     def repo_type(self) -> Literal["model", "dataset"]:
@@ -161,15 +165,16 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings, w
         hint = "; scores travel with their model, push that one" if record and record.kind == "scores" else ""
         raise ArtifactError(f"{held}, so it can't be pushed{hint}", folder)
     verify(folder, record)
-    scores, known = None, True
+    scores, undecided = None, ""
     try:
         scores = own_scores(folder, record, settings.scores) if record.kind == "task-model" else None
     except SeveralScoresError as error:
         if settings.baseline:  # there would be nothing to compare with it
             raise
-        known = False
-        warn(f"{error}. It goes without scores{', unless pushed by itself' if len(settings.folders) > 1 else ''}.")
-    card = _card(folder, repo_id, settings, scores, known)
+        undecided = f"{error}{'; push it by itself to do so' if len(settings.folders) > 1 else ''}"
+        on_card = "keeps what it says of scores" if (folder / CARD).is_file() else "says nothing of scores"
+        warn(f"{undecided}. No scores are pushed with it, and its card {on_card}.")
+    card = _card(folder, repo_id, settings, scores, look_beside=not undecided)
     sources: dict[str, Path | bytes] = {}
     left_out = []
     for path in folder_files(folder):
@@ -182,7 +187,7 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings, w
     if scores is not None:
         sources |= {f"scores/{name}": scores / name for name in (SCORES, RECORD_NAME)}
     contents = {name: Content.of(name, source) for name, source in sorted(sources.items())}
-    return Target(folder, record, repo_id, revision, contents, card, tuple(left_out))
+    return Target(folder, record, repo_id, revision, contents, card, tuple(left_out), undecided)
 
 
 def is_allowed(name: str, kind: str) -> bool:
@@ -216,7 +221,11 @@ def file_states(target: Target, remote: Mapping[str, str]) -> dict[str, FileStat
     """Per file what the push would do; `remote` maps a name to its SHA-256 or, for files in git, git's id.
 
     `gone` are files of the kinds we push that the folder no longer has. Any other file in the repository is left alone.
+    Raises SettingsError if there are scores, and none of the several here is chosen: they would go or, if they stayed,
+    might contradict card and model.
     """
+    if target.undecided and any(name.startswith("scores/") for name in remote):
+        raise SettingsError(f"{target.repo_id} has scores already, and {target.undecided}.")
     states: dict[str, FileState] = {}
     for name, content in target.contents.items():
         there = remote.get(name)

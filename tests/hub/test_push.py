@@ -121,18 +121,41 @@ def test_of_several_scores_none_is_guessed_and_the_push_goes_on(
     monkeypatch.setenv("HF_TOKEN", "a" * 9)
     settings = PushSettings(folders=(model,), repo_id="org/x", dry_run=True)
     (push,) = push_folders(settings, console, lambda _: True)
-    assert console.warned[0] == (
+    several = (
         f"{model}: has several folders of scores beside it; say which are for its card (--scores {first} and "
-        f"--scores {model.parent / 'second'}). It goes without scores."
+        f"--scores {model.parent / 'second'})"
     )
+    assert console.warned[0] == f"{several}. No scores are pushed with it, and its card says nothing of scores."
     assert "scores/scores.json" not in push.target.contents
     assert b"## Scores" not in push.target.card["README.md"]
+    write_card(model, [first])
+    (again,) = push_folders(settings, console, lambda _: True)
+    assert console.warned[-2] == f"{several}. No scores are pushed with it, and its card keeps what it says of scores."
+    assert b"## Scores" in again.target.card["README.md"]
     given = dataclasses.replace(settings, scores=(first,))
     (chosen,) = push_folders(given, RecordingConsole(), lambda _: True)
     assert "scores/scores.json" in chosen.target.contents
     given = dataclasses.replace(settings, baseline=(made.run("baseline") / "pos-scores",))
     with pytest.raises(ArtifactError, match="several folders of scores"):
         push_folders(given, RecordingConsole(), lambda _: True)
+
+
+def test_scores_on_the_hub_are_neither_removed_nor_left_beside_another_card(
+    made: Made, cli: Cli, model: Path, tmp_path: Path
+) -> None:
+    place = ("--repo-id", "org/several-scores", "--yes")
+    assert cli("push", model, *place).code == 0
+    head = made.hub.repository("org/several-scores").head()
+    first = Path(shutil.move(model.parent / "pos-scores", model.parent / "first"))
+    shutil.copytree(first, model.parent / "second")
+    refused = cli("push", model, *place)
+    assert refused.code == 2, refused.stderr
+    assert f"org/several-scores has scores already, and {model}: has several folders" in refused.stderr
+    other = shutil.copytree(made.run("baseline"), tmp_path / "other") / "pos"
+    refused = cli("push", model, other, *place)
+    assert (refused.code, "; push it by itself to do so." in refused.stderr) == (2, True), refused.stderr
+    assert made.hub.repository("org/several-scores").head() == head
+    assert cli("push", model, *place, "--scores", first).code == 0
 
 
 @pytest.mark.slow
