@@ -137,6 +137,8 @@ def build_dataset(
         training.append(rest)
         shuffled = settings.links == "shuffled"
         partners.append(mismatched_partners(rest, settings.batch_size) if shuffled else rest)
+    if settings.probe_every and not any(map(len, held_out)):
+        console.warn("--probe-every: no language has the 10 usable pairs to hold one out of, so nothing is measured.")
     sizes = [len(numbers) for numbers in training]
     if steps is None:
         steps = steps_for(settings.sampling, sizes, settings.batch_size, settings.epochs or 1.0)

@@ -15,6 +15,7 @@ from alignfreeze_cli.encoder.settings import SAMPLINGS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.pairs.folder import Pair
 from alignfreeze_cli.progress import Console
+from tests.support.console import RecordingConsole
 from tests.support.realign_world import make_encoder, make_pairs, sentence_pairs
 
 UNUSABLE = Pair(["en1"] * 40, ["de1"], [(39, 0)])  # cut to 32 subwords it has no link
@@ -170,3 +171,16 @@ class TestDuplicates:
         held = {tuple(pair[3]) for pair in held_out(some)}
         assert len(held) in (1, 2)
         assert len(some.training[0]) == 5 * (6 - len(held))
+
+
+def test_a_curve_that_was_asked_for_and_cannot_be_is_warned_about(world: Path, tmp_path: Path) -> None:
+    make_pairs(tmp_path / "small", {"de": 9, "fr": 9})
+    folders = [str(tmp_path / "small")]
+    for every, warned in (2, True), (0, False):
+        settings = RealignSettings(
+            model=str(world / "encoder"), pairs=tuple(folders), steps=4, batch_size=2, probe_every=every
+        )
+        sources, console = language_sources(resolve_pairs(folders), settings.targets), RecordingConsole()
+        some = build_dataset(settings, sources, load_tokenizer(world / "encoder"), 1, console)
+        assert held_out(some) == []
+        assert any(each.startswith("--probe-every: no language has") for each in console.warned) is warned
