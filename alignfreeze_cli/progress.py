@@ -1,10 +1,11 @@
-"""How a step talks while it works: a silent `Console` here, the terminal's one in `cli/console.py`.
+"""How a step talks while it works: a silent `Console` and one for warnings here, the terminal's in `cli/console.py`.
 
 Steps get a console and never print, so that they can be called from Python, from tests and from the runner alike.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,5 +37,12 @@ class Console:
         yield ProgressBar(total)
 
 
-SILENT = Console()
+class WarningConsole(Console):
+    """Hands warnings to Python's `logging`, as those of the logger `alignfreeze`, and says nothing else."""
+
+    def warn(self, text: str) -> None:
+        logging.getLogger("alignfreeze").warning("%s", text)
+
+
+WARNINGS = WarningConsole()
 """For whoever gives a step no console; it holds nothing, so all can share it."""

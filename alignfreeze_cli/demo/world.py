@@ -26,13 +26,13 @@ from alignfreeze_cli.demo.meanings import (
 )
 from alignfreeze_cli.demo.settings import DemoWorldSettings
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.settings import nearest
 
 DISTANCES = "distances.json"
 
 
-def make_world(settings: DemoWorldSettings, console: Console = SILENT) -> Result:
+def make_world(settings: DemoWorldSettings, console: Console = WARNINGS) -> Result:
     """Make the world's folder, or say that it is there already.
 
     The same settings give the same bytes, the encoder's weights included, on one kind of machine.

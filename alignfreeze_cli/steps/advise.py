@@ -18,7 +18,7 @@ from alignfreeze_cli.advice.settings import AdviseSettings
 from alignfreeze_cli.advice.verdict import Verdict, verdict
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.pairs.languages import find_code
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.published import bare_id
 
 PILOTS = (1, 2)
@@ -78,7 +78,7 @@ class Advice:
         }
 
 
-def advise(settings: AdviseSettings, console: Console = SILENT) -> Advice:
+def advise(settings: AdviseSettings, console: Console = WARNINGS) -> Advice:
     """What to expect of realignment in the languages of the settings, and what follows.
 
     Raises SettingsError where nothing can be said, and for what is no language; DataError and ArtifactError for runs

@@ -36,14 +36,14 @@ from alignfreeze_cli.pairs.folder import PairsWriter, data_file, write_statistic
 from alignfreeze_cli.pairs.readers import find_corpora
 from alignfreeze_cli.pairs.words import segmenter_for
 from alignfreeze_cli.phrases import counted, listed
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.steps.estimates import of_align_pairs
 
 MALFORMED = 0.01
 """Share of a file's lines that may be malformed."""
 
 
-def align_pairs(settings: AlignPairsSettings, console: Console = SILENT) -> Result:
+def align_pairs(settings: AlignPairsSettings, console: Console = WARNINGS) -> Result:
     """Find the links between the words of parallel text and write the usable pairs of every language.
 
     Raises SettingsError (a segmenter is missing, `--filter language` does not know a language, and what `OutputFolder`

@@ -29,12 +29,12 @@ from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.hub.facts import Step, last_realignment, model_input, models_of
 from alignfreeze_cli.phrases import listed, number_ranges
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.settings import declarations, from_mapping
 from alignfreeze_cli.training.devices import pick_device
 
 
-def blend(settings: BlendSettings, console: Console = SILENT) -> Result:
+def blend(settings: BlendSettings, console: Console = WARNINGS) -> Result:
     """Blend an encoder with what was realigned from it; the result is an encoder folder.
 
     Raises ArtifactError if the one was not realigned from the other or a file is damaged, SettingsError for a plan that

@@ -26,7 +26,7 @@ from alignfreeze_cli.encoder.models import skeleton
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.steps.model_estimates import of_evaluate
 from alignfreeze_cli.tasks.base import Task, Windows
 from alignfreeze_cli.tasks.data import LanguageData, find_data, read_chunks, say_notes
@@ -36,7 +36,7 @@ from alignfreeze_cli.tasks.settings import EvaluateSettings
 from alignfreeze_cli.training.devices import pick_device, with_precision
 
 
-def evaluate(settings: EvaluateSettings, console: Console = SILENT) -> Result:
+def evaluate(settings: EvaluateSettings, console: Console = WARNINGS) -> Result:
     """Make a scores folder: `scores.json` and `predictions/<language>.parquet`, one row per example.
 
     Same model and data give the same bytes on a CPU. Raises SettingsError, DataError, ArtifactError, HubError.

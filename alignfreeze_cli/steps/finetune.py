@@ -26,7 +26,7 @@ from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
 from alignfreeze_cli.hub.cards import card_after
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.steps.measuring import measure
 from alignfreeze_cli.steps.model_estimates import of_finetune, texts_of_pairs, texts_of_windows
 from alignfreeze_cli.tasks.base import Windows
@@ -47,7 +47,7 @@ from alignfreeze_cli.training.loop import LoopSettings, default_rate, demand_ava
 from alignfreeze_cli.training.metrics import FILE_NAME, Metrics
 
 
-def finetune(settings: FinetuneSettings, console: Console = SILENT) -> Result:
+def finetune(settings: FinetuneSettings, console: Console = WARNINGS) -> Result:
     """Make a task-model folder that the task's Auto class loads, its labels in `config.json`.
 
     Every word, pair or question of an optimizer batch weighs the same, in whatever micro-batch it is computed. Raises

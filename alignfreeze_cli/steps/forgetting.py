@@ -30,7 +30,7 @@ from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import DataError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.hub.changes import FORGETTING, INPUT
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.steps.layers import demand_same_kind, output_beside
 from alignfreeze_cli.tasks.data import find_file
 from alignfreeze_cli.tasks.sentences import NO_TAG, TREEBANK, TaggedSentence, read_sentences
@@ -75,7 +75,7 @@ class Base:
     hits: Mapping[str, Tensor]
 
 
-def forgetting(settings: ForgettingSettings, console: Console = SILENT) -> list[Result]:
+def forgetting(settings: ForgettingSettings, console: Console = WARNINGS) -> list[Result]:
     """Measure every encoder; gives one result per encoder, in their order.
 
     Raises SettingsError (no languages, a tokenizer without a mask), ArtifactError (an encoder that is not of the base's

@@ -37,11 +37,11 @@ from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.errors import ArtifactError, DataError
 from alignfreeze_cli.hub.cards import card_after
 from alignfreeze_cli.hub.changes import HEAT_MAP, INPUT, LAYERS, place_beside
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.training.devices import pick_device
 
 
-def layers(settings: LayersSettings, console: Console = SILENT) -> list[Result]:
+def layers(settings: LayersSettings, console: Console = WARNINGS) -> list[Result]:
     """Compare every encoder with the base; gives one result per encoder, in their order.
 
     Raises SettingsError, ArtifactError (an encoder that is not of the base's architecture or has another tokenizer,

@@ -20,7 +20,7 @@ from alignfreeze_cli.artifacts import resolve_artifact
 from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.models import skeleton
 from alignfreeze_cli.errors import DataError, SettingsError
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.tasks import data
 from alignfreeze_cli.tasks.base import RawText, Task, Windows
 from alignfreeze_cli.tasks.data import decoded_lines, numbered_lines
@@ -48,7 +48,7 @@ class Predictions:
 
 
 def predict(
-    settings: PredictSettings, console: Console = SILENT, standard_input: BinaryIO | None = None
+    settings: PredictSettings, console: Console = WARNINGS, standard_input: BinaryIO | None = None
 ) -> Predictions:
     """Answers to the texts of a file or of standard input; from a terminal each as soon as its line is typed.
 

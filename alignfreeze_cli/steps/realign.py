@@ -40,7 +40,7 @@ from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError, SettingsError
 from alignfreeze_cli.hub.cards import card_after
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.steps.align_pairs import align_pairs
 from alignfreeze_cli.steps.estimates import Estimate
 from alignfreeze_cli.steps.measuring import measure
@@ -61,7 +61,7 @@ DEFAULT_PAIRS = "opus-100-pairs"
 DEFAULT_PAIRS_LINES = 100_000  # per language; a default run draws 31,440 pairs in all, 925 of each of 34 languages
 
 
-def realign(settings: RealignSettings, console: Console = SILENT) -> Result:
+def realign(settings: RealignSettings, console: Console = WARNINGS) -> Result:
     """Realign an encoder; the result is an encoder folder. Under `torchrun` every process calls this.
 
     Raises SettingsError (a plan or block that does not fit the encoder, a family that is not supported), ArtifactError

@@ -17,7 +17,7 @@ from alignfreeze_cli.artifacts import Input, OutputFolder, Result, read_record, 
 from alignfreeze_cli.artifacts.files import content_digest, file_digest, folder_files
 from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.errors import SettingsError
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.published import rows as published_rows
 from alignfreeze_cli.report import distances, notes
 from alignfreeze_cli.report.bootstrap import resample
@@ -35,7 +35,7 @@ from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import nearest
 
 
-def make_report(settings: ReportSettings, console: Console = SILENT) -> Result:
+def make_report(settings: ReportSettings, console: Console = WARNINGS) -> Result:
     """Make a report's folder, or say that it is there already.
 
     The same scores and settings give the same bytes. Raises SettingsError, DataError, ArtifactError.

@@ -21,7 +21,7 @@ from alignfreeze_cli.pairs.readers import find_corpora
 from alignfreeze_cli.pairs.settings import TWO_FILES, CorpusSettings
 from alignfreeze_cli.pairs.words import Words, splitter
 from alignfreeze_cli.phrases import counted, listed
-from alignfreeze_cli.progress import SILENT, Console
+from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.tasks.conllu import read_conllu
 
 MOST_OUTSIDE = 0.01
@@ -96,7 +96,7 @@ class Scored:
         return found
 
 
-def score_links(settings: ScoreLinksSettings, console: Console = SILENT) -> Scored:
+def score_links(settings: ScoreLinksSettings, console: Console = WARNINGS) -> Scored:
     """Score files of links against gold links.
 
     Raises DataError for files that cannot be read, that are not about the same sentences, or that seem to count words
