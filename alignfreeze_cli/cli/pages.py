@@ -36,9 +36,11 @@ PAGES = {
 }
 """Command -> the page about it."""
 
-_OTHERS = ("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code", "minilm")
-_MORE = ("models", "performance", "python", "words")
-_STEMS = {*(page.removesuffix(".md") for page in PAGES.values()), *_OTHERS, *_MORE}
+_OTHERS = (
+    *("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code", "minilm"),
+    *("models", "performance", "python", "words"),
+)
+_STEMS = {*(page.removesuffix(".md") for page in PAGES.values()), *_OTHERS}
 _PAGE = re.compile(rf"(?<![\w/.\\~-])docs/((?:{'|'.join(sorted(_STEMS))})\.md)\b")
 """A page as texts name it. Messages may hold a user's paths, too: other places, and files of other names."""
 
