@@ -19,7 +19,7 @@ import pytest
 from alignfreeze_cli.report.findings import headline
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.plots import draw
-from tests.report.samples import HEADLINE, published_report, small_report
+from tests.report.samples import HEADLINE, published_report, report, score_rows, small_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -227,6 +227,7 @@ def test_a_browser_shows_it_without_errors_requests_or_overflow(small: str, publ
             assert shown.locator("tr[data-name]:visible").count() == shown.locator("tr[data-name]").count() > 0
             assert not shown.get_by_role("searchbox").is_visible()
             reader.close()
+        fold_strategies(browser.new_page())
         browser.close()
 
 
@@ -244,11 +245,13 @@ def use_tables(page: Page) -> None:
     assert languages(scores) == languages(gains) == near[:10]
     page.get_by_role("button", name="Show all 34 languages").nth(1).click()
     assert (languages(scores), languages(gains)) == (near[:10], near)
+    assert printed(page, scores) == ["close", *near[:17], "distant", *near[17:]], "folded on the screen alone"
 
     by_gain = sorted(near, key=lambda code: -front.gains[code].mean)
     head = page.get_by_role("group", name=gains).get_by_role("columnheader", name="front", exact=True)
     head.get_by_role("button").click()
     assert (head.get_attribute("aria-sort"), languages(gains)) == ("descending", by_gain)
+    assert printed(page, gains) == by_gain, "no heading over rows that are not its own"
     assert not page.get_by_role("group", name=gains).get_by_text("distant", exact=True).is_visible()
     page.keyboard.press("Enter")
     assert (head.get_attribute("aria-sort"), languages(gains)) == ("ascending", by_gain[::-1])
@@ -267,3 +270,24 @@ def use_tables(page: Page) -> None:
     assert narrow
     assert wide
     assert narrow["width"] == pytest.approx(wide["width"] / 2, rel=0.02)  # one task: half as wide, equal lettering
+
+
+def fold_strategies(shown: Page) -> None:
+    """The overview's button says what its rows are."""
+    names = ["baseline", *(f"plan-{n}" for n in range(13))]
+    scores = [score_rows("enc", name, 0, False, "pos", "accuracy", "en", {"en": 0.9, "xx": 0.5}) for name in names]
+    shown.set_content(page(report(list(itertools.chain(*scores)), {}), []))
+    rows = shown.get_by_role("group", name="enc, all tasks, table").locator("tr[data-name]:visible")
+    assert rows.count() == 10
+    shown.get_by_role("button", name="Show all 14 strategies", exact=True).click()
+    assert rows.count() == 14
+    assert shown.get_by_role("button", name="Show only 10 strategies", exact=True).is_visible()
+
+
+def printed(page: Page, table: str) -> list[str]:
+    """Languages and headings of a table in print, from top to bottom."""
+    page.emulate_media(media="print")
+    rows = page.get_by_role("group", name=table).locator("tr[data-name]:visible, tr:has(th.part):visible")
+    found = rows.evaluate_all("rows => rows.map(row => row.dataset.name ?? row.innerText)")
+    page.emulate_media(media="screen")
+    return [str(name).split()[0].lower() for name in found]

@@ -2,7 +2,8 @@
 /* Sorts a table by a column whose header is clicked, folds long ones, and finds a language in all of them.
 
    Only rows with data-name take part: rows of means and of the source language stay on top. Without this script the
-   page shows every row in the report's order. */
+   page shows every row in the report's order. In print every row is there too, and the headings of groups where the
+   table is not `sorted`: then all rows are in the first group. */
 (() => {
   const LONG = 12; // rows; a table with more is folded
   const FOLDED = 10; // rows that are left of it
@@ -69,6 +70,7 @@
       const sorted = this.column !== null;
       const rows = sorted ? inOrder(this.rows, this.column, this.direction) : this.rows;
       rows.forEach((row, place) => (sorted ? this.homes[0] : this.homes[place]).append(row));
+      this.element.classList.toggle("sorted", sorted);
       this.heads.forEach((head, column) => {
         if (column === this.column) head.setAttribute("aria-sort", this.direction > 0 ? "ascending" : "descending");
         else head.removeAttribute("aria-sort");
@@ -84,7 +86,8 @@
       }
       if (this.button) {
         this.button.hidden = Boolean(searched);
-        this.button.textContent = this.folded ? `Show all ${this.rows.length} languages` : `Show only ${FOLDED} languages`;
+        const what = this.languages ? "languages" : "strategies";
+        this.button.textContent = this.folded ? `Show all ${this.rows.length} ${what}` : `Show only ${FOLDED} ${what}`;
         this.button.setAttribute("aria-expanded", String(!this.folded));
       }
       return matching;
