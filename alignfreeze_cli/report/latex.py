@@ -39,8 +39,11 @@ def latex_escaped(text: str) -> str:
 
 
 def latex_files(report: Report) -> dict[str, str]:
-    """File name → LaTeX: the overview, sources side by side included, and for each section its scores
-    and its gains."""
+    """File name → LaTeX.
+
+    `overview.tex` has the overview and the sources side by side; each section has a file of its scores, and where there
+    are any, one of its other metrics (`…-other-metrics.tex`) and one of its gains (`…-gains.tex`).
+    """
     overview = [latex_table(each, f"overview-{n}") for n, each in enumerate(text_tables.overview_tables(report), 1)]
     overview += [latex_table(each, f"sources-{n}", f" {MARKS}.") for n, each in enumerate(source_tables(report), 1)]
     files = {"overview.tex": "\n".join(overview)}

@@ -59,7 +59,10 @@ def by_strategy(table: ScoreTable) -> TextTable:
 
 
 def other_metrics(table: ScoreTable) -> TextTable | None:
-    """Strategies down, across the further metrics in source language and mean of targets; None without any."""
+    """Strategies down, across the further metrics in source language and mean of targets; None without any.
+
+    A mean over fewer seeds than the strategy has says over how many: some may have been scored by the main one alone.
+    """
     if not table.others:
         return None
     columns = [
@@ -71,7 +74,8 @@ def other_metrics(table: ScoreTable) -> TextTable | None:
         for n, column in enumerate(each.columns)
     ]
     lines = tuple(
-        (_title(row, table), *(score(cells.get(row.strategy), 1) for _, cells in columns)) for row in table.rows
+        (_title(row, table), *(_of_seeds(cells.get(row.strategy), row.seeds) for _, cells in columns))
+        for row in table.rows
     )
     return TextTable(table.captioned("other metrics"), ("strategy", *(title for title, _ in columns)), (lines,))
 
@@ -212,6 +216,12 @@ def contrasts(section: Section) -> TextTable | None:
 
 def score(cell: Cell | None, places: int = 2) -> str:
     return NONE if cell is None else _plus_minus(f"{cell.mean:.{places}f}", cell.deviation, places)
+
+
+def _of_seeds(cell: Cell | None, seeds: int) -> str:
+    """A score, and the number of its seeds where it lacks some."""
+    text = score(cell, 1)
+    return text if cell is None or cell.seeds == seeds else f"{text} ({cell.seeds} of {seeds} seeds)"
 
 
 def gain(found: Gain | None) -> str:

@@ -19,6 +19,7 @@ from alignfreeze_cli.report.markdown import markdown, score_text
 from alignfreeze_cli.report.page import page
 from alignfreeze_cli.report.scores import collect
 from alignfreeze_cli.report.settings import ReportSettings
+from alignfreeze_cli.report.text_tables import other_metrics
 from alignfreeze_cli.steps.report import compare_runs
 from tests.report.runs import write
 
@@ -87,6 +88,16 @@ def test_a_run_that_lacks_a_metric_has_a_dash(tmp_path: Path, runs: list[Path]) 
     add_metric(write(runs[0].parent, "back", 0, RIGHT["front"]), "macro_f1", 0.5, but="yy")
     text = markdown(made(tmp_path))
     assert "| back     |                  45.0 |                         – |" in text, "a mean is over all targets"
+
+
+def test_a_mean_over_fewer_seeds_than_the_strategy_has_says_so(tmp_path: Path, runs: list[Path]) -> None:
+    add_metric(runs[0], "macro_f1", 0.5)
+    write(tmp_path, "baseline", 1, {"en": [9, 7], "xx": [5, 5], "yy": [3, 3]})
+    report = made(tmp_path)
+    table = other_metrics(report.sections[0].table)
+    assert table
+    assert table.rows[0] == ("baseline", "45.0 (1 of 2 seeds)", "20.0 (1 of 2 seeds)")
+    assert "<td>45.0 (1 of 2 seeds)</td>" in page(report, ())
 
 
 def test_one_metric_is_never_compared_with_another(tmp_path: Path, runs: list[Path]) -> None:
