@@ -6,8 +6,9 @@ Names of folders say nothing: model, strategy and seed are those of the steps be
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 from typing import Any
 
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, read_record
@@ -63,6 +64,7 @@ def joined(folders: Iterable[Path]) -> dict[Path, Path]:
 
     Such folders are of the same model (known by its digest), task, options of scoring, precision and behaviour of
     `evaluate`, and no language is in two of them. `--data` is the same for all, or a file of the only language in each.
+    Of a folder, which may hold several languages, it must be the same: another may be another release of the data.
     A folder without a record stands for itself.
     """
     first: dict[Path, Path] = {}
@@ -73,7 +75,7 @@ def joined(folders: Iterable[Path]) -> dict[Path, Path]:
         languages = set(record.details.get("languages", ())) if record else set()
         if record is None or not languages:
             continue
-        alike = firsts.setdefault(_way_of_scoring(record, languages), [])
+        alike = firsts.setdefault(_way_of_scoring(record), [])
         for other, known in alike:
             if not known & languages:
                 first[folder] = other
@@ -84,12 +86,28 @@ def joined(folders: Iterable[Path]) -> dict[Path, Path]:
     return first
 
 
-def _way_of_scoring(record: Record, languages: Collection[str]) -> str:
+def _way_of_scoring(record: Record) -> str:
     data = record.settings.get("data")
-    if isinstance(data, str) and "{language}" not in data and len(languages) == 1:
+    if _is_one_file(data, record.details["languages"]):
         data = "a file of the one language"
     alike = [record.details.get("task"), scored_digest(record), record.details.get("scoring"), data]
     return json.dumps([*alike, record.settings.get("precision", "fp32"), record.identity.get("behaviour", 1)])
+
+
+def _is_one_file(data: Any, languages: Any) -> bool:
+    """Whether `--data` was a file of one language: its last part fits the file's name in the record.
+
+    That of a folder does not. The disk is not asked, as the scores may have been made elsewhere.
+    """
+    if not isinstance(data, str) or "{language}" in data:
+        return False
+    try:
+        (entry,) = languages.values()
+        read = str(entry["data"]["source"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False  # several languages, or a record that does not say what was read
+    given = PurePath(data).name
+    return read == given or fnmatchcase(read, given)
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:

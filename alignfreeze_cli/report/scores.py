@@ -279,16 +279,20 @@ def _without_duplicates(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for (task, folder, kept), left_out in others.groupby(["task", "folder", first.rename("kept")], sort=False):
         counted = scores[(whole == kept) & (scores["task"] == task)]
         values, kept_values = (each.set_index("language")["value"].to_dict() for each in (left_out, counted))
+        both = [code for code in values if code in kept_values]
+        lost = [code for code in values if code not in kept_values]
         if values == kept_values:
             how = "with the same scores"
-        elif values.keys() & kept_values.keys():
+        elif both and all(values[code] == kept_values[code] for code in both):
+            how = f"the same in {listed(map(printable, both))}, which both have"
+        elif both:
             how = "with other scores"
         else:
             how = "in other languages, but not scored alike or not of the same weights"
         run = left_out.iloc[0]
         notes.append(
             f"{run['model']}, {task}, {run['strategy']}, seed {run['seed']} was found twice, {how}: {_short(kept)} "
-            f"counts, {_short(folder)} is left out."
+            f"counts, {_short(folder)} is left out{f' and with it {listed(map(printable, lost))}' if lost else ''}."
         )
     return scores[whole == first], notes
 

@@ -13,7 +13,10 @@ from alignfreeze_cli.settings import StepSettings, setting
 class ReportSettings(StepSettings):
     """What to report on, what to compare with, and how."""
 
-    changes = ("names from runs are escaped in Markdown, CSV and LaTeX",)
+    changes = (
+        "names from runs are escaped in Markdown, CSV and LaTeX",
+        "scores of single languages are one row only where they are of files or of the same folder",
+    )
 
     runs: tuple[str, ...] = setting(
         (),

@@ -64,9 +64,29 @@ def test_one_model_scored_in_parts_is_one_row(chain: Path, tmp_path: Path) -> No
     single = [part(code, code, Path(str(test).format(language=code))) for code in ("en", "xx")]
     single.append(part("yy", "own", tmp_path / "yy.conllu"))
     assert collect(single).scores[columns].equals(whole[columns])
+    of_releases = []
+    for code, release in (("xx", "ud-2.10"), ("yy", "ud-2.15")):
+        name = f"{code}_made-ud-test.conllu"
+        treebank = tmp_path / release / f"UD_{code}-Made"
+        treebank.mkdir(parents=True)
+        shutil.copy(str(test).format(language=code), treebank / name)
+        of_releases.append(part(code, f"of-{code}", tmp_path / release))
+    for pair, expected in ((of_releases, ["xx"]), ([single[0], of_releases[1]], ["en"])):
+        assert list(collect(pair).scores["language"]) == expected, "folders may hold other data of the other language"
+    of_file = part("yy", "of-file", tmp_path / "ud-2.15" / "*" / "yy*.conllu")
+    assert list(collect([single[0], of_file]).scores["language"]) == ["en", "yy"]
 
+    overlapping = part("xx,yy", "overlapping")
+    (note,) = collect([overlapping, single[1]]).notes
+    assert "found twice, the same in xx, which both have" in note
+    assert note.endswith("/xx is left out."), "and no language with it"
+    changed = Path(shutil.copytree(overlapping, tmp_path / "changed"))
+    content = json.loads((changed / "scores.json").read_text())
+    content["languages"]["xx"]["value"] = 0.999
+    (changed / "scores.json").write_text(json.dumps(content))
     for other, how in (
-        (part("xx,yy", "overlapping"), "with other scores"),
+        (overlapping, "the same in xx, which both have"),
+        (changed, "with other scores"),
         (
             part("yy", "short", test, "--max-length", "8"),
             "in other languages, but not scored alike or not of the same weights",
@@ -76,7 +96,8 @@ def test_one_model_scored_in_parts_is_one_row(chain: Path, tmp_path: Path) -> No
         found = collect([two, other])
         assert list(found.scores["language"]) == ["en", "xx"]
         (note,) = found.notes
-        said = f"seed 31 was found twice, {how}: {tmp_path.name}/two counts, {tmp_path.name}/{other.name} is left out."
+        said = f"seed 31 was found twice, {how}: {tmp_path.name}/two counts, {tmp_path.name}/{other.name} is left out "
+        said += "and with it yy."
         assert note.endswith(said)
 
 
