@@ -38,7 +38,7 @@ PAGES = {
 
 _OTHERS = (
     *("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code", "minilm"),
-    *("models", "performance", "python", "words"),
+    *("models", "multilingual", "performance", "python", "words"),
 )
 _STEMS = {*(page.removesuffix(".md") for page in PAGES.values()), *_OTHERS}
 _PAGE = re.compile(rf"(?<![\w/.\\~-])docs/((?:{'|'.join(sorted(_STEMS))})\.md)\b")
