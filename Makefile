@@ -17,7 +17,7 @@ demo: install  ## the whole pipeline on a small made-up world, no network
 	$(BIN)/alignfreeze demo --output demo
 
 test: install
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 check: install  ## style, types, and that imports run downwards
 	$(BIN)/ruff check .
@@ -50,7 +50,7 @@ lowest:  ## a telling part of the tests with the lowest versions that pyproject.
 	$(LOWEST)/bin/pip install --quiet --use-pep517 --constraint $(LOWEST)/constraints.txt \
 	  --editable '.[segmenters,sentencepiece,aligners,filters,distances]' \
 	  pytest pytest-timeout pytest-xdist hypothesis nervaluate markdown-it-py jsonschema
-	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadgroup -m 'not slow' -W ignore::DeprecationWarning \
+	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadfile -m 'not slow' -W ignore::DeprecationWarning \
 	  tests/artifacts tests/encoder tests/pairs tests/report tests/steps tests/tasks/test_evaluation.py \
 	  tests/tasks/test_ner.py tests/training $(NO_HUB)
 

@@ -20,8 +20,6 @@ import pytest
 
 import alignfreeze_cli
 
-pytestmark = pytest.mark.xdist_group("notebook")  # which runs once
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"

@@ -25,8 +25,6 @@ from tests.hub.hubworld import BASE, Made, record_of
 from tests.support.console import RecordingConsole
 from tests.support.hubserver.writing import metadata_errors
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 
 @pytest.fixture
 def run(made: Made, tmp_path: Path) -> Path:

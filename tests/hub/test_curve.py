@@ -16,8 +16,6 @@ from alignfreeze_cli.hub.cards import make_card
 from alignfreeze_cli.hub.curve import MOST_ROWS, Curve, retrieval_curve
 from tests.hub.hubworld import Made
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind the card runs once
-
 
 def details(*means: float, words: int = 100) -> dict[str, Any]:
     """One language, measured every 50 steps."""

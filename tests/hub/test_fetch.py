@@ -10,8 +10,6 @@ import pytest
 
 from tests.hub.hubworld import BASE, Cli, Made
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 RECIPE = f"""\
 # Fetched, then run without a network.
 model: {BASE}

@@ -22,8 +22,6 @@ from alignfreeze_cli.hub import cards
 from alignfreeze_cli.hub.cards import make_card
 from tests.hub.hubworld import Made
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 HOSTILE = (
     "</details><script>evil()</script> [evil](http://evil.example) ![evil](http://evil.example/e.png) *evil* `|` | x |"
     '\n\n# evil\n\n```\nevil\n---\nevil: true\n---\n<!-- /alignfreeze:use -->"); evil("\'$(evil)\x1b[2J\u202e'

@@ -8,8 +8,6 @@ import pytest
 
 from tests.hub.hubworld import Cli, Made, record_of
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 
 @pytest.fixture(scope="module")
 def encoder(made: Made, cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.hub.hubworld import BASE, Cli, Made, record_of, run_cli
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 

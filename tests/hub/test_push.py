@@ -22,8 +22,6 @@ from tests.support.hubserver import File, HubServer
 from tests.support.hubserver.server import READER
 from tests.support.models import save_decoder
 
-pytestmark = pytest.mark.xdist_group("hub")  # the pipeline behind these tests runs once
-
 
 @pytest.fixture
 def model(made: Made, tmp_path: Path) -> Path:

@@ -20,7 +20,7 @@ from alignfreeze_cli.tasks.pos import HUB_LABELS
 from tests.hub.hubworld import Made
 from tests.support.terminal import prompted, terminal, typed
 
-pytestmark = [pytest.mark.xdist_group("hub"), pytest.mark.slow]  # the Hub of the other tests here is used
+pytestmark = pytest.mark.slow
 
 SESSIONS = Path(__file__).resolve().parents[2] / "docs" / "sessions"
 

@@ -15,8 +15,6 @@ from alignfreeze_cli.report.scores import FoundScores, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.steps.report import compare_runs
 
-pytestmark = pytest.mark.xdist_group("published")  # the authors' runs are compared once
-
 XLMR, MBERT, DISTIL = "xlm-roberta-base", "bert-base-multilingual-cased", "distilbert-base-multilingual-cased"
 STRATEGIES = ("baseline", "full", "front", "back", "during_full", "during_front", "during_back")
 

@@ -16,8 +16,6 @@ from alignfreeze_cli.tasks.registry import TASKS
 from tests.cli.world import alignfreeze
 from tests.runs import world
 
-pytestmark = pytest.mark.xdist_group("report command")  # the runs that are reported are made once
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -26,9 +26,6 @@ RUN = "tiny-front-s0"
 MODELS = {"all": [f"{RUN}/encoder", f"{RUN}/pos"], "encoders": [f"{RUN}/encoder"], "scores": []}
 
 
-pytestmark = pytest.mark.xdist_group("keeping")  # the run whose copies are changed is made once
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.make(tmp_path_factory.mktemp("world"))

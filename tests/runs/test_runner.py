@@ -27,8 +27,6 @@ from alignfreeze_cli.runs.worklist import Worklist
 from tests.runs import world
 from tests.support.console import RecordingConsole
 
-pytestmark = pytest.mark.xdist_group("runner")  # the run that others are compared with is made once
-
 STEPS = 60  # of realigning, where a run is to be interrupted
 
 

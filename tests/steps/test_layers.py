@@ -17,9 +17,6 @@ from tests.support.realign_world import make_encoder, make_pairs
 BLOCKS = ["0", "1", "2", "3", "4"]
 
 
-pytestmark = pytest.mark.xdist_group("layers")  # what is measured is made once
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base, pairs, and an encoder with frozen blocks 0 and 1, whose loss reads block 3, with its layers measured."""

@@ -13,7 +13,7 @@ from tests.steps import processes_worker
 from tests.support.processes import torchrun
 from tests.support.realign_world import make_encoder, make_pairs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("realign processes")]  # the processes run once
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
