@@ -22,7 +22,8 @@ Chosen = TypeVar("Chosen", bound=Any)  # settings with `device` and `precision`
 def pick_device(name: str) -> torch.device:
     """The device that `--device` names; `auto` is the accelerator if there is one. A CUDA device has its number.
 
-    Raises SettingsError for a device that is not there.
+    For a CPU it also bounds, in this process's environment, what oneDNN keeps. Raises SettingsError for a device that
+    is not there.
     """
     if name == "auto":
         usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -30,7 +31,8 @@ def pick_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cpu":
         # oneDNN generates code for every number of rows that it meets and by default keeps 1,024 of these kernels: a
-        # gigabyte after a hundred steps, whose batches are all of another size. It reads both at its first product.
+        # gigabyte after a hundred steps, whose batches are all of another size. It reads the first variable, torch's
+        # layer above it the second, both at the first product.
         for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
             os.environ.setdefault(variable, str(KEPT_KERNELS))
     if device.type == "cuda":
