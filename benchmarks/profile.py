@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -20,6 +21,7 @@ from benchmarks.inputs import Inputs, describe
 from benchmarks.table import Report, markdown
 from benchmarks.training import watch
 
+WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")  # the program waits for the GPU
 WARM_UP = 5  # steps that are not profiled
 FORWARD, BACKWARD, OPTIMIZER, STEP = "encoder forward", "encoder backward", "optimizer", "step"
 
@@ -27,8 +29,8 @@ FORWARD, BACKWARD, OPTIMIZER, STEP = "encoder forward", "encoder backward", "opt
 def run(inputs: Inputs) -> Report:
     """Profile `--steps` steps of the training loop; the report."""
     options = inputs.options
-    if options.device != "cpu":
-        return Report(text="Only on a CPU: a GPU works while the program goes on, so marks in the program say nothing.")
+    if options.device == "cuda":
+        return _on_gpu(inputs)
     settings = inputs.realign_settings(WARM_UP + options.steps)
     profiler = profile(activities=[ProfilerActivity.CPU])
     marks = _Marks()
@@ -70,6 +72,38 @@ def run(inputs: Inputs) -> Report:
     if options.top:
         text += "\n\n" + events.table(sort_by="self_cpu_time_total", row_limit=options.top, max_name_column_width=48)
     return Report(text=text)
+
+
+def _on_gpu(inputs: Inputs) -> Report:
+    """What the GPU is told and how long it works. It works while the program goes on: marks there would say nothing."""
+    options = inputs.options
+    profiler = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+    clock = []
+
+    def after(done: int) -> None:
+        if done not in (WARM_UP, WARM_UP + options.steps):
+            return
+        torch.cuda.synchronize()
+        clock.append(time.perf_counter())
+        if done == WARM_UP:
+            profiler.start()
+        else:
+            profiler.stop()
+
+    watch(inputs.realign_settings(WARM_UP + options.steps), lambda: None, after)
+    calls = {event.key: event.count for event in profiler.key_averages()}
+    busy = sum(event.self_device_time_total for event in profiler.key_averages()) / 1e6
+    waits = {name: calls.get(name, 0) for name in WAITS}
+    launches = sum(count for name, count in calls.items() if "Launch" in name and name.startswith("cuda"))
+    first, last = clock
+    cells = [
+        ("by the clock, profiled", f"{(last - first) / options.steps * 1000:.2f} ms"),
+        ("the GPU works", f"{busy / options.steps * 1000:.2f} ms"),
+        ("kernels launched", f"{launches / options.steps:.0f}"),
+        *((f"`{name}`", f"{count} in {options.steps} steps") for name, count in waits.items()),
+    ]
+    text = f"{describe(skeleton(inputs.encoder))}, freeze {options.freeze}, batch {options.batch_size}, "
+    return Report(text=f"{text}{options.precision}:\n\n" + markdown(("a realign step", ""), cells))
 
 
 class _Marks:

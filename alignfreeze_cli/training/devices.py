@@ -22,8 +22,8 @@ Chosen = TypeVar("Chosen", bound=Any)  # settings with `device` and `precision`
 def pick_device(name: str) -> torch.device:
     """The device that `--device` names; `auto` is the accelerator if there is one. A CUDA device has its number.
 
-    For a CPU it also bounds, in this process's environment, what oneDNN keeps. Raises SettingsError for a device that
-    is not there.
+    It also sets, for this process, what suits batches that are all of another size: for a CPU how many kernels oneDNN
+    keeps, for CUDA that attention is not left to cuDNN. Raises SettingsError for a device that is not there.
     """
     if name == "auto":
         usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -40,6 +40,9 @@ def pick_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             there = f"there are {count}, counted from 0" if count else "no CUDA device is available here"
             raise SettingsError(f"--device {name}: {there}; use --device cpu or auto.")
+        # In bf16 torch takes cuDNN's attention first on Hopper and newer, which builds a plan for every shape that it
+        # meets, at up to half a second forward and again backward (docs/performance.md); its other kernels need none.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         # With its number, since every thread has a current device of its own.
         return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
     if device.type == "mps" and not torch.backends.mps.is_available():

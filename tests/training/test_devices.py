@@ -63,3 +63,12 @@ def test_products_are_computed_in_the_wanted_precision() -> None:
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with arithmetic(precision, torch.device("cpu")):
             assert (numbers @ numbers).dtype == dtype
+
+
+def test_attention_on_a_gpu_is_not_left_to_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It builds a plan for every shape, and every batch has another one."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    asked: list[bool] = []
+    monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", asked.append)
+    assert pick_device("cuda:1") == torch.device("cuda", 1)
+    assert asked == [False]
