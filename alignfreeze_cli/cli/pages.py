@@ -37,7 +37,7 @@ PAGES = {
 """Command -> the page about it."""
 
 _OTHERS = (
-    *("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code", "minilm"),
+    *("architecture", "artifacts", "cluster", "dependencies", "differences-from-the-published-code"),
     *("models", "multilingual", "performance", "python", "words"),
 )
 _STEMS = {*(page.removesuffix(".md") for page in PAGES.values()), *_OTHERS}
