@@ -48,6 +48,13 @@ class Corpus(Protocol):
         ...
 
 
+class FileCorpus(Corpus, Protocol):
+    """One that is read from files."""
+
+    @property
+    def files(self) -> list[CorpusFile]: ...
+
+
 def find_corpora(settings: CorpusSettings, target: str) -> tuple[list[Corpus], Input]:
     """The corpora of a language pair in the order given, and all of them as one resolved input.
 
@@ -66,22 +73,41 @@ def find_corpora(settings: CorpusSettings, target: str) -> tuple[list[Corpus], I
     return corpora, Input(inputs[0].name, " ".join(settings.corpus), inputs[0].path, digest, commit)
 
 
+def count_lines(settings: CorpusSettings) -> int | None:
+    """How many lines of the corpora are read, in all languages; None unless all of them are files that are there.
+
+    Nothing is fetched, and a pipe, which can be read only once, is left alone. Raises DataError for what is no corpus.
+    """
+    lines = 0
+    for target in settings.target:
+        for reference in settings.corpus:
+            if is_on_hub(reference, settings.source, target):
+                return None
+            if not all(path.is_file() for path in corpus_paths(reference, settings.source, target)):
+                return None
+            for corpus in _corpora_in_files(reference, settings, target):
+                lines += sum(chunk.count for chunk in corpus.chunks(settings.max_lines))
+    return lines
+
+
 def _find(reference: str, settings: CorpusSettings, target: str) -> tuple[Sequence[Corpus], Input]:
     """What one item of `--corpus` names: a data set of the Hub, two files, or all files that fit a pattern."""
     source, name = settings.source, f"corpus {target}"
-    filled = fill(reference, source, target)
-    if _of_both_sides(reference):
-        if settings.columns or settings.score_column:
-            option = "--columns" if settings.columns else "--score-column"
-            raise SettingsError(f"{option} is for files that hold both sides, not for {reference}.")
-        two = TwoFiles(*map(corpus_file, corpus_paths(reference, source, target)))
-        return [two], resolve_files(name, reference, [file.path for file in two.files])
     if is_on_hub(reference, source, target):
-        corpus, resolved = find_hub_corpus(filled, settings, target, name)
+        corpus, resolved = find_hub_corpus(fill(reference, source, target), settings, target, name)
         return [corpus], resolved
-    files = [corpus_file(path) for path in corpus_paths(reference, source, target)]
-    readers = [_find_reader(file, settings, target) for file in files]
-    return readers, resolve_files(name, reference, [file.path for file in files])
+    corpora = _corpora_in_files(reference, settings, target)
+    return corpora, resolve_files(name, reference, [file.path for each in corpora for file in each.files])
+
+
+def _corpora_in_files(reference: str, settings: CorpusSettings, target: str) -> Sequence[FileCorpus]:
+    """The corpora of one item of `--corpus` that names files. Raises DataError if one is missing."""
+    both_sides = _of_both_sides(reference)
+    if both_sides and (settings.columns or settings.score_column):
+        option = "--columns" if settings.columns else "--score-column"
+        raise SettingsError(f"{option} is for files that hold both sides, not for {reference}.")
+    files = [corpus_file(path) for path in corpus_paths(reference, settings.source, target)]
+    return [TwoFiles(*files)] if both_sides else [_find_reader(file, settings, target) for file in files]
 
 
 def is_on_hub(reference: str, source: str, target: str) -> bool:
@@ -133,7 +159,7 @@ _FORMATS = {
 """Ending of a file's name -> format."""
 
 
-def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> Corpus:
+def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> FileCorpus:
     name = file.place
     for ending in COMPRESSED:
         name = name.removesuffix(ending)
@@ -141,7 +167,7 @@ def _find_reader(file: CorpusFile, settings: CorpusSettings, target: str) -> Cor
     if settings.corpus_format != "auto" and form != "parquet":
         form = settings.corpus_format
     form = form or _guess_format(file)
-    readers: dict[str, Callable[[CorpusFile, str, str, tuple[str, ...], str | None], Corpus]] = {
+    readers: dict[str, Callable[[CorpusFile, str, str, tuple[str, ...], str | None], FileCorpus]] = {
         "tsv": TextFile,
         "bars": partial(TextFile, form="bars"),
         "parquet": ParquetFile,

@@ -209,6 +209,10 @@ class OneFile:
     def place(self) -> str:
         return self.file.place
 
+    @property
+    def files(self) -> list[CorpusFile]:
+        return [self.file]
+
 
 class FileOfLines(OneFile, ABC):
     """A corpus in a text file, whose first lines show what its columns are."""

@@ -2,9 +2,9 @@
 
     estimate(RealignSettings(model="encoder", pairs=("pairs",)))  ->  Estimate(memory_bytes=…, disk_bytes=…, …)
 
-Nothing is computed and no weight is read. Steps with a model are in `model_estimates.py`; how long one takes, only
-`measuring.py` tells. docs/performance.md has estimates beside what was taken. Free of torch, which aligning by a
-dictionary does without.
+Nothing is computed and no weight is read; the lines of corpora are counted. Steps with a model are in
+`model_estimates.py`; how long one takes, only `measuring.py` tells. docs/performance.md has estimates beside what was
+taken. Free of torch, which aligning by a dictionary does without.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.aligners.settings import STATISTICAL, AlignPairsSettings
+from alignfreeze_cli.pairs.readers import count_lines
 from alignfreeze_cli.settings import StepSettings
 
 LINKING = 370_000_000
@@ -27,7 +28,7 @@ OF_PAIR = 150
 """Bytes of a pair in a pairs folder."""
 
 LINES = 1_000_000
-"""Lines of a language, where no `--max-lines` says how many are read: those of OPUS-100."""
+"""Lines of a language, where neither its files nor `--max-lines` say how many are read: those of OPUS-100."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,20 @@ def estimate(settings: StepSettings, model: Path | None = None, threads: int | N
 
 
 def of_align_pairs(settings: AlignPairsSettings, encoders: Sequence[Path] = ()) -> Estimate:
-    """Chunks of text are read, linked and written one after the other, so how long the text is does not matter.
+    """Chunks of text are read, linked and written one after the other, so memory does not grow with the text.
 
-    `encoders`: folders of those that link words or compare sentences.
+    Disk does; the lines are counted if all corpora are files that are there. `encoders`: folders of those that link
+    words or compare sentences. Raises DataError for a file that is no corpus.
     """
     memory = LINKING * settings.workers + (FITTING if settings.aligner in STATISTICAL else 0)
     if encoders:
         from alignfreeze_cli.steps.model_estimates import of_encoders  # needs torch
 
         memory = of_encoders(encoders)
-    lines = settings.max_lines or LINES
-    return Estimate(
-        memory,
-        OF_PAIR * lines * len(settings.target),
-        assumed=() if settings.max_lines else (f"{LINES:,} lines of each language.",),
-    )
+    lines = count_lines(settings)
+    assumed: tuple[str, ...] = ()
+    if lines is None and settings.max_lines is not None:
+        lines = settings.max_lines * len(settings.corpus) * len(settings.target)
+    elif lines is None:
+        lines, assumed = LINES * len(settings.target), (f"{LINES:,} lines of each language.",)
+    return Estimate(memory, OF_PAIR * lines, assumed=assumed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from alignfreeze_cli.progress import Console
 from alignfreeze_cli.report.settings import ReportSettings
 from alignfreeze_cli.settings import StepSettings
 from alignfreeze_cli.steps import STEPS
-from alignfreeze_cli.steps.estimates import Estimate, estimate
+from alignfreeze_cli.steps.estimates import LINES, OF_PAIR, Estimate, estimate
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 from alignfreeze_cli.training import loop
 from tests.cli import world as worlds
@@ -107,7 +108,7 @@ def test_what_is_estimated_before_anything_is_there_needs_the_shape_alone(world:
         unmade = replace(settings, model="not/made") if step != "align-pairs" else settings  # type: ignore[call-arg]
         found = estimate(unmade, tmp_path / "shape")
         assert found.memory_bytes > 2e8
-        assert bool(found.assumed) is (step != "evaluate"), step
+        assert bool(found.assumed) is (step in ("realign", "finetune")), step
     blend = BlendSettings(base="not/made", model="nor/this", alpha="0.5")
     assert estimate(blend, tmp_path / "shape").memory_bytes > 2e8
     with pytest.raises(ArtifactError, match="is not there, so what it takes is not known"):
@@ -127,6 +128,27 @@ def test_more_of_everything_takes_more(world: Path, tmp_path: Path) -> None:
     assert estimate(replace(base, save_at=("1", "2"))).disk_bytes == 3 * plain.disk_bytes
     assert estimate(replace(base, checkpoint_every=0)).scratch_bytes == 0 < plain.scratch_bytes
     assert plain.gpu_bytes == 0 < estimate(replace(base, device="cuda")).gpu_bytes
+
+
+def test_the_lines_of_corpora_that_are_there_are_counted(tmp_path: Path) -> None:
+    """Of each corpus as many as are read of it; of what cannot be read now, as many as usual or as may be read."""
+    for name, lines in (("a-xx", 7), ("a-yy", 4), ("b-xx", 2), ("b-yy", 3)):
+        (tmp_path / f"{name}.tsv").write_text("one\teins\n" * lines, encoding="utf-8")
+    corpora = tuple(str(tmp_path / f"{name}-{{target}}.tsv") for name in "ab")
+    settings = AlignPairsSettings(target=("xx", "yy"), corpus=corpora, output=tmp_path / "pairs")
+
+    def lines(of: AlignPairsSettings) -> tuple[float, bool]:
+        found = estimate(of)
+        return found.disk_bytes / OF_PAIR, bool(found.assumed)
+
+    assert lines(settings) == (7 + 4 + 2 + 3, False)
+    assert lines(replace(settings, max_lines=3)) == (3 + 3 + 2 + 3, False)
+    missing = replace(settings, target=("xx", "yy", "zz"))
+    assert lines(missing) == (3 * LINES, True)
+    assert lines(replace(missing, max_lines=3)) == (3 * 2 * 3, False)
+    assert lines(replace(settings, corpus=("opus-100",))) == (2 * LINES, True)
+    os.mkfifo(tmp_path / "pipe")
+    assert lines(replace(settings, target=("xx",), corpus=(str(tmp_path / "pipe"),))) == (LINES, True)
 
 
 class TestSample:
