@@ -68,11 +68,12 @@ def estimates(
 ) -> GraphEstimate:
     """What every step of a graph will take on so many threads (None: as many as here), or `only` some of them.
 
-    `known` are estimates that are there already, by the name of the step.
+    `known` are estimates that are there already, by the name of the step; they hold for steps that are alike, too.
     """
     steps: dict[str, Estimate] = {}
     unknown: dict[str, str] = {}
-    found: dict[StepSettings, Estimate] = {}  # many steps differ in seed and output only
+    # Many steps differ in seed and output only.
+    found = {without_names(graph, graph.nodes[name]): each for name, each in (known or {}).items()}
     for name, node in graph.nodes.items():
         if only is not None and name not in only:
             continue
@@ -122,9 +123,14 @@ def origin(graph: Graph, node: Node) -> str | None:
 
 def without_names(graph: Graph, node: Node) -> StepSettings:
     """The settings of a step that decide what it takes: its seed and output don't, nor do steps that made its model."""
-    same: dict[str, Any] = {"output": None, MODEL_KEYS[node.step]: origin(graph, node)}
-    same |= {each.name: each.default for each in declarations(type(node.settings)) if each.name == "seed"}
-    return replace(node.settings, **same)
+    same: dict[str, Any] = {MODEL_KEYS[node.step]: origin(graph, node)}
+    return replace(without_seed(node.settings), **same)
+
+
+def without_seed(settings: StepSettings) -> StepSettings:
+    """The settings of a step without its output, its seed the usual one."""
+    same: dict[str, Any] = {each.name: each.default for each in declarations(type(settings)) if each.name == "seed"}
+    return replace(settings, output=None, **same)
 
 
 def _pairs_there(node: Node) -> bool:

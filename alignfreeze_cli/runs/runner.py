@@ -12,10 +12,12 @@ from dataclasses import replace
 from alignfreeze_cli.artifacts.deleted import is_deleted
 from alignfreeze_cli.errors import Interrupted, WeightsDeletedError
 from alignfreeze_cli.progress import Console
+from alignfreeze_cli.runs.estimates import without_seed
 from alignfreeze_cli.runs.graph import Graph
 from alignfreeze_cli.runs.keeping import Keep, Keeping, was_made
 from alignfreeze_cli.runs.workers import run_in_workers
 from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, torch_threads
+from alignfreeze_cli.settings import StepSettings
 
 
 def run(
@@ -51,10 +53,12 @@ def run(
 def plan(graph: Graph, console: Console, inputs_there: bool = True, keep: Keep | None = None) -> list[Outcome]:
     """What `run` would do, without doing it.
 
-    Steps whose inputs exist make a dry run of their own, so that missing or unusable data is found here; not so if the
-    data itself is still to be made (`inputs_there=False`).
+    Steps whose inputs exist make a dry run, so that missing or unusable data is found here; not so if the data itself
+    is still to be made (`inputs_there=False`). Of steps that differ in nothing but seed and output one stands for all,
+    since they read the same.
     """
     outcomes: dict[str, Outcome] = {}
+    tried: dict[StepSettings, Outcome] = {}
     keeping = Keeping(graph, graph, keep)
 
     def make_again(name: str) -> None:
@@ -75,7 +79,10 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True, keep: Keep |
             outcomes[node.name] = Outcome(node, "already done")
         elif inputs_there and ready:
             dry = replace(node.settings, dry_run=True, weights_wanted=False)
-            outcomes[node.name] = attempt(node, dry, console)
+            alike = dry if node.output.exists() else without_seed(dry)  # of an output that is there each says its own
+            if alike not in tried:
+                tried[alike] = attempt(node, dry, console)
+            outcomes[node.name] = replace(tried[alike], node=node)
             if isinstance(outcomes[node.name].error, WeightsDeletedError):
                 outcomes[node.name] = Outcome(node, "planned")
                 for name in node.needs:

@@ -49,6 +49,15 @@ def test_a_model_that_cannot_be_found_leaves_its_steps_unknown(recipe: Path, tmp
     assert found.steps == {"pairs": Estimate(7, 7)}
 
 
+def test_an_estimate_of_a_step_holds_for_those_that_are_like_it(recipe: Path, tmp_path: Path) -> None:
+    """Other seeds, and encoders that are still to be made from the same one; not what is trained in another way."""
+    graph = graph_of(recipe, tmp_path / "runs")
+    found = estimates(graph, threads=1, known={"tiny-baseline-s0/pos": Estimate(7, 7)}).steps
+    assert {name for name, each in found.items() if each == Estimate(7, 7)} == {
+        name for name, node in graph.nodes.items() if node.step == "finetune"
+    }
+
+
 @pytest.mark.slow
 def test_a_dry_run_measures_every_kind_of_training_once(recipe: Path, tmp_path: Path) -> None:
     """Those whose data are there; seeds are alike, and an encoder that is to be made is like its base."""
