@@ -201,8 +201,15 @@ def _align(
             ((pair.job, chunk) for chunk in read_chunks(pair, settings.max_lines, console)) for pair in languages
         )
         linked_by_language = groupby(pool.link(work), key=lambda linked: linked.target)
+        # One bar, too: while one language is written, the next is aligned already.
+        which = languages[0].name if len(languages) == 1 else f"{len(languages)} languages"
+        progress = stack.enter_context(console.progress(f"aligning {which}", unit="lines"))
+        kept = 0
         for pair, (_, linked) in zip(languages, linked_by_language, strict=True):
-            _write_language(pair, linked, settings, console, folder)
+            place = "" if len(languages) == 1 else f"up to {pair.name}, "
+            for lines in _write_language(pair, linked, settings, console, folder):
+                progress.advance(lines, note=f"{place}{kept + pair.counts.kept:,} kept")
+            kept += pair.counts.kept
     if not any(pair.counts.kept for pair in languages):
         raise DataError(
             f"No usable pair in {sum(pair.counts.lines for pair in languages):,} lines: no link was left in any "
@@ -233,8 +240,11 @@ def _write_language(
     settings: AlignPairsSettings,
     console: Console,
     folder: Path | None,
-) -> None:
-    """Write one language pair as it is aligned; raises DataError if more than 1 % of a file's lines are malformed."""
+) -> Iterator[int]:
+    """Write one language pair as it is aligned, and give the lines of each chunk.
+
+    Raises DataError if more than 1 % of a file's lines are malformed.
+    """
     companion = portable(str(pair.aligner.companion))
     seen: set[bytes] = set()  # digests of pairs, if duplicates are dropped
     with ExitStack() as stack:
@@ -244,7 +254,6 @@ def _write_language(
             writer = stack.enter_context(PairsWriter(path, pair.aligner.scored))
         if settings.pharaoh is not None:
             pharaoh = stack.enter_context(atomic_file(_pharaoh_file(settings.pharaoh, pair)))
-        progress = stack.enter_context(console.progress(f"aligning {pair.name}", unit="lines"))
         for place, linked_of_file in groupby(linked_chunks, key=lambda linked: linked.place):
             for linked in linked_of_file:
                 if "duplicates" in settings.filter:
@@ -257,7 +266,7 @@ def _write_language(
                     writer.write(linked.pairs())
                 if pharaoh is not None:
                     pharaoh.write(linked.pharaoh.encode())
-                progress.advance(linked.lines, note=f"{pair.counts.kept:,} kept")
+                yield linked.lines
             _demand_well_formed(place, pair.files[place])
         if pair.aligner.companion is not None:
             _demand_well_formed(companion, pair.files[companion])

@@ -42,19 +42,6 @@ class Heard(RecordingConsole):
         yield _HeardTask(self, title, total)
 
 
-class Reading(RecordingConsole):
-    """Keeps the titles of all that is read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.titles: list[str] = []
-
-    @contextmanager
-    def progress(self, title: str, total: int | None = None, unit: str = "items") -> Iterator[ProgressBar]:
-        self.titles.append(title)
-        yield ProgressBar(total)
-
-
 class _HeardTask(ProgressBar):
     def __init__(self, console: Heard, title: str, total: int | None) -> None:
         super().__init__(total)
@@ -131,19 +118,19 @@ def test_what_is_finished_is_not_done_again_and_workers_make_the_same(data: Path
 
 def test_a_plan_reads_what_several_seeds_read_once(data: Path, tmp_path: Path) -> None:
     """The dry run of one seed's step stands for the others, but not for one whose output is there."""
-    read = Reading()
+    read = RecordingConsole()
     outcomes = plan(graph(data, tmp_path / "runs", strategies=("baseline",)), read)
     assert statuses(outcomes) == dict.fromkeys(
         ("tiny-baseline-s0/pos", "tiny-baseline-s0/pos-scores", "tiny-baseline-s1/pos", "tiny-baseline-s1/pos-scores"),
         "planned",
     )
-    assert read.titles == ["reading part-of-speech tagging in en"]
+    assert [bar.title for bar in read.bars] == ["reading part-of-speech tagging in en"]
     needs = {outcome.node.name: outcome.details["needs"] for outcome in outcomes if outcome.node.step == "finetune"}
     assert needs["tiny-baseline-s0/pos"] == needs["tiny-baseline-s1/pos"]
 
     (tmp_path / "runs" / "tiny-baseline-s1" / "pos").mkdir(parents=True)
     (tmp_path / "runs" / "tiny-baseline-s1" / "pos" / "mine.txt").write_text("mine", encoding="utf-8")
-    found = statuses(plan(graph(data, tmp_path / "runs", strategies=("baseline",)), Reading()))
+    found = statuses(plan(graph(data, tmp_path / "runs", strategies=("baseline",)), RecordingConsole()))
     assert found["tiny-baseline-s0/pos"] == "planned"
     assert found["tiny-baseline-s1/pos"] == "failed"
 

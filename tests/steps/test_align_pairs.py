@@ -142,6 +142,20 @@ class TestSame:
         assert results[0].details == results[1].details
         assert {language["lines"] for language in results[1].details["languages"].values()} == {700 * len(SENTENCES)}
 
+    def test_languages_have_one_progress_since_the_next_is_aligned_while_one_is_written(self, folder: Path) -> None:
+        """A bar of its own began when a small language was aligned already, and told millions of lines a second."""
+        for target, times in (("fr", 2), ("de", 3)):
+            Path(f"en-{target}.tsv").write_text(tsv() * times, encoding="utf-8")
+            Path(f"dict.en-{target}.txt").write_text(DICTIONARY, encoding="utf-8")
+        told = RecordingConsole()
+        given = {"corpus": "en-{target}.tsv", "dictionary": "dict.en-{target}.txt", "console": told}
+        run(target=("fr", "de"), **given)  # type: ignore[arg-type]
+        run(target=("de",), output=Path("one"), **given)  # type: ignore[arg-type]
+        assert [(bar.title, bar.done, bar.note) for bar in told.bars] == [
+            ("aligning 2 languages", 4 * 5, "up to en-de, 10 kept"),
+            ("aligning en-de", 4 * 3, "6 kept"),
+        ]
+
     def test_a_second_run_is_done_already_but_writes_links_that_are_asked_for(self, folder: Path) -> None:
         Path("a.tsv").write_text(tsv(), encoding="utf-8")
         assert run(corpus="a.tsv").status == "made"
