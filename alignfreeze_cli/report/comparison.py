@@ -18,7 +18,15 @@ from alignfreeze_cli.report.bootstrap import bootstrap_p, percentile_interval
 from alignfreeze_cli.report.distances import Distances, halves
 from alignfreeze_cli.report.score_table import Cell, Row, ScoreTable, by_run, mean_over, score_table
 from alignfreeze_cli.report.scores import in_order, published_name, published_scores
-from alignfreeze_cli.report.statistics import Yardstick, beyond, holm, paired_t, sample_deviation, spearman
+from alignfreeze_cli.report.statistics import (
+    Yardstick,
+    beyond,
+    holm,
+    paired_t,
+    sample_deviation,
+    spearman,
+    student_interval,
+)
 from alignfreeze_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ class Gain:
     seeds: int
     p: float | None  # two-sided paired t-test over seeds; None for one seed
     p_corrected: float | None  # the same, corrected for the number of languages
+    seeds_interval: tuple[float, float] | None  # 95 %, Student's t over seeds; None where there is no p
     interval: tuple[float, float] | None  # 95 %, bootstrap over test examples; None without predictions of both
     interval_p: float | None  # two-sided, of the same bootstrap
     interval_p_corrected: float | None
@@ -219,12 +228,14 @@ class _Pairs:
         drawn = None
         if all(code in self.samples for code in languages):
             drawn = np.mean([self.samples[code] for code in languages], axis=0)
+        p = paired_t(differences)
         return Gain(
             mean=statistics.fmean(differences),
             deviation=sample_deviation(differences),
             seeds=len(differences),
-            p=paired_t(differences),
+            p=p,
             p_corrected=None,
+            seeds_interval=None if p is None else student_interval(differences, 0.95),
             interval=None if drawn is None else percentile_interval(drawn),
             interval_p=None if drawn is None else bootstrap_p(drawn),
             interval_p_corrected=None,

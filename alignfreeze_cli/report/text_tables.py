@@ -166,11 +166,14 @@ def gains_table(section: Section) -> TextTable | None:
             line(f"close ({len(section.close)})", lambda each: gain(each.close)),
             line(f"distant ({len(section.distant)})", lambda each: gain(each.distant)),
         ]
-    tests = [line("p, t-test over seeds", lambda each: p_value(each.average.p))]
+    tests = [
+        line("p, t-test over seeds", lambda each: p_value(each.average.p)),
+        line("95 % interval over seeds", lambda each: interval(each.average.seeds_interval)),
+    ]
     if any(each.average.interval for _, each in compared if each):
         tests += [
-            line("95 % interval", lambda each: interval(each.average)),
-            line("p, bootstrap", lambda each: p_value(each.average.interval_p)),
+            line("95 % interval over test examples", lambda each: interval(each.average.interval)),
+            line("p, bootstrap over test examples", lambda each: p_value(each.average.interval_p)),
         ]
     tests += [
         line("languages improved", lambda each: str(len(each.improved))),
@@ -238,8 +241,8 @@ def gain(found: Gain | None) -> str:
     return f"{_plus_minus(signed(found.mean, 2), found.deviation)} {''.join(marks)}".rstrip()
 
 
-def interval(found: Gain) -> str:
-    return NONE if found.interval is None else " to ".join(signed(end, 2) for end in found.interval)
+def interval(ends: tuple[float, float] | None) -> str:
+    return NONE if ends is None else " to ".join(signed(end, 2) for end in ends)
 
 
 def _plus_minus(mean: str, deviation: float | None, places: int = 2) -> str:

@@ -149,11 +149,21 @@ def _gain(ours: Sequence[float], base: Sequence[float], corrected: int, interval
     interval_p = min(1.0, 2 * math.exp(-abs(mean))) if interval else None
     interval_corrected = min(1.0, interval_p * corrected) if interval_p is not None else None
     if len(differences) < 2:
-        return Gain(mean, None, 1, None, None, bounds, interval_p, interval_corrected, 0)
+        return Gain(mean, None, 1, None, None, None, bounds, interval_p, interval_corrected, 0)
     p = float(stats.ttest_rel(ours, base).pvalue)
     bar = statistics.pstdev(ours) + statistics.pstdev(base)
     beyond = 0 if abs(mean) <= bar else 1 if mean > 0 else -1
     deviation = statistics.stdev(differences)
+    low, high = stats.ttest_rel(ours, base).confidence_interval(0.95)
     return Gain(
-        mean, deviation, len(differences), p, min(1.0, p * corrected), bounds, interval_p, interval_corrected, beyond
+        mean,
+        deviation,
+        len(differences),
+        p,
+        min(1.0, p * corrected),
+        (float(low), float(high)),
+        bounds,
+        interval_p,
+        interval_corrected,
+        beyond,
     )

@@ -67,6 +67,8 @@ def test_means_gains_and_tests_over_seeds(tmp_path: Path) -> None:
     assert gain.deviation == pytest.approx(2.8867513)
     assert gain.p == pytest.approx(1 - 13 / 171**0.5)
     assert gain.p_corrected == pytest.approx(2 * (1 - 13 / 171**0.5))
+    # The 97.5 % quantile of t with 2 degrees of freedom is 4.302653.
+    assert gain.seeds_interval == pytest.approx((65 / 3 - 4.302653 * 5 / 3, 65 / 3 + 4.302653 * 5 / 3))
     assert gain.beyond == 1
     assert front.gains["yy"].beyond == 0
     assert front.improved == ("xx",)
@@ -214,6 +216,7 @@ def test_equal_differences_have_no_test_and_this_is_said(tmp_path: Path) -> None
     front = only(report).comparison("front")
     assert front
     assert (front.gains["xx"].p, front.gains["xx"].deviation, front.gains["xx"].beyond) == (None, 0.0, 1)
+    assert front.gains["xx"].seeds_interval is None
     assert (front.gains["yy"].p, front.gains["yy"].mean, front.gains["yy"].beyond) == (None, 0.0, 0)
     assert front.gains["yy"].interval_p == 1.0
     assert said(report, "the same amount in all seeds in xx and yy")
