@@ -9,7 +9,7 @@ import typer
 
 from alignfreeze_cli.artifacts import Result
 from alignfreeze_cli.cli.options import add_step
-from alignfreeze_cli.hub.curve import retrieval_curve
+from alignfreeze_cli.hub.curve import recorded_curve
 
 ALIGN_PAIRS = """Find word pairs in parallel text and write a pairs folder.
 
@@ -100,7 +100,7 @@ def _realigned(result: Result) -> str:
             f"{100 * row['chance']:9.1f}"
             for language, row in after.items()
         ]
-    if curve := retrieval_curve(details):
+    if curve := recorded_curve(details):
         rows.append("their mean over languages, by steps:")
         rows += [f"{point.steps:<10,}{100 * point.mean:9.1f}" for point in curve.shown]
     return "\n".join(rows)

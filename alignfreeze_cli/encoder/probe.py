@@ -82,7 +82,7 @@ def log_retrieval(
             bar.advance(len(held))
 
 
-def retrieval_curve(rows: Sequence[Mapping[str, Any]], block: int) -> dict[str, Any]:
+def accuracy_over_steps(rows: Sequence[Mapping[str, Any]], block: int) -> dict[str, Any]:
     """The accuracy in one block over the steps of training, from rows that `log_retrieval` wrote.
 
     `steps`: when it was measured; `words`: by language, linked words per side; `accuracy`: by language, one for each

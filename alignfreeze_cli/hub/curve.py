@@ -61,7 +61,7 @@ class Curve:
         return [point for place, point in enumerate(self.points) if place % spacing == 0 or point in marked]
 
 
-def retrieval_curve(details: Mapping[str, Any]) -> Curve | None:
+def recorded_curve(details: Mapping[str, Any]) -> Curve | None:
     """The curve in the details of a realignment; None if it was not measured during training."""
     found = details.get("retrieval-curve")
     if found is None:

@@ -13,7 +13,7 @@ from typing import Any
 from alignfreeze_cli.aligners.settings import MUSE
 from alignfreeze_cli.artifacts.hub_client import is_repository_id, split_reference
 from alignfreeze_cli.artifacts.record import Record, made_by
-from alignfreeze_cli.hub.curve import retrieval_curve
+from alignfreeze_cli.hub.curve import recorded_curve
 from alignfreeze_cli.hub.picture import BlockState, Strip
 from alignfreeze_cli.pairs.settings import OPUS_100
 from alignfreeze_cli.published import full_id
@@ -344,7 +344,7 @@ def card_facts(record: Record) -> dict[str, Any]:
         "during": realigned is not None and realigned["details"].get("schedule") == "during",
         "blends": [step["details"]["blend"] for step in blends_of(record)],
         "retrieval": _retrieval(realigned),
-        "curve": retrieval_curve(realigned["details"]) if realigned else None,
+        "curve": recorded_curve(realigned["details"]) if realigned else None,
         "sources": source_languages(record),
         "languages": realigned_languages(record),
         "filters": [*(["keep-best"] if "keep-best" in record.settings else []), *record.settings.get("filter", ())],

@@ -34,7 +34,7 @@ from alignfreeze_cli.encoder.freezing import ResolvedPlan, apply_plan, resolve_p
 from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton, word_embeddings
-from alignfreeze_cli.encoder.probe import log_retrieval, retrieval_curve
+from alignfreeze_cli.encoder.probe import accuracy_over_steps, log_retrieval
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
@@ -164,7 +164,7 @@ def realign(settings: RealignSettings, console: Console = WARNINGS) -> Result:
                 **_training_details(arch, plan, training, rate, dataset),
                 "batch-tokens": packing.budget,
                 "probe": [row for row in probed if row["probe"] != "during"],
-                **({"retrieval-curve": retrieval_curve(probed, plan.read_block)} if several else {}),
+                **({"retrieval-curve": accuracy_over_steps(probed, plan.read_block)} if several else {}),
                 "left-out": missing,
                 **({"lora": adapters.to_dict(settings.keep_adapter)} if adapters else {}),
             }

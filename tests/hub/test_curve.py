@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.hub.cards import make_card
-from alignfreeze_cli.hub.curve import MOST_ROWS, Curve, retrieval_curve
+from alignfreeze_cli.hub.curve import MOST_ROWS, Curve, recorded_curve
 from tests.hub.hubworld import Made
 
 
@@ -24,7 +24,7 @@ def details(*means: float, words: int = 100) -> dict[str, Any]:
 
 
 def curve(*means: float, words: int = 100) -> Curve:
-    found = retrieval_curve(details(*means, words=words))
+    found = recorded_curve(details(*means, words=words))
     assert found
     return found
 
@@ -51,7 +51,7 @@ def test_enough_is_where_no_later_mean_is_a_standard_error_below_the_highest(
 
 def test_the_error_is_that_of_a_mean_over_languages() -> None:
     accuracy = {"de": [0.1, 0.5], "fr": [0.1, 0.2]}
-    found = retrieval_curve({"retrieval-curve": {"steps": [0, 9], "words": {"de": 25, "fr": 16}, "accuracy": accuracy}})
+    found = recorded_curve({"retrieval-curve": {"steps": [0, 9], "words": {"de": 25, "fr": 16}, "accuracy": accuracy}})
     assert found
     assert found.error == pytest.approx((0.25 / 25 + 0.16 / 16) ** 0.5 / 2)
     assert (found.words, found.languages) == (41, 2)
@@ -59,7 +59,7 @@ def test_the_error_is_that_of_a_mean_over_languages() -> None:
 
 
 def test_no_curve_without_measurements_during_training() -> None:
-    assert retrieval_curve({"steps": 3}) is None
+    assert recorded_curve({"steps": 3}) is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=90))
