@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from alignfreeze_cli.artifacts.run_folder import RunFolder
-from alignfreeze_cli.encoder.settings import DEFAULT_STEPS
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.runs.recipes import Recipe, Variant
 from alignfreeze_cli.runs.sections import published_behaviours
-from alignfreeze_cli.settings import StepSettings, as_list, nearest
+from alignfreeze_cli.settings import StepSettings, nearest
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ class _Builder:
         name, shared = names.realignment(variant)
         filled = {"model": variant.model, "pairs": list(pairs), "seed": seed}
         node = self._add(names.recipe, shared, "realign", f"{folder}/{name}", needs, filled)
-        part = "" if _length(variant) == _length(shared) else f"steps-{_length(variant)}"
+        part = "" if variant.realign_steps == shared.realign_steps else f"steps-{variant.realign_steps}"
         self.read.setdefault(node.name, set()).add(part)
         return node, part
 
@@ -252,20 +251,11 @@ class _Names:
     def realignment(self, variant: Variant) -> tuple[str, Variant]:
         """The folder in a run of the step that makes the variant's encoder, and the variant with that step's settings.
 
-        One step serves all tasks of a run whose settings differ in nothing but its length: the rate is constant, so a
-        shorter run is the beginning of a longer one, and kept in the midst of it. A length in passes over the pairs is
-        never shared with another one.
+        It is named after the first of the tasks that the step serves.
         """
-        all_tasks = (self.recipe.variant(variant.strategy, task) for task in self.recipe.tasks)
-        group = [each for each in all_tasks if "realign" in each.steps and _but_length(each) == _but_length(variant)]
-        name = self._of_task("realigned" if self._blends(variant.strategy) else "encoder", group[0].task)
-        lengths = sorted({length for each in group if (length := _length(each)) is not None})
-        section = variant.sections["realign"]
-        save_at = {*lengths[:-1], *(int(step) for step in as_list(section.get("save-at") or ()))}
-        if not lengths or not save_at:
-            return name, variant
-        section = {**section, "steps": lengths[-1], "save-at": sorted(save_at)}
-        return name, replace(variant, sections={**variant.sections, "realign": section})
+        first, *_ = self.recipe.realigned_alike(variant)
+        name = self._of_task("realigned" if self._blends(variant.strategy) else "encoder", first.task)
+        return name, self.recipe.longest_realigned(variant)
 
     def blend(self, variant: Variant) -> str:
         """The folder in a run of the blend; one step serves all tasks that differ in nothing."""
@@ -298,19 +288,7 @@ class _Names:
 
 def _all_of(variant: Variant) -> tuple[Any, ...]:
     """All that decides what the encoder of a task becomes by realignment."""
-    return _length(variant), variant.links_from, *_but_length(variant)
-
-
-def _length(variant: Variant) -> int | None:
-    """Steps of realignment, None where they are counted in passes over the pairs."""
-    section = variant.sections["realign"]
-    return None if section.get("epochs") is not None else int(section.get("steps") or DEFAULT_STEPS)
-
-
-def _but_length(variant: Variant) -> tuple[Any, ...]:
-    """All that decides what the encoder becomes, except the number of steps."""
-    section = {key: value for key, value in variant.sections["realign"].items() if key != "steps"}
-    return variant.pairs, variant.sections["align-pairs"], section
+    return variant.realign_steps, variant.links_from, *variant.realigned_by
 
 
 def _choose(option: str, wanted: Sequence[str], known: Sequence[str]) -> None:

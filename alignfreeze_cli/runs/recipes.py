@@ -21,7 +21,7 @@ from typing import Any
 from alignfreeze_cli.aligners.settings import ONLY_WITH, AlignPairsSettings
 from alignfreeze_cli.artifacts.run_folder import BASELINE
 from alignfreeze_cli.encoder.blend_settings import AUTO
-from alignfreeze_cli.encoder.settings import RealignSettings
+from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.runs.recipe_files import Document, find, parse_overrides, read_yaml
@@ -200,6 +200,26 @@ class Recipe:
             merged.forget_foreign()  # settings of `--set` that are for other aligners
         return merged.variant(strategy or "", task, self.model or "", self.data)
 
+    def realigned_alike(self, variant: Variant) -> list[Variant]:
+        """Of each task of the variant's strategy that is realigned in the same way, if perhaps for longer, the variant.
+
+        One step serves all of them: the rate is constant, so a shorter run is the beginning of a longer one, and kept
+        in the midst of it. A length in passes over the pairs is never shared with another one.
+        """
+        all_tasks = (self.variant(variant.strategy, task) for task in self.tasks)
+        return [each for each in all_tasks if "realign" in each.steps and each.realigned_by == variant.realigned_by]
+
+    def longest_realigned(self, variant: Variant) -> Variant:
+        """The variant with the settings of the step that realigns for it and for all that are `realigned_alike`."""
+        alike = self.realigned_alike(variant)
+        lengths = sorted({each.realign_steps for each in alike if each.realign_steps is not None})
+        section = variant.sections["realign"]
+        save_at = {*lengths[:-1], *(int(step) for step in as_list(section.get("save-at") or ()))}
+        if not lengths or not save_at:
+            return variant
+        section = {**section, "steps": lengths[-1], "save-at": sorted(save_at)}
+        return replace(variant, sections={**variant.sections, "realign": section})
+
     def variants(self) -> list[Variant]:
         """One for each strategy and task."""
         return [self.variant(strategy, task) for strategy in self.strategies for task in self.tasks]
@@ -229,7 +249,8 @@ class Recipe:
             found += [f"{where}: {complaint}" for complaint in _without_data(variant)]
             for name in variant.steps:
                 try:
-                    variant.preview(name)
+                    # What does not fit a short run may fit the long one that it is the beginning of.
+                    (self.longest_realigned(variant) if name == "realign" else variant).preview(name)
                 except SettingsError as error:
                     complaint = str(error).removeprefix(": ").removeprefix(f"{name}: ").removesuffix(".")
                     found.append(f"{where}: {name} of strategy {variant.strategy} (task {variant.task}): {complaint}")
@@ -298,6 +319,18 @@ class Variant:
     def chooses_alpha(self) -> bool:
         """Whether the alpha of its blend is chosen with the pairs."""
         return self.blended and self.sections["blend"].get("alpha") == AUTO
+
+    @property
+    def realign_steps(self) -> int | None:
+        """Steps of realignment, None where they are counted in passes over the pairs."""
+        section = self.sections["realign"]
+        return None if section.get("epochs") is not None else int(section.get("steps") or DEFAULT_STEPS)
+
+    @property
+    def realigned_by(self) -> tuple[Any, ...]:
+        """All that decides what the encoder becomes by realignment, except the number of steps."""
+        section = {key: value for key, value in self.sections["realign"].items() if key != "steps"}
+        return self.pairs, self.sections["align-pairs"], section
 
     @property
     def steps(self) -> tuple[str, ...]:

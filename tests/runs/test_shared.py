@@ -54,6 +54,18 @@ def test_tasks_that_differ_in_length_only_share_one_realignment(tmp_path: Path) 
     assert made.notes == ()
 
 
+def test_what_is_between_the_steps_of_the_shared_one_need_not_fit_the_shorter_tasks(tmp_path: Path) -> None:
+    """The probes of 30 steps are refused of 10 that are realigned for themselves, not of those that begin the 30."""
+    realign = "realign: {steps: 10, probe-every: 15, save-at: [25]}"
+    recorded = graph(tmp_path, BASE.replace("realign: {steps: 10}", realign)).nodes[ENCODER].settings.recorded()
+    assert (recorded["steps"], recorded["probe-every"], recorded["save-at"]) == (30, 15, ["10", "20", "25"])
+    for alone in ("tasks=pos,ner", "realign.steps=10"):
+        with pytest.raises(RecipeError, match=r"probe-every 15 must be below the 10 steps of the run"):
+            graph(tmp_path, BASE.replace("realign: {steps: 10}", realign), alone)
+    with pytest.raises(RecipeError, match=r"task nli\): --probe-every 40 must be below the 30 steps"):
+        graph(tmp_path, BASE, "realign.probe-every=40")
+
+
 @pytest.mark.parametrize("tasks", [("pos",), ("qa", "nli"), ("nli",), ("ner", "pos")])
 def test_a_part_of_the_tasks_makes_what_all_of_them_need(tasks: tuple[str, ...], tmp_path: Path) -> None:
     whole, part = graph(tmp_path), graph(tmp_path, tasks=tasks)
