@@ -50,7 +50,7 @@ Strategies = Annotated[
     typer.Option(
         "--strategies",
         metavar="NAMES",
-        help="Only these strategies, comma separated.",
+        help="Only these strategies, comma separated; without its aligner a name means that with every aligner.",
         autocompletion=completion.strategies,
     ),
 ]

@@ -68,15 +68,17 @@ def expand(
     strategies: Sequence[str] = (),
     tasks: Sequence[str] = (),
 ) -> Graph:
-    """The graph of recipes x strategies x seeds x tasks; `strategies` and `tasks` choose a part of it.
+    """The graph of recipes x strategies x seeds x tasks; `strategies` (`Recipe.meant_by`) and `tasks` choose a part.
 
     Raises SettingsError for an unknown strategy or task, a recipe without a model, and for two recipes that would write
     different things to one folder.
     """
-    _choose("--strategies", strategies, [name for recipe in recipes for name in recipe.strategies])
+    meant = [{each for name in strategies for each in recipe.meant_by(name)} for recipe in recipes]
+    unknown = [name for name in strategies if not any(recipe.meant_by(name) for recipe in recipes)]
+    _choose("--strategies", unknown, [name for recipe in recipes for name in recipe.strategies])
     _choose("--tasks", tasks, [name for recipe in recipes for name in recipe.tasks])
     builder = _Builder(root)
-    for recipe in recipes:
+    for recipe, chosen in zip(recipes, meant, strict=True):
         if recipe.model is None:
             raise SettingsError(
                 f"The recipe {recipe.name} names no model, so it is only for others to extend; write `model:` into it, "
@@ -86,7 +88,7 @@ def expand(
         # Seeds outside: after the first one, every strategy has a number to show.
         for seed in recipe.seeds:
             for strategy in recipe.strategies:
-                if not strategies or strategy in strategies:
+                if not strategies or strategy in chosen:
                     builder.add_run(names, strategy, seed, tasks)
     threads = {recipe.threads for recipe in recipes if recipe.threads is not None}
     if len(threads) > 1:

@@ -171,6 +171,10 @@ class Recipe:
         """A strategy's name without its aligner, and the aligner, if `aligner:` gave it one."""
         return self._crossed.get(strategy, (strategy, None))
 
+    def meant_by(self, name: str) -> list[str]:
+        """The strategies that a name chooses: that of the name, or else the one so named, with each of its aligners."""
+        return [name] if name in self._crossed else [each for each, (bare, _) in self._crossed.items() if bare == name]
+
     @property
     def source(self) -> str:
         """The language of training."""

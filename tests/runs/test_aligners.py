@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.published import rows
 from alignfreeze_cli.runs.graph import Graph, expand
 from alignfreeze_cli.runs.recipes import RecipeError, load
@@ -67,6 +68,23 @@ def test_every_published_run_can_be_asked_for(tmp_path: Path) -> None:
         if not recipe.endswith("baseline"):
             suffix, name = PUBLISHED[aligner]
             assert aligned(graph) == {f"pairs{suffix}": name}
+
+
+def test_a_strategy_without_its_aligner_means_all_of_its_aligners_unless_one_is_called_so(tmp_path: Path) -> None:
+    def chosen(aligners: str, *strategies: str) -> list[str]:
+        recipe = load(own(tmp_path), [f"aligner={aligners}", "seeds=0"])
+        return [run.strategy for run in expand([recipe], tmp_path / "runs", strategies).runs]
+
+    assert chosen("awesome,reversed", "front") == ["front-awesome", "front-reversed"]
+    assert chosen("awesome,reversed", "baseline", "front-reversed") == ["baseline", "front-reversed"]
+    assert chosen("dictionary,awesome", "front") == ["front"]
+    several = [
+        load(own(tmp_path), [f"aligner={each}", "seeds=0", f"name={each}"]) for each in ("awesome", "dictionary")
+    ]
+    runs = expand(several, tmp_path / "runs", ("front",)).runs
+    assert [(run.model, run.strategy) for run in runs] == [("awesome", "front-awesome"), ("dictionary", "front")]
+    with pytest.raises(SettingsError, match=r"--strategies: there is no 'frnt', only baseline, front-awesome,"):
+        chosen("awesome,reversed", "frnt")
 
 
 def test_awesome_is_as_in_the_paper_and_needs_a_model(tmp_path: Path) -> None:
