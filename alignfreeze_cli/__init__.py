@@ -11,46 +11,6 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "AdviseSettings",
-    "AlignFreezeError",
-    "AlignPairsSettings",
-    "ArtifactError",
-    "BlendSettings",
-    "Console",
-    "DataError",
-    "DemoWorldSettings",
-    "EvaluateSettings",
-    "FinetuneSettings",
-    "ForgettingSettings",
-    "HubError",
-    "Interrupted",
-    "LayersSettings",
-    "OutputExistsError",
-    "PredictSettings",
-    "RealignSettings",
-    "Record",
-    "ReportSettings",
-    "Result",
-    "ScoreLinksSettings",
-    "SettingsError",
-    "TerminalConsole",
-    "__version__",
-    "advise",
-    "align_pairs",
-    "blend",
-    "evaluate",
-    "finetune",
-    "forgetting",
-    "layers",
-    "make_report",
-    "make_world",
-    "predict",
-    "read_record",
-    "realign",
-    "score_links",
-]
-
 _HOMES = {
     "advice.settings": ("AdviseSettings",),
     "aligners.scoring_settings": ("ScoreLinksSettings",),
@@ -86,43 +46,48 @@ _HOMES = {
     "steps.score_links": ("score_links",),
     "tasks.settings": ("EvaluateSettings", "FinetuneSettings", "PredictSettings"),
 }
-"""Module → the public names that it defines. Type checkers read the same in the imports below."""
+"""Module → the public names that it defines. Type checkers read the same in the imports below, where `as` says that a
+name is meant for others, too."""
 
 if TYPE_CHECKING:
-    from alignfreeze_cli.advice.settings import AdviseSettings
-    from alignfreeze_cli.aligners.scoring_settings import ScoreLinksSettings
-    from alignfreeze_cli.aligners.settings import AlignPairsSettings
-    from alignfreeze_cli.artifacts import Record, Result, read_record
-    from alignfreeze_cli.cli.console import TerminalConsole
-    from alignfreeze_cli.demo.settings import DemoWorldSettings
-    from alignfreeze_cli.demo.world import make_world
-    from alignfreeze_cli.encoder.blend_settings import BlendSettings
-    from alignfreeze_cli.encoder.settings import RealignSettings
-    from alignfreeze_cli.encoder.study_settings import ForgettingSettings, LayersSettings
-    from alignfreeze_cli.errors import (
-        AlignFreezeError,
-        ArtifactError,
-        DataError,
-        HubError,
-        Interrupted,
-        OutputExistsError,
-        SettingsError,
-    )
-    from alignfreeze_cli.progress import Console
-    from alignfreeze_cli.report.settings import ReportSettings
-    from alignfreeze_cli.steps.advise import advise
-    from alignfreeze_cli.steps.align_pairs import align_pairs
-    from alignfreeze_cli.steps.blend import blend
-    from alignfreeze_cli.steps.evaluate import evaluate
-    from alignfreeze_cli.steps.finetune import finetune
-    from alignfreeze_cli.steps.forgetting import forgetting
-    from alignfreeze_cli.steps.layers import layers
-    from alignfreeze_cli.steps.predict import predict
-    from alignfreeze_cli.steps.realign import realign
-    from alignfreeze_cli.steps.report import make_report
-    from alignfreeze_cli.steps.score_links import score_links
-    from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings, PredictSettings
+    from alignfreeze_cli.advice.settings import AdviseSettings as AdviseSettings
+    from alignfreeze_cli.aligners.scoring_settings import ScoreLinksSettings as ScoreLinksSettings
+    from alignfreeze_cli.aligners.settings import AlignPairsSettings as AlignPairsSettings
+    from alignfreeze_cli.artifacts import Record as Record
+    from alignfreeze_cli.artifacts import Result as Result
+    from alignfreeze_cli.artifacts import read_record as read_record
+    from alignfreeze_cli.cli.console import TerminalConsole as TerminalConsole
+    from alignfreeze_cli.demo.settings import DemoWorldSettings as DemoWorldSettings
+    from alignfreeze_cli.demo.world import make_world as make_world
+    from alignfreeze_cli.encoder.blend_settings import BlendSettings as BlendSettings
+    from alignfreeze_cli.encoder.settings import RealignSettings as RealignSettings
+    from alignfreeze_cli.encoder.study_settings import ForgettingSettings as ForgettingSettings
+    from alignfreeze_cli.encoder.study_settings import LayersSettings as LayersSettings
+    from alignfreeze_cli.errors import AlignFreezeError as AlignFreezeError
+    from alignfreeze_cli.errors import ArtifactError as ArtifactError
+    from alignfreeze_cli.errors import DataError as DataError
+    from alignfreeze_cli.errors import HubError as HubError
+    from alignfreeze_cli.errors import Interrupted as Interrupted
+    from alignfreeze_cli.errors import OutputExistsError as OutputExistsError
+    from alignfreeze_cli.errors import SettingsError as SettingsError
+    from alignfreeze_cli.progress import Console as Console
+    from alignfreeze_cli.report.settings import ReportSettings as ReportSettings
+    from alignfreeze_cli.steps.advise import advise as advise
+    from alignfreeze_cli.steps.align_pairs import align_pairs as align_pairs
+    from alignfreeze_cli.steps.blend import blend as blend
+    from alignfreeze_cli.steps.evaluate import evaluate as evaluate
+    from alignfreeze_cli.steps.finetune import finetune as finetune
+    from alignfreeze_cli.steps.forgetting import forgetting as forgetting
+    from alignfreeze_cli.steps.layers import layers as layers
+    from alignfreeze_cli.steps.predict import predict as predict
+    from alignfreeze_cli.steps.realign import realign as realign
+    from alignfreeze_cli.steps.report import make_report as make_report
+    from alignfreeze_cli.steps.score_links import score_links as score_links
+    from alignfreeze_cli.tasks.settings import EvaluateSettings as EvaluateSettings
+    from alignfreeze_cli.tasks.settings import FinetuneSettings as FinetuneSettings
+    from alignfreeze_cli.tasks.settings import PredictSettings as PredictSettings
 else:  # hidden from type checkers, which would take any name for an object
+    __all__ = sorted(["__version__", *(name for names in _HOMES.values() for name in names)])
 
     def __getattr__(name: str) -> object:
         """A public name, loaded from its module (PEP 562)."""
