@@ -40,6 +40,7 @@ def _compare(inputs: Inputs, precision: str, report: Report) -> None:
     plain, plan = plain_realigner(inputs, dataset, precision)
     same_loss(plain, dataset, batches[0])
 
+    as_torch_has_it = torch.backends.cuda.cudnn_sdp_enabled()
     ours, theirs = Laps("alignfreeze", BLOCK), Laps("plain/realign.py", BLOCK)
 
     def after(done: int) -> None:
@@ -49,9 +50,11 @@ def _compare(inputs: Inputs, precision: str, report: Report) -> None:
         some = batches[done - BLOCK : done]
         tokens = sum(map(count_tokens, some))
         ours.stop(tokens)
+        torch.backends.cuda.enable_cudnn_sdp(as_torch_has_it)
         with theirs.lap(tokens):
             for batch in some:
                 plain.step(batch)
+        torch.backends.cuda.enable_cudnn_sdp(False)  # as ours has it, see training/devices.py
         ours.start()
 
     plain.encoder.train()

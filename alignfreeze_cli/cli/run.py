@@ -50,7 +50,8 @@ Strategies = Annotated[
     typer.Option(
         "--strategies",
         metavar="NAMES",
-        help="Only these strategies, comma separated; without its aligner a name means that with every aligner.",
+        help="Only these strategies, comma separated. `front` means those like `front-fastalign` too, where none "
+        "is called `front` alone.",
         autocompletion=completion.strategies,
     ),
 ]

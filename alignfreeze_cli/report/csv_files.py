@@ -15,10 +15,14 @@ from alignfreeze_cli.report.score_table import MEAN, Cell, by_other_metrics
 
 CLOSE, DISTANT = "close languages", "distant languages"
 _RUN = ("runs", "model", "task", "metric", "source", "strategy", "control")
-_GAIN = ("gain", "gain_sd", "gain_seeds", "p", "p_corrected", "low", "high", "interval_p", "interval_p_corrected")
+_GAIN = (
+    *("gain", "gain_sd", "gain_seeds", "p", "p_corrected", "seeds_low", "seeds_high"),
+    *("low", "high", "interval_p", "interval_p_corrected"),
+)
 SCORES = (*_RUN, "language", "scope", "distance", "half", "mean", "sd", "population_sd", "seeds", *_GAIN, "beyond")
 SUMMARY = (
-    *(*_RUN, "baseline", "gain", "gain_sd", "gain_seeds", "p", "low", "high", "interval_p", "improved", "degraded"),
+    *(*_RUN, "baseline", "gain", "gain_sd", "gain_seeds", "p", "seeds_low", "seeds_high"),
+    *("low", "high", "interval_p", "improved", "degraded"),
     *("languages_improved", "languages_degraded", "close_gain", "distant_gain", "rho", "rho_p"),
 )
 SEEDS = (*_RUN, "seed", "language", "scope", "score")
@@ -133,7 +137,8 @@ def _gain(gain: Gain | None) -> dict[str, Any]:
     if gain is None:
         return {}
     low, high = gain.interval or (None, None)
-    numbers = (gain.mean, gain.deviation, gain.seeds, gain.p, gain.p_corrected, low, high)
+    seeds_low, seeds_high = gain.seeds_interval or (None, None)
+    numbers = (gain.mean, gain.deviation, gain.seeds, gain.p, gain.p_corrected, seeds_low, seeds_high, low, high)
     return dict(zip(_GAIN, (*numbers, gain.interval_p, gain.interval_p_corrected), strict=True)) | {
         "beyond": gain.beyond
     }

@@ -42,12 +42,15 @@ def finding(comparison: Comparison) -> str:
     """What a strategy did to the languages, without its name: mean gain, its tests, and the counts."""
     average = comparison.average
     text = f"{_points(average)} on average"
-    tests = [f"{p_equals(average.p)} over seeds"] if average.p is not None else []
+    tests = []
+    if average.p is not None and average.seeds_interval is not None:
+        low, high = average.seeds_interval
+        tests.append(f"over seeds 95 % interval {signed(low, 2)} to {signed(high, 2)}, {p_equals(average.p)}")
     if average.interval is not None:
         low, high = average.interval
-        tests.append(f"95 % interval over test examples {signed(low, 2)} to {signed(high, 2)}")
+        tests.append(f"over test examples {signed(low, 2)} to {signed(high, 2)}")
     if tests:
-        text += f" ({', '.join(tests)})"
+        text += f" ({'; '.join(tests)})"
     if average.seeds > 1:
         languages = counted(len(comparison.gains), "language")
         text += f"; of {languages} {_changed(comparison)} by more than one standard deviation"

@@ -187,13 +187,13 @@ def method(settings: ReportSettings, sections: Sequence[Section]) -> tuple[str, 
         baseline = next(section.baseline for section in sections if section.baseline)
         sentences += [
             f"A gain is the mean over seeds of a strategy's score minus that of {baseline} with the same seed; p is "
-            "that of a two-sided paired t-test over those seeds.",
+            "that of a two-sided paired t-test over those seeds, and an interval over seeds (95 %) is of the same t.",
             "p values of single languages are also corrected by Holm's method for the number of languages tested, for "
             "each strategy by itself. Those of mean gains are not corrected for the number of strategies.",
         ]
     if any(each.average.interval for each in compared) or any(g.interval for c in compared for g in c.gains.values()):
         sentences.append(
-            f"Intervals (95 %, percentile) and their p are of a bootstrap over test examples: {settings.resamples:,} "
+            f"Intervals over test examples (95 %, percentile) and their p are of a bootstrap: {settings.resamples:,} "
             "resamples, the same examples for every strategy and seed, seeds not resampled; languages with equally "
             "many examples are resampled alike, and weigh equally in a mean. "
             f"Seed of the bootstrap: {settings.seed}."

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
@@ -207,8 +207,9 @@ def _align(
         kept = 0
         for pair, (_, linked) in zip(languages, linked_by_language, strict=True):
             place = "" if len(languages) == 1 else f"up to {pair.name}, "
-            for lines in _write_language(pair, linked, settings, console, folder):
-                progress.advance(lines, note=f"{place}{kept + pair.counts.kept:,} kept")
+            with closing(_write_language(pair, linked, settings, console, folder)) as written:
+                for lines in written:
+                    progress.advance(lines, note=f"{place}{kept + pair.counts.kept:,} kept")
             kept += pair.counts.kept
     if not any(pair.counts.kept for pair in languages):
         raise DataError(
@@ -240,7 +241,7 @@ def _write_language(
     settings: AlignPairsSettings,
     console: Console,
     folder: Path | None,
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Write one language pair as it is aligned, and give the lines of each chunk.
 
     Raises DataError if more than 1 % of a file's lines are malformed.

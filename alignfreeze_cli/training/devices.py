@@ -41,7 +41,7 @@ def pick_device(name: str) -> torch.device:
             there = f"there are {count}, counted from 0" if count else "no CUDA device is available here"
             raise SettingsError(f"--device {name}: {there}; use --device cpu or auto.")
         # In bf16 torch takes cuDNN's attention first on Hopper and newer, which builds a plan for every shape that it
-        # meets, at up to half a second forward and again backward (docs/performance.md); its other kernels need none.
+        # meets, while every batch has its own number of rows (docs/performance.md); torch's other kernels need none.
         torch.backends.cuda.enable_cudnn_sdp(False)
         # With its number, since every thread has a current device of its own.
         return torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)

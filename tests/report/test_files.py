@@ -92,6 +92,7 @@ def test_bootstrap_columns_are_filled_where_there_are_predictions(odd: Report) -
     found = rows(csv_files(odd)["scores.csv"])
     (row,) = (r for r in found if (r["strategy"], r["language"]) == ("a&b_{c}", "xx"))
     assert float(row["low"]) <= float(row["gain"]) <= float(row["high"])
+    assert float(row["seeds_low"]) < float(row["gain"]) < float(row["seeds_high"])
     assert 0 < float(row["interval_p"]) <= float(row["interval_p_corrected"]) <= 1
     assert {r["control"] for r in found if r["strategy"] == "shuffled"} == {"1"}
     assert {r["scope"] for r in found} == {"source", "target", "mean"}

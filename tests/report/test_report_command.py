@@ -74,6 +74,11 @@ def test_scores_are_those_of_the_runs(runs: Path, made: Path) -> None:
     ]
     assert float(gain["front"]["gain"]) == pytest.approx(sum(by_hand) / 2)
     assert float(gain["front"]["low"]) <= float(gain["front"]["gain"]) <= float(gain["front"]["high"])
+    # Student's t over two seeds: half the distance of the two differences times t(0.975; 1) = 12.7062.
+    half = 12.7062 * abs(by_hand[0] - by_hand[1]) / 2
+    assert float(gain["front"]["seeds_high"]) - float(gain["front"]["gain"]) == pytest.approx(half, rel=1e-4)
+    (line,) = (each for each in (made / "report.md").read_text().splitlines() if "95 % interval over seeds" in each)
+    assert f"{float(gain['front']['seeds_high']):+.2f}".replace("-", "−") in line
 
 
 def test_predictions_give_the_scores_beside_them(runs: Path) -> None:
