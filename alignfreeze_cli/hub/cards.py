@@ -26,20 +26,15 @@ from markupsafe import Markup, escape
 import alignfreeze_cli
 from alignfreeze_cli.artifacts import RECORD_NAME, Record, Result, read_record
 from alignfreeze_cli.artifacts.files import atomic_write, read_json
-from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError
+from alignfreeze_cli.artifacts.hub_client import is_repository_id
+from alignfreeze_cli.errors import AlignFreezeError, ArtifactError, DataError, SettingsError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.changes import CHANGES, HEAT_MAP, LAYERS, changes_of
 from alignfreeze_cli.hub.commands import commands
 from alignfreeze_cli.hub.metadata import merge_metadata, metadata
 from alignfreeze_cli.hub.picture import draw_blocks
-from alignfreeze_cli.hub.scores import (
-    Mean,
-    Measured,
-    baseline_scores,
-    score_rows,
-    scores_beside,
-    scores_of_model,
-)
+from alignfreeze_cli.hub.results import TaskScores, task_scores
+from alignfreeze_cli.hub.scores import Mean
 from alignfreeze_cli.phrases import (
     counted,
     escaped,
@@ -51,7 +46,7 @@ from alignfreeze_cli.phrases import (
     signed,
 )
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.published import Published, language_names, published
+from alignfreeze_cli.published import language_names
 from alignfreeze_cli.tasks.registry import TASKS
 
 CARD = "README.md"
@@ -68,7 +63,6 @@ _WRONG_RECORD = (
 _LONGEST_CAPTION = 200  # characters
 _MOST_BLOCKS = 1000
 _FIRST_POSITIONS = 2  # that models built like RoBERTa do not use
-_PUBLISHED_SOURCE = "en"  # what every published run was realigned with and fine-tuned in
 _SECTION = re.compile(r"<!-- alignfreeze:(?P<name>[a-z]+) -->\n.*?<!-- /alignfreeze:(?P=name) -->", re.DOTALL)
 
 
@@ -138,59 +132,56 @@ def make_card(
     baseline: Sequence[Path] = (),
     repo_id: str | None = None,
     look_beside: bool = True,
+    stated: Mapping[str, str] | None = None,
 ) -> dict[str, bytes]:
     """The files of a folder's card, by name.
 
-    `scores` are scores folders of this very model, or of it and its other seeds; without any, those that lie beside it
-    are found, if `look_beside`. `baseline` are scores folders to compare with. `repo_id` is the name under which the
-    folder is published, for the lines that show how to use it. Raises ArtifactError, SettingsError, DataError.
+    `scores` are scores folders of this very model, or of it and its other seeds, and for an encoder of what was
+    fine-tuned from it; without any, those that lie beside it are found, if `look_beside`. `baseline` are scores folders
+    to compare with. `repo_id` is the name under which the folder is published, for the lines that show how to use it;
+    `stated` is metadata by its publisher's word (`license`, `base_model`).
+
+    Raises ArtifactError, SettingsError, DataError.
     """
     record = read_record(folder)
     if record is None or record.kind not in KINDS_WITH_CARDS:
         held = f"holds {record.kind}, which has no card of its own" if record else f"has no {RECORD_NAME}"
         raise ArtifactError(f"{held}; cards are made for pairs, encoder and task-model folders", folder)
-    if record.kind != "task-model" and (scores or baseline):
-        raise ArtifactError(f"holds {record.kind}, which has no scores; give --scores with a task model", folder)
-
     try:
-        if record.kind == "task-model" and look_beside and not scores and (beside := scores_beside(folder, record)):
-            scores = [beside]
-        return _card_files(folder, record, scores, baseline, repo_id)
+        check_stated(stated or {}, record, folder)
+        results = task_scores(folder, record, scores, baseline, look_beside)
+        return _card_files(folder, record, results, repo_id, stated or {})
     except _WRONG_RECORD as error:
         reason = str(error) or type(error).__name__
         raise ArtifactError(f"has a record from which no card can be made ({printable(reason)})", folder) from error
 
 
 def _card_files(
-    folder: Path, record: Record, scores: Sequence[Path], baseline: Sequence[Path], repo_id: str | None
+    folder: Path, record: Record, results: Sequence[TaskScores], repo_id: str | None, stated: Mapping[str, str]
 ) -> dict[str, bytes]:
     old = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else None
     name = repo_id or (repository_in(old) if old else None) or PLACEHOLDER
-    known = facts.card_facts(record) | {"name": name, "commands": commands(record)}
+    kept = _metadata_of(old, folder / CARD) if old else {}
+    base = stated.get("base_model") or kept.get("base_model")  # a person may have written it there
+    base = base if isinstance(base, str) and is_repository_id(base) and not _recorded_base(record) else None
+    known = facts.card_facts(record, base)
+    known |= {"name": name, "commands": commands(record), "results": results}
     files: dict[str, bytes] = {}
-    measured: Measured | None = None
     if record.kind != "pairs":
         caption = phrase("picture_text", known)[:_LONGEST_CAPTION]
         picture = draw_blocks(caption, facts.strips(record, _blocks(folder, record)))
         files = dict(zip(PICTURES, (picture.svg, picture.png), strict=True))
-        known |= {"picture_text": caption, "picture_width": picture.width, "scores": None}
+        known |= {"picture_text": caption, "picture_width": picture.width}
         moved = {kind: changes_of(folder, kind) if record.kind == "encoder" else None for kind in CHANGES}
         known |= {kind: each.content if each else None for kind, each in moved.items()}
         if layers := moved[LAYERS]:
             files[HEAT_MAP] = (layers.folder / HEAT_MAP).read_bytes()
     if record.kind == "task-model":
         known |= {"window": _window(folder, record)}
-    if scores:
-        measured = scores_of_model(scores, record, folder)
-        compared = baseline_scores(baseline, measured) if baseline else None
-        cell = published_cell(record)
-        cell = cell if cell and cell.metric == measured.metric else None
-        known |= {"scores": measured, "baseline": compared, "published": cell}
-        known |= {"score_rows": score_rows(measured, compared, cell)}
 
     title = phrase("title", known)
     card, data = (DatasetCard, DatasetCardData) if record.kind == "pairs" else (ModelCard, ModelCardData)
-    described = data(**metadata(record, title, measured)).to_yaml()
+    described = data(**metadata(record, title, results) | dict(stated) | _relation(stated)).to_yaml()
     template = "pairs.md.j2" if record.kind == "pairs" else "model.md.j2"
     new = card(fill_template(template, known | {"card_data": described}))
     text = str(new if old is None else _merged(old, new, folder / CARD))
@@ -305,16 +296,6 @@ def _duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def published_cell(record: Record) -> Published | None:
-    """The published scores of the same recipe, if this task model was made like one of the paper's."""
-    bases, plan = facts.bases_of(record), facts.strategy(record)
-    aligners = {facts.published_aligner(step) for step in facts.pairs_steps(record)} or {"dictionary"}
-    languages = {facts.task_language(record), *facts.source_languages(record)}
-    if not bases or bases[-1].id is None or plan is None or len(aligners) > 1 or languages != {_PUBLISHED_SOURCE}:
-        return None
-    return published(bases[-1].id, record.details["task"], plan, aligners.pop())
-
-
 def _blocks(folder: Path, record: Record) -> int:
     """Blocks of the encoder: as recorded, or, for one that was never realigned, as its configuration says."""
     realigned = facts.last_realignment(record)
@@ -358,12 +339,45 @@ def sections(text: str) -> dict[str, str]:
     return {match["name"]: match[0] for match in _SECTION.finditer(text)}
 
 
-def _merged(old: str, new: Any, path: Path) -> Any:
-    """The card at `path` brought up to date: its generated sections and metadata are those of the new one."""
+def with_metadata(card: str, stated: Mapping[str, str], path: Path) -> str:
+    """The card at `path` with this metadata in the place of its own; nothing else is changed."""
+    changed = _read_card(card, path)
+    changed.data = ModelCardData(**_metadata_of(card, path) | dict(stated) | _relation(stated))
+    return str(changed)
+
+
+def check_stated(stated: Mapping[str, str], record: Record, folder: Path) -> None:
+    """SettingsError if the record of a folder contradicts what its publisher states."""
+    if (name := stated.get("base_model")) is None:
+        return
+    if record.kind == "pairs":
+        raise SettingsError(f"--base-model {name}: {folder} holds pairs, which were not made from an encoder.")
+    if (recorded := _recorded_base(record)) is not None:
+        raise SettingsError(f"--base-model {name}: by its record {folder} was made from {recorded}.")
+
+
+def _recorded_base(record: Record) -> str | None:
+    return next((base.id for base in facts.bases_of(record) if base.id), None)
+
+
+def _relation(stated: Mapping[str, str]) -> dict[str, str]:
+    return {"base_model_relation": "finetune"} if "base_model" in stated else {}
+
+
+def _metadata_of(card: str, path: Path) -> dict[str, Any]:
+    return dict(_read_card(card, path).data.to_dict())
+
+
+def _read_card(text: str, path: Path, kind: type[ModelCard] | type[DatasetCard] = ModelCard) -> Any:
     try:
-        card = type(new)(old, ignore_metadata_errors=True)
+        return kind(text, ignore_metadata_errors=True)
     except ValueError as error:
         raise DataError(f"has metadata that can't be read ({error}); correct it, or remove the file", path) from error
+
+
+def _merged(old: str, new: Any, path: Path) -> Any:
+    """The card at `path` brought up to date: its generated sections and metadata are those of the new one."""
+    card = _read_card(old, path, type(new))
     card.text = merge_text(card.text, new.text)
     card.data = type(new.data)(**merge_metadata(card.data.to_dict(), new.data.to_dict()))
     return card

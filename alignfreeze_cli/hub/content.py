@@ -14,10 +14,20 @@ from alignfreeze_cli.artifacts.files import file_digest, folder_files
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.artifacts.run_folder import RUN_NAME
 from alignfreeze_cli.errors import ArtifactError, DataError, SettingsError, SeveralScoresError
-from alignfreeze_cli.hub.cards import CARD, KINDS_WITH_CARDS, PICTURES, make_card, name_repository, sections
+from alignfreeze_cli.hub.cards import (
+    CARD,
+    KINDS_WITH_CARDS,
+    PICTURES,
+    check_stated,
+    make_card,
+    name_repository,
+    sections,
+    with_metadata,
+)
 from alignfreeze_cli.hub.changes import HEAT_MAP
-from alignfreeze_cli.hub.scores import SCORES, own_scores
-from alignfreeze_cli.hub.settings import RUN, PushSettings
+from alignfreeze_cli.hub.results import pushed_scores
+from alignfreeze_cli.hub.scores import SCORES
+from alignfreeze_cli.hub.settings import RUN, PushSettings, stated
 
 _MODEL = (
     *("config.json", "generation_config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer.json"),
@@ -38,7 +48,7 @@ _ADAPTER = (f"{ADAPTER}/adapter_config.json", f"{ADAPTER}/adapter_model.safetens
 # Encoders after fewer steps, inside the one of the last step.
 _INSIDE = tuple(f"steps-*/{name}" for name in (*(each for each in _MODEL if "/" not in each), *_ADAPTER))
 ALLOWED = {
-    "encoder": (*_MODEL, *_ADAPTER, *_INSIDE),
+    "encoder": (*_MODEL, *_ADAPTER, *_INSIDE, f"scores/*/{SCORES}", f"scores/*/{RECORD_NAME}"),
     "task-model": (*_MODEL, *_ADAPTER),
     "pairs": ("data/*.parquet", "statistics.json", RECORD_NAME, CARD, "LICENSE"),
 }
@@ -165,9 +175,10 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings, w
         hint = "; scores travel with their model, push that one" if record and record.kind == "scores" else ""
         raise ArtifactError(f"{held}, so it can't be pushed{hint}", folder)
     verify(folder, record)
-    scores, undecided = None, ""
+    check_stated(stated(settings), record, folder)
+    scores, undecided = {}, ""
     try:
-        scores = own_scores(folder, record, settings.scores) if record.kind == "task-model" else None
+        scores = pushed_scores(folder, record, settings.scores)
     except SeveralScoresError as error:
         if settings.baseline:  # there would be nothing to compare with it
             raise
@@ -184,8 +195,8 @@ def _target(folder: Path, repo_id: str, revision: str, settings: PushSettings, w
         else:
             left_out.append(name)
     sources |= card
-    if scores is not None:
-        sources |= {f"scores/{name}": scores / name for name in (SCORES, RECORD_NAME)}
+    for place, scored in scores.items():
+        sources |= {f"{place}/{name}": scored / name for name in (SCORES, RECORD_NAME)}
     contents = {name: Content.of(name, source) for name, source in sorted(sources.items())}
     return Target(folder, record, repo_id, revision, contents, card, tuple(left_out), undecided)
 
@@ -198,21 +209,24 @@ def is_allowed(name: str, kind: str) -> bool:
 
 
 def _card(
-    folder: Path, repo_id: str, settings: PushSettings, scores: Path | None, look_beside: bool
+    folder: Path, repo_id: str, settings: PushSettings, scores: Mapping[str, Path], look_beside: bool
 ) -> dict[str, bytes]:
     """What changes in a folder's card: all of it if there is none yet, if one of ours lacks the scores that are pushed,
-    or if scores are given; else only the name of the repository in its lines of code.
+    or if scores, licence or base are given; else only the name of the repository in its lines of code.
     """
     path = folder / CARD
+    given = stated(settings)
     if not path.is_file() or settings.scores or settings.baseline:
-        return make_card(folder, settings.scores, settings.baseline, repo_id, look_beside)
+        return make_card(folder, settings.scores, settings.baseline, repo_id, look_beside, given)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"is no text in UTF-8 ({error.reason}); mend it, or remove it and run `card`", path) from error
     generated = sections(text)  # none in a card that is all a person's
-    if scores is not None and generated and "scores" not in generated:
-        return make_card(folder, (scores,), repo_id=repo_id)
+    if scores and generated and "scores" not in generated:
+        return make_card(folder, tuple(scores.values()), repo_id=repo_id, stated=given)
+    if given:
+        text = with_metadata(text, given, path)
     named = name_repository(text, repo_id)
     return {CARD: named.encode()} if named != text else {}
 

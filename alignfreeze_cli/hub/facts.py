@@ -332,13 +332,17 @@ def _blended(restored: bool) -> BlockState:
     return "restored" if restored else "blended"
 
 
-def card_facts(record: Record) -> dict[str, Any]:
-    """What the templates `pairs.md.j2` and `model.md.j2` are filled with, as far as the record says it."""
+def card_facts(record: Record, stated_base: str | None = None) -> dict[str, Any]:
+    """What the templates `pairs.md.j2` and `model.md.j2` are filled with, as far as the record says it.
+
+    `stated_base`: what a person says the first encoder is on the Hub.
+    """
     bases, realigned = bases_of(record), last_realignment(record)
     return {
         "record": record,
         "steps": steps_of(record),
         "first_base": bases[-1] if bases else None,
+        "stated_base": stated_base,
         "hub_base": next((base for base in bases if base.id), None),
         "realigned": realigned,
         "during": realigned is not None and realigned["details"].get("schedule") == "during",

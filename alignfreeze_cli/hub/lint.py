@@ -72,6 +72,7 @@ _LICENCES = (
     "mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 open-mdw openrail openrail++ osl-3.0 other pddl postgresql unknown "
     "unlicense wtfpl zlib"
 )
+LICENCES = tuple(_LICENCES.split())
 _UNFINISHED = re.compile(r"more information needed", re.IGNORECASE)
 
 
@@ -132,7 +133,7 @@ def metadata_problems(card: str, files: Iterable[str] = ()) -> Iterator[str]:
         if not is_language_code(code):
             yield f"language {code!r} is no ISO 639 code in quotes"
     for licence in _listed(data.get("license")):
-        if licence not in _LICENCES.split():
+        if licence not in LICENCES:
             yield f"license {licence!r} is none that the Hub knows; use `other` with license_name and license_link"
     for key in ("base_model", "datasets", "source_datasets"):
         yield from (f"{key} {each!r} is no id of the Hub" for each in _listed(data.get(key)) if not _is_id(each))
@@ -150,6 +151,14 @@ def metadata_problems(card: str, files: Iterable[str] = ()) -> Iterator[str]:
                 yield f"configs: {config.get('config_name')} names {path}, which is not there"
     if _UNFINISHED.search(parsed.text):
         yield "says that more information is needed"
+
+
+def states_licence(card: Path | bytes) -> bool:
+    """Whether the metadata of a card, which can be read, names a licence."""
+    from huggingface_hub import ModelCard
+
+    text = (card if isinstance(card, bytes) else card.read_bytes()).decode()
+    return bool(ModelCard(text).data.get("license"))
 
 
 def is_language_code(code: object) -> bool:

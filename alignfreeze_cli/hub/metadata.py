@@ -11,7 +11,8 @@ from huggingface_hub import EvalResult
 from alignfreeze_cli.artifacts import Record
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.lint import metadata_codes
-from alignfreeze_cli.hub.scores import Measured, evaluation_results
+from alignfreeze_cli.hub.results import TaskScores
+from alignfreeze_cli.hub.scores import evaluation_results
 from alignfreeze_cli.hub.widget import is_generated, widget
 from alignfreeze_cli.phrases import printable
 from alignfreeze_cli.tasks.registry import TASKS
@@ -19,7 +20,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 ARXIV = "2502.12959"
 
 
-def metadata(record: Record, title: str, measured: Measured | None) -> dict[str, Any]:
+def metadata(record: Record, title: str, results: Sequence[TaskScores]) -> dict[str, Any]:
     """The card's metadata; keys that nothing is known of are left out."""
     languages = [facts.task_language(record), *facts.source_languages(record), *facts.realigned_languages(record)]
     datasets = list(dict.fromkeys(each.dataset for each in facts.training_data(record) if each.dataset))
@@ -41,7 +42,7 @@ def metadata(record: Record, title: str, measured: Measured | None) -> dict[str,
         realigned = facts.last_realignment(record)
         task = TASKS[record.details["task"]] if record.kind == "task-model" else None
         pipeline_tag = task.pipeline_tag if task else "feature-extraction"
-        shown = metadata_codes([*filter(None, languages), *(measured.values if measured else ())])
+        shown = metadata_codes([*filter(None, languages), *(code for each in results for code in each.measured.values)])
         pairs_of_texts = task is not None and task.name == "nli"  # the box on a page gives a model a single text
         tags.append(f"freeze-{realigned['settings']['freeze']}" if realigned else "baseline")
         tags += ["blend"] if facts.blends_of(record) else []
@@ -51,12 +52,14 @@ def metadata(record: Record, title: str, measured: Measured | None) -> dict[str,
             "base_model_relation": "finetune" if nearest else None,
             "license": next((base.licence for base in reversed(bases) if base.licence), None),
             "datasets": datasets,
-            "metrics": list(measured.metrics) if measured else None,
+            "metrics": list(dict.fromkeys(name for each in results for name in each.measured.metrics)),
             "pipeline_tag": pipeline_tag,
             "widget": [] if pairs_of_texts else widget(pipeline_tag, shown),
             "tags": [*tags, task.name] if task else tags,
-            "eval_results": evaluation_results(measured) if measured else None,
-            "model_name": title if measured else None,
+            "eval_results": [
+                entry for each in results for entry in evaluation_results(each.measured, fine_tuned=task is None)
+            ],
+            "model_name": title if results else None,
         }
     return {key: _printable(value) for key, value in values.items() if value}
 

@@ -63,6 +63,11 @@ class Measured:
         per_seed = zip(*(self._values(metric)[code] for code in self.targets), strict=True)
         return _mean([statistics.fmean(scores) for scores in per_seed])
 
+    def by_seed(self) -> dict[int | None, float]:
+        """Seed → mean over the target languages by the main metric, a fraction of 1; there must be targets."""
+        per_seed = zip(*(self.values[code] for code in self.targets), strict=True)
+        return dict(zip(self.seeds, map(statistics.fmean, per_seed), strict=True))
+
     def _values(self, metric: str | None) -> Mapping[str, tuple[float, ...]]:
         return self.values if metric in (None, self.metric) else self.others[metric]
 
@@ -114,7 +119,7 @@ def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Meas
 
     Raises ArtifactError for a folder that holds no scores, or scores of another model.
     """
-    found = [_read(folder) for folder in folders]
+    found = [read_scores(folder) for folder in folders]
     own = [folder for folder, (record, _) in zip(folders, found, strict=True) if scored_digest(record) == model.digest]
     if not own:
         raise ArtifactError(
@@ -130,17 +135,6 @@ def scores_of_model(folders: Sequence[Path], model: Record, where: Path) -> Meas
                 folder,
             )
     return put_together(found)
-
-
-def baseline_scores(folders: Sequence[Path], model: Measured) -> Measured:
-    """The scores to compare with; SettingsError if they are of another task or metric."""
-    found = put_together([_read(folder) for folder in folders])
-    if (found.task, found.metric) != (model.task, model.metric):
-        raise SettingsError(
-            f"--baseline {folders[0]} has {found.task} scores ({found.metric}), the model {model.task} scores "
-            f"({model.metric}); they can't be compared."
-        )
-    return found
 
 
 def put_together(found: Sequence[tuple[Record, Mapping[str, Any]]]) -> Measured:
@@ -202,13 +196,6 @@ def scores_beside(folder: Path, model: Record) -> Path | None:
     return found[0] if found else None
 
 
-def own_scores(folder: Path, model: Record, given: Sequence[Path]) -> Path | None:
-    """The scores that are pushed with a model: of those given, or else beside it, the ones of this model."""
-    if not given:
-        return scores_beside(folder, model)
-    return next((each for each in given if scored_digest(_read(each)[0]) == model.digest), None)
-
-
 def recipe_of(model: Step, record: Record) -> list[Any]:
     """What two models have in common that differ in nothing but the seed."""
     by_digest: dict[str, Step] = {}
@@ -229,8 +216,10 @@ def recipe_of(model: Step, record: Record) -> list[Any]:
     return recipe
 
 
-def evaluation_results(measured: Measured) -> list[Any]:
+def evaluation_results(measured: Measured, fine_tuned: bool = False) -> list[Any]:
     """The entries of the card's `model-index`: one per language and metric, each language with a configuration.
+
+    `fine_tuned`: whether they are of models that were fine-tuned from the one that the card is of.
 
     huggingface_hub merges entries that agree in task, data set, configuration and split, so the configuration must name
     the language, as a string.
@@ -239,6 +228,7 @@ def evaluation_results(measured: Measured) -> list[Any]:
 
     task, names = TASKS[measured.task], language_names()
     seeds = len(measured.seeds)
+    how = (" after fine-tuning" if fine_tuned else "") + (f", mean of {seeds} seeds" if seeds > 1 else "")
     results = []
     for code in measured.values:
         data = measured.data[code]
@@ -254,7 +244,7 @@ def evaluation_results(measured: Measured) -> list[Any]:
                 dataset_split="test",
                 dataset_revision=data.get("commit"),
                 metric_type=metric,
-                metric_name=f"{metric}, mean of {seeds} seeds" if seeds > 1 else metric,
+                metric_name=f"{metric}{how}",
                 metric_value=round(measured.mean(code, metric)[0], 6),
             )
             for metric in measured.metrics
@@ -266,7 +256,8 @@ def _mean(values: Sequence[float]) -> Mean:
     return statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None
 
 
-def _read(folder: Path) -> tuple[Record, Mapping[str, Any]]:
+def read_scores(folder: Path) -> tuple[Record, Mapping[str, Any]]:
+    """The record and the content of a scores folder, checked by its digest; ArtifactError if it is none."""
     record = read_record(folder) if folder.is_dir() else None
     if record is None or record.kind != "scores":
         held = f"holds a record of kind {record.kind}" if record else "has no scores"

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from alignfreeze_cli.settings import Settings, setting
+from alignfreeze_cli.hub.lint import LICENCES
+from alignfreeze_cli.settings import Settings, nearest, setting
 
 RUN = "{run}"
 _WHERE, _WHAT = "Where to", "What"
@@ -20,9 +21,19 @@ def _repository_complaint(repo_id: str) -> str | None:
     return None if fits and not name.endswith((".git", ".", "-")) else f"must look like org/name, not {repo_id!r}"
 
 
+def _base_complaint(repo_id: str) -> str | None:
+    return None if _REPOSITORY.fullmatch(repo_id) else f"must look like org/name, not {repo_id!r}"
+
+
 def _revision_complaint(name: str) -> str | None:
     fits = _REVISION.fullmatch(name) and ".." not in name
     return None if fits else f"must be the name of a branch or tag, not {name!r}"
+
+
+def _licence_complaint(name: str) -> str | None:
+    if name in LICENCES:
+        return None
+    return f"must be a licence as the Hub calls it, such as mit or apache-2.0, not {name!r}{nearest(name, LICENCES)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +46,27 @@ class CardSettings(Settings):
     scores: tuple[Path, ...] = setting(
         (),
         panel=_WHAT,
-        help="Scores folder for the card; give it again for other seeds. [default: those of this very model that lie "
-        "beside DIR]",
+        help="Scores folder for the card, or a pattern such as 'runs/front-s*/pos-scores'; give it again for other "
+        "seeds, and for other tasks of an encoder. [default: those that lie beside DIR, of this very model or of those "
+        "fine-tuned from this very encoder]",
     )
     baseline: tuple[Path, ...] = setting(
         (),
         panel=_WHAT,
-        help="Scores folder of the baseline to compare with on the card; give it again for other seeds.",
+        help="Scores folder of the baseline to compare with on the card, or a pattern; give it again for other seeds.",
+    )
+    license: str | None = setting(
+        None,
+        panel=_WHAT,
+        check=_licence_complaint,
+        help="Licence of the model or the pairs, as the Hub calls it. [default: that of the encoder it was made from, "
+        "where it is known]",
+    )
+    base_model: str | None = setting(
+        None,
+        panel=_WHAT,
+        check=_base_complaint,
+        help="What the encoder it was made from is on the Hub, org/name, if that was a folder. [default: as recorded]",
     )
     repo_id: str | None = setting(
         None, panel=_WHERE, help="Name on the Hub, org/name, for the example code on the card."
@@ -94,3 +119,9 @@ class PushSettings(CardSettings):
         if self.create_pr and self.tag:
             complaints.append("--tag can't be given with --create-pr: a proposed commit is not in the repository yet")
         return complaints
+
+
+def stated(settings: CardSettings) -> dict[str, str]:
+    """The metadata of a card that its publisher states, by key."""
+    given = {"license": settings.license, "base_model": settings.base_model}
+    return {key: value for key, value in given.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alignfreeze_cli.hub.cards import CARD, make_card, save_card
-from alignfreeze_cli.hub.settings import CardSettings
+from alignfreeze_cli.hub.settings import CardSettings, stated
 
 
 def write_cards(settings: CardSettings) -> list[Path]:
@@ -13,7 +13,10 @@ def write_cards(settings: CardSettings) -> list[Path]:
 
     Nothing is written if one of them can't be made. Raises ArtifactError, SettingsError, DataError as `make_card` does.
     """
-    cards = [make_card(each, settings.scores, settings.baseline, settings.repo_id) for each in settings.folders]
+    cards = [
+        make_card(each, settings.scores, settings.baseline, settings.repo_id, stated=stated(settings))
+        for each in settings.folders
+    ]
     for folder, files in zip(settings.folders, cards, strict=True):
         save_card(folder, files)
     return [folder / CARD for folder in settings.folders]

@@ -18,9 +18,9 @@ from alignfreeze_cli import __version__
 from alignfreeze_cli.artifacts.hub_client import limit_silence, status_of
 from alignfreeze_cli.artifacts.record import portable
 from alignfreeze_cli.errors import DataError, HubError
-from alignfreeze_cli.hub.cards import save_card, title_of
+from alignfreeze_cli.hub.cards import CARD, save_card, title_of
 from alignfreeze_cli.hub.content import FileState, Target, file_rows, file_states, targets
-from alignfreeze_cli.hub.lint import lint
+from alignfreeze_cli.hub.lint import lint, states_licence
 from alignfreeze_cli.hub.remote import Remote, Snapshot
 from alignfreeze_cli.hub.settings import PushSettings
 from alignfreeze_cli.phrases import counted, listed, size
@@ -86,6 +86,13 @@ def push_folders(settings: PushSettings, console: Console, ask: Ask) -> list[Pus
     ]
     if findings:
         raise DataError(f"Nothing was pushed: {counted(len(findings), 'problem')} found.\n" + "\n".join(findings))
+    for target in found:
+        if target.repo_type == "model" and not states_licence(target.sources()[CARD]):
+            console.warn(
+                f"{target.folder}: the card names no licence, since that of the encoder it was made from is not known; "
+                "without one nobody may use it. Give it with --license."
+            )
+
     if token is None:
         advice = "There is no token for the Hub: log in with `hf auth login`, or set HF_TOKEN."
         if not settings.dry_run:
