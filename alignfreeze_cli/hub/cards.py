@@ -184,6 +184,8 @@ def _card_files(
     described = data(**metadata(record, title, results) | dict(stated) | _relation(stated)).to_yaml()
     template = "pairs.md.j2" if record.kind == "pairs" else "model.md.j2"
     new = card(fill_template(template, known | {"card_data": described}))
+    if old is not None:  # the heading is the person's, unless it is the one that we gave it
+        old = old.replace(f"\n# {title_of(record)}\n", f"\n# {title}\n", 1)
     text = str(new if old is None else _merged(old, new, folder / CARD))
     return files | {CARD: (text.rstrip("\n") + "\n").encode()}
 

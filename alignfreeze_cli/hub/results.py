@@ -65,6 +65,11 @@ class TaskScores:
         return sorted(differences, key=lambda each: each[1])
 
     @property
+    def median_gain(self) -> float:
+        """The median of `gains`, of which there must be some."""
+        return statistics.median(difference for _, difference in self.gains)
+
+    @property
     def beyond(self) -> list[str] | None:
         """The languages of `gains` where the difference is larger than both standard deviations over seeds together.
 

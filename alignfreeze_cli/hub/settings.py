@@ -33,7 +33,7 @@ def _revision_complaint(name: str) -> str | None:
 def _licence_complaint(name: str) -> str | None:
     if name in LICENCES:
         return None
-    return f"must be a licence as the Hub calls it, such as mit or apache-2.0, not {name!r}{nearest(name, LICENCES)}"
+    return f"must be a licence as the Hub calls it, such as mit or apache-2.0, not {name!r}{nearest(name.lower(), LICENCES)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,6 @@ def test_published_scores_are_those_of_the_same_aligner(settings: dict[str, obje
 def test_other_folders_have_cards_of_their_kind(made: Made, run: Path, tmp_path: Path) -> None:
     encoder = ModelCard.load(write_card(run / "encoder"))
     assert encoder.data.pipeline_tag == "feature-extraction"
-    assert encoder.data.eval_results is None
     assert "hidden_states[3]" in encoder.text
 
     baseline = Path(shutil.copytree(made.run("baseline"), tmp_path / "baseline"))
@@ -240,8 +239,10 @@ def test_scores_of_another_model_are_refused(made: Made, run: Path, tmp_path: Pa
         write_card(run / "pos", [run / "pos-scores", run / "pos-scores"])
     with pytest.raises(ArtifactError, match="holds a record of kind pairs; `alignfreeze evaluate` makes scores"):
         write_card(run / "pos", [made.pairs])
-    with pytest.raises(ArtifactError, match="holds encoder, which has no scores"):
-        write_card(run / "encoder", [run / "pos-scores"])
+    with pytest.raises(ArtifactError, match="holds pairs, which has no scores"):
+        write_card(made.pairs, [run / "pos-scores"])
+    with pytest.raises(SettingsError, match="has nothing to be compared with"):
+        write_card(made.pairs, baseline=[baseline])
     with pytest.raises(ArtifactError, match=r"holds scores, which has no card of its own"):
         write_card(run / "pos-scores")
     with pytest.raises(ArtifactError, match=r"has no alignfreeze\.json"):
