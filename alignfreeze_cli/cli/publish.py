@@ -21,8 +21,8 @@ CARD = """Write the card of a folder: README.md, and for models a picture of the
     alignfreeze card runs/mbert-front-s31/pos --baseline runs/mbert-baseline-s31/pos-scores
 
 Every step writes the card of what it makes; run this to add scores, or the repository's name. An encoder's card has the
-scores of what was fine-tuned from it. All facts come from the folder's record and from scores. Text that you add outside
-the generated markers is kept.
+scores of what was fine-tuned from it. All facts come from the folder's record and from scores. Text that you add
+outside the generated markers is kept.
 """
 
 PUSH = """Publish folders on the Hugging Face Hub: check them, show a preview, make one commit, verify every file.

@@ -225,9 +225,7 @@ def _card(
     generated = sections(text)  # none in a card that is all a person's
     if scores and generated and "scores" not in generated:
         return make_card(folder, tuple(scores.values()), repo_id=repo_id, stated=given)
-    if given:
-        text = with_metadata(text, given, path)
-    named = name_repository(text, repo_id)
+    named = name_repository(with_metadata(text, given, path) if given else text, repo_id)
     return {CARD: named.encode()} if named != text else {}
 
 

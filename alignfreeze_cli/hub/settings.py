@@ -33,7 +33,8 @@ def _revision_complaint(name: str) -> str | None:
 def _licence_complaint(name: str) -> str | None:
     if name in LICENCES:
         return None
-    return f"must be a licence as the Hub calls it, such as mit or apache-2.0, not {name!r}{nearest(name.lower(), LICENCES)}"
+    alike = nearest(name.lower(), LICENCES)
+    return f"must be a licence as the Hub calls it, such as mit or apache-2.0, not {name!r}{alike}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ def test_every_step_with_another_source(world: Path) -> None:
     assert scores["average"] == pytest.approx((values["en"] + values["yy"]) / 2)
 
     card = (world / "pos" / "README.md").read_text()
-    assert "between `xx` and 2 languages (en and yy)" in card
+    assert "between `xx` and 2 languages (English and `yy`)" in card
     assert "fine-tuned on 40 `xx` examples" in card
     assert "- Fine-tuned in `xx` only" in card
     assert "--source xx" in card
@@ -106,7 +106,7 @@ def test_pairs_with_different_source_languages_are_joined(world: Path) -> None:
     assert languages["yy"]["usable"] == single["yy"] + details(world / "other")["languages"]["yy"]["kept"]
     assert languages["yy"]["distinct"] == 60
     card = (world / "encoder-both" / "README.md").read_text()
-    assert "between `xx` or English and 2 languages (en and yy)" in card
+    assert "between `xx` or English and 2 languages (English and `yy`)" in card
     assert "a task in `xx` or English" in card
 
 
