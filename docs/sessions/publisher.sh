@@ -1,7 +1,7 @@
 # A tagger is finished, with its scores. What will its page on the Hub say?
 ls runs/front-s31
 alignfreeze card runs/front-s31/pos --repo-id org/tagger-de-fr
-sed '1,/^---$/d' runs/front-s31/pos/README.md | head -n 30
+sed '1,/^---$/d' runs/front-s31/pos/README.md | head -n 32
 
 # What would be published, checked before anything is sent; then it is published.
 alignfreeze push runs/front-s31/pos --repo-id org/tagger-de-fr --dry-run
