@@ -133,7 +133,7 @@ def test_a_model_stays_while_another_task_of_the_recipe_needs_it(data: Path, tmp
 
 def test_reports_and_cards_of_what_is_left(data: Path, runs: Path) -> None:
     rows = read_scores([runs / RUN])
-    before = {name: (runs / RUN / name / CARD).read_bytes() for name in ("encoder", "pos")}
+    before = {name: make_card(runs / RUN / name)[CARD] for name in ("encoder", "pos")}
     run(graph(data, runs), RecordingConsole(), keep="scores")
     assert read_scores([runs / RUN]).equals(rows)
     for name, card in before.items():
