@@ -45,10 +45,10 @@ def finding(comparison: Comparison) -> str:
     tests = []
     if average.p is not None and average.seeds_interval is not None:
         low, high = average.seeds_interval
-        tests.append(f"over seeds 95 % interval {signed(low, 2)} to {signed(high, 2)}, {p_equals(average.p)}")
+        tests.append(f"95 % interval over seeds {signed(low, 2)} to {signed(high, 2)}, {p_equals(average.p)}")
     if average.interval is not None:
         low, high = average.interval
-        tests.append(f"over test examples {signed(low, 2)} to {signed(high, 2)}")
+        tests.append(f"95 % interval over test examples {signed(low, 2)} to {signed(high, 2)}")
     if tests:
         text += f" ({'; '.join(tests)})"
     if average.seeds > 1:
