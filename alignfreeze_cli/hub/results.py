@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.artifacts import Record, read_record
+from alignfreeze_cli.deviations import bars_apart, beyond
 from alignfreeze_cli.errors import ArtifactError, SettingsError, SeveralScoresError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.facts import model_input
@@ -73,15 +74,13 @@ class TaskScores:
     def beyond(self) -> list[str] | None:
         """The languages of `gains` where the difference is larger than both standard deviations over seeds together.
 
-        None where there are none, of a single seed. As a report counts them (docs/report.md).
+        Counted as in a report (`deviations.bars_apart`). None without gains, and where one side has a single seed.
         """
-        bars = {}
-        for code, _ in self.gains:
-            spreads = [each.mean(code)[1] for each in (self.measured, self.baseline) if each is not None]
-            if None in spreads:
-                return None
-            bars[code] = sum(each for each in spreads if each is not None)
-        return [code for code, difference in self.gains if abs(difference) > bars[code]] if bars else None
+        if self.baseline is None or not self.gains or min(len(self.baseline.seeds), len(self.measured.seeds)) < 2:
+            return None
+        return [
+            code for code, _ in self.gains if beyond(self.baseline.points(code), self.measured.points(code), bars_apart)
+        ]
 
     @property
     def gain(self) -> Mean | None:

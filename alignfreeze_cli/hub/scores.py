@@ -54,6 +54,10 @@ class Measured:
     def targets(self) -> tuple[str, ...]:
         return tuple(language for language in self.values if language != self.source_language)
 
+    def points(self, language: str) -> list[float]:
+        """The scores of one language by the main metric in percent, one per seed."""
+        return [100 * value for value in self.values[language]]
+
     def mean(self, language: str, metric: str | None = None) -> Mean:
         """Mean of one language over the seeds, by the main metric or another."""
         return _mean(self._values(metric)[language])

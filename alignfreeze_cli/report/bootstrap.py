@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alignfreeze_cli.deviations import NOTHING
 from alignfreeze_cli.errors import ArtifactError
 from alignfreeze_cli.progress import Console
-from alignfreeze_cli.report.statistics import NOTHING
 from alignfreeze_cli.tasks.base import Task
 from alignfreeze_cli.tasks.registry import TASKS
 

@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alignfreeze_cli.deviations import Yardstick, beyond, sample_deviation
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.report.bootstrap import bootstrap_p, percentile_interval
 from alignfreeze_cli.report.distances import Distances, halves
 from alignfreeze_cli.report.score_table import Cell, Row, ScoreTable, by_run, mean_over, score_table
 from alignfreeze_cli.report.scores import in_order, published_name, published_scores
-from alignfreeze_cli.report.statistics import (
-    Yardstick,
-    beyond,
-    holm,
-    paired_t,
-    sample_deviation,
-    spearman,
-    student_interval,
-)
+from alignfreeze_cli.report.statistics import holm, paired_t, spearman, student_interval
 from alignfreeze_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -49,7 +42,7 @@ class Gain:
     interval: tuple[float, float] | None  # 95 %, bootstrap over test examples; None without predictions of both
     interval_p: float | None  # two-sided, of the same bootstrap
     interval_p_corrected: float | None
-    beyond: int  # 1 improved, -1 degraded, 0 neither, by more than one standard deviation (`statistics.YARDSTICKS`)
+    beyond: int  # 1 improved, -1 degraded, 0 neither, by more than one standard deviation (`deviations.YARDSTICKS`)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import pandas as pd
 
 from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts.record import KINDS
+from alignfreeze_cli.deviations import YARDSTICKS
 from alignfreeze_cli.encoder.settings import RealignSettings
 from alignfreeze_cli.phrases import listed
 from alignfreeze_cli.report.comparison import Section
 from alignfreeze_cli.report.scores import TABLE
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 
 

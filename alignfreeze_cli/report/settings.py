@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alignfreeze_cli.deviations import YARDSTICKS
 from alignfreeze_cli.published import ALIGNERS
-from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import StepSettings, setting
 
 

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alignfreeze_cli.deviations import NOTHING, sample_deviation
 from alignfreeze_cli.phrases import listed, signed
-from alignfreeze_cli.report.statistics import NOTHING, sample_deviation, student_interval, student_quantile
+from alignfreeze_cli.report.statistics import student_interval, student_quantile
 
 _LEVEL = 0.95  # of intervals
 _POWER = 0.8

@@ -16,6 +16,7 @@ from typing import Any
 from alignfreeze_cli.artifacts import Input, OutputFolder, Result, read_record, verify
 from alignfreeze_cli.artifacts.files import content_digest, file_digest, folder_files
 from alignfreeze_cli.artifacts.run_folder import BASELINE
+from alignfreeze_cli.deviations import YARDSTICKS
 from alignfreeze_cli.errors import SettingsError
 from alignfreeze_cli.progress import WARNINGS, Console
 from alignfreeze_cli.published import rows as published_rows
@@ -31,7 +32,6 @@ from alignfreeze_cli.report.plots import Plot, draw
 from alignfreeze_cli.report.score_table import MEAN, groups
 from alignfreeze_cli.report.scores import RUN, FoundScores, collect, published_name, published_scores
 from alignfreeze_cli.report.settings import ReportSettings
-from alignfreeze_cli.report.statistics import YARDSTICKS
 from alignfreeze_cli.settings import nearest
 
 

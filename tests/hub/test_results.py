@@ -52,6 +52,15 @@ def test_gains_are_paired_by_seed_whatever_their_order() -> None:
     assert scores.beyond == ["fr"], "German differs by 0.1, its standard deviations are 0.1 and 0.1"
 
 
+def test_languages_beyond_the_deviations_are_counted_as_in_a_report() -> None:
+    """A difference that exceeds the sum of both by rounding alone does not; neither does any of a single seed."""
+    own, base = (0.3, 0.8), (0.1, 0.3)
+    scores = TaskScores(measured((1, 2), de=own, fr=(0.3, 0.9)), measured((1, 2), de=base, fr=(0.1, 0.1)))
+    assert (0.3 + 0.8) / 2 - (0.1 + 0.3) / 2 > 0.25 + 0.1, "they are equal on paper"
+    assert scores.beyond == ["fr"]
+    assert TaskScores(measured((1, 2), de=own), measured((1,), de=(0.1,))).beyond is None
+
+
 def test_of_one_seed_or_of_other_seeds_no_deviation_is_told() -> None:
     own = measured((1, 2), de=(0.5, 0.7), fr=(0.6, 0.6))
     other = TaskScores(own, measured((3, 4), de=(0.5, 0.6), fr=(0.6, 0.6)))
