@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignfreeze_cli.artifacts import Record, read_record
-from alignfreeze_cli.deviations import bars_apart, beyond
+from alignfreeze_cli.deviations import bars_apart, beyond, sample_deviation
 from alignfreeze_cli.errors import ArtifactError, SettingsError, SeveralScoresError
 from alignfreeze_cli.hub import facts
 from alignfreeze_cli.hub.facts import model_input
@@ -74,7 +74,7 @@ class TaskScores:
     def beyond(self) -> list[str] | None:
         """The languages of `gains` where the difference is larger than both standard deviations over seeds together.
 
-        Counted as in a report (`deviations.bars_apart`). None without gains, and where one side has a single seed.
+        Counted as in a report (`deviations.bars_apart`, ddof 0). None without gains, or if one side has a single seed.
         """
         if self.baseline is None or not self.gains or min(len(self.baseline.seeds), len(self.measured.seeds)) < 2:
             return None
@@ -84,14 +84,14 @@ class TaskScores:
 
     @property
     def gain(self) -> Mean | None:
-        """The mean of `gains`, with its deviation over seeds (ddof 0) where both have the same, and so are paired."""
+        """The mean of `gains`, with its sample standard deviation over seeds where both sides have the same."""
         if self.baseline is None or not self.gains:
             return None
         mean = statistics.fmean(difference for _, difference in self.gains)
         own, theirs = self.measured.by_seed(), self.baseline.by_seed()
-        if len(own) < 2 or own.keys() != theirs.keys():
+        if own.keys() != theirs.keys():
             return mean, None
-        return mean, statistics.pstdev([own[seed] - theirs[seed] for seed in own])
+        return mean, sample_deviation([own[seed] - theirs[seed] for seed in own])
 
 
 def task_scores(

@@ -15,6 +15,7 @@ from typing import Any
 
 from alignfreeze_cli.artifacts import Record, read_record, verify
 from alignfreeze_cli.artifacts.files import read_json
+from alignfreeze_cli.deviations import sample_deviation
 from alignfreeze_cli.errors import ArtifactError, SettingsError, SeveralScoresError
 from alignfreeze_cli.hub.commands import SETTINGS
 from alignfreeze_cli.hub.facts import Step, model_input
@@ -26,7 +27,7 @@ from alignfreeze_cli.tasks.registry import TASKS
 SCORES = "scores.json"
 
 Mean = tuple[float, float | None]
-"""A mean and its standard deviation (ddof 0, as in the published tables), fractions of 1; no deviation for one seed."""
+"""A mean over seeds and their sample standard deviation, fractions of 1; no deviation for one seed."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,12 @@ def score_rows(measured: Measured, baseline: Measured | None, cell: Published | 
         if cell and code == measured.source_language:
             known = (cell.source, None)
         elif cell and code in cell.values:
-            known = (cell.values[code], cell.spread[code])
+            known = _mean(cell.by_seed[code])
         others = tuple(measured.mean(code, name) for name in measured.others)
         rows.append(ScoreRow(code, measured.mean(code), base, known, others))
     if targets := set(measured.targets):
         base = baseline.average() if baseline and set(baseline.targets) == targets else None
-        known = (cell.average, cell.average_spread) if cell and set(cell.values) == targets else None
+        known = _mean(cell.averages) if cell and set(cell.values) == targets else None
         others = tuple(measured.average(name) for name in measured.others)
         rows.append(ScoreRow(None, measured.average(), base, known, others))
     return rows
@@ -257,7 +258,7 @@ def evaluation_results(measured: Measured, fine_tuned: bool = False) -> list[Any
 
 
 def _mean(values: Sequence[float]) -> Mean:
-    return statistics.fmean(values), statistics.pstdev(values) if len(values) > 1 else None
+    return statistics.fmean(values), sample_deviation(values)
 
 
 def read_scores(folder: Path) -> tuple[Record, Mapping[str, Any]]:

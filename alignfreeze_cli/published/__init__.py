@@ -33,7 +33,7 @@ class Published:
 
     `values` and `spread` hold mean and population standard deviation per target language, `source` is the mean in
     English, `average` the mean over targets and seeds and `average_spread` its deviation over the seeds (ddof 0, as in
-    the authors' tables).
+    the authors' tables). `by_seed` and `averages` hold what these are of: one number per seed.
     """
 
     model: str
@@ -47,6 +47,8 @@ class Published:
     source: float
     average: float
     average_spread: float
+    by_seed: Mapping[str, tuple[float, ...]]
+    averages: tuple[float, ...]
     finetuning_steps: int
     realignment_steps: int
 
@@ -62,7 +64,8 @@ def published(model: str, task: str, strategy: str, aligner: str | None = "dicti
     if not found:
         return None
     languages = list(found[0]["scores"])
-    averages = [statistics.fmean(row["scores"].values()) for row in found]
+    averages = tuple(statistics.fmean(row["scores"].values()) for row in found)
+    by_seed = {code: tuple(row["scores"][code] for row in found) for code in languages}
     return Published(
         model=found[0]["model"],
         task=task,
@@ -70,11 +73,13 @@ def published(model: str, task: str, strategy: str, aligner: str | None = "dicti
         aligner=aligner,
         metric=found[0]["metric"],
         seeds=tuple(row["seed"] for row in found),
-        values={code: statistics.fmean(row["scores"][code] for row in found) for code in languages},
-        spread={code: statistics.pstdev([row["scores"][code] for row in found]) for code in languages},
+        values={code: statistics.fmean(scores) for code, scores in by_seed.items()},
+        spread={code: statistics.pstdev(scores) for code, scores in by_seed.items()},
         source=statistics.fmean(row["source_score"] for row in found),
         average=statistics.fmean(averages),
         average_spread=statistics.pstdev(averages),
+        by_seed=by_seed,
+        averages=averages,
         finetuning_steps=found[0]["finetuning_steps"],
         realignment_steps=found[0]["realignment_steps"],
     )

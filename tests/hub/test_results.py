@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,7 @@ def test_of_one_seed_or_of_other_seeds_no_deviation_is_told() -> None:
     own = measured((1, 2), de=(0.5, 0.7), fr=(0.6, 0.6))
     other = TaskScores(own, measured((3, 4), de=(0.5, 0.6), fr=(0.6, 0.6)))
     assert other.gain == (pytest.approx(0.025), None)
+    assert other.measured.mean("de") == pytest.approx((0.6, 0.02**0.5)), "the sample's: 0.1² + 0.1² over 2 - 1"
     one = TaskScores(measured((1,), de=(0.5,)), measured((1,), de=(0.6,)))
     assert (one.gain, one.beyond) == ((pytest.approx(-0.1), None), None)
     unlike = TaskScores(own, measured((1, 2), de=(0.5, 0.6)))
@@ -93,6 +96,13 @@ def test_an_encoders_card_has_the_scores_of_what_was_fine_tuned_from_it(made: Ma
     assert "Fine-tuned in English it was scored in 2 other languages (part-of-speech tagging, accuracy, mean of" in top
     assert "points against the same encoder without realignment; least in" in top
     assert "over the seeds 31, 42; the weights here are those of seed 31." in card.text
+    german = [100 * each["de"]["value"] for each in values]
+    assert f"| German | {statistics.fmean(german):.1f} ± {statistics.stdev(german):.1f} |" in card.text
+    assert "± is the sample standard deviation over seeds (ddof 1)." in card.text
+    assert "±" not in top, "the baseline has other seeds"
+    (path,) = write_cards(replace(settings, baseline=settings.scores))
+    assert "mean of 2 seeds, ± sample standard deviation): **" in path.read_text()
+    assert "**0.0** ± 0.0 points against its baseline" in path.read_text()
     assert "| language | this encoder | baseline | difference |" in card.text
     assert "one seed was scored" not in card.text
 
@@ -101,6 +111,7 @@ def test_scores_beside_an_encoder_are_found_and_without_any_it_says_so(made: Mad
     text = write_card(run / "encoder").read_text()
     assert "## Scores after fine-tuning\n\n### Part-of-speech tagging\n" in text
     assert "one seed was scored" in text
+    assert "±" not in text
     assert "don't say what realignment did" in text, "there is no baseline"
     shutil.copytree(run / "pos-scores", run / "again")
     with pytest.raises(SeveralScoresError, match=r"--scores \S+/again and --scores \S+/pos-scores"):
