@@ -40,6 +40,7 @@ class Packing(NamedTuple):
 
     budget: float = math.inf  # tokens of a batch that are encoded at once, with what the gradient needs of them
     multiple: int = 1  # the widths of rows are multiples of it
+    rows: int = 1  # and the numbers of rows multiples of this
     # What attention costs per pair of positions, in units of what the rest of a block costs per position and hidden
     # unit (12 x hidden size per position). Measured forward and backward with dropout on a CPU: 9; on two cores in
     # either precision, anything from 4 to 64 gives the same rows and the same time.
@@ -53,13 +54,13 @@ IN_ONE_PART = Packing()
 def packing_for(device: torch.device, batch_tokens: int | None = None) -> Packing:
     """The layout that suits a device; `batch_tokens` is its budget if the user gave one.
 
-    On a GPU widths are multiples of 32: kernels of attention take masks whose rows begin at multiples of 16 bytes, and
-    few shapes come back again and again, so that memory and compiled kernels are found again. There attention counts
-    as what its operations are, 2 for its two products of positions, since no GPU has been measured.
+    On a GPU widths are multiples of 32, and rows come in fours: kernels of attention take masks whose rows begin at
+    multiples of 16 bytes, and a dozen shapes come back again and again, which are recorded (recording.py). There
+    attention counts as what its operations are, 2 for its two products of positions.
     """
     if device.type == "cpu":
         return Packing(batch_tokens or 16384)
-    return Packing(batch_tokens or 65536, multiple=32, pair_cost=2)
+    return Packing(batch_tokens or 65536, multiple=32, rows=4, pair_cost=2)
 
 
 class Drawn(NamedTuple):
@@ -173,11 +174,11 @@ def pack(
     tokens = int(lengths.sum())
     if not arch.can_pack:
         groups = groups_by_length(lengths, packing.budget)
-        laid_out = _in_groups(ids, starts, lengths, arch, pad_id, groups, packing.multiple)
+        laid_out = _in_groups(ids, starts, lengths, arch, pad_id, groups, packing)
         return laid_out._replace(in_parts=tokens > packing.budget)
     if tokens <= packing.budget:
-        row, column = _assign_rows(lengths, arch.hidden_size, packing.pair_cost)
-        rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id, packing.multiple)
+        row, column = _assign_rows(lengths, arch.hidden_size, packing)
+        rows, first = _lay_out(ids, starts, lengths, row, column, arch, pad_id, packing)
         return PackedBatch((rows,), first, tokens)
     # Long and short sentences in every part, which fill rows well.
     count = min(len(lengths), math.ceil(tokens / packing.budget))
@@ -241,7 +242,7 @@ def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
-def _assign_rows(lengths: Ints, hidden_size: int, pair_cost: float) -> tuple[Ints, Ints]:
+def _assign_rows(lengths: Ints, hidden_size: int, packing: Packing) -> tuple[Ints, Ints]:
     """Row and column of each sentence, both (sentences,).
 
     Longest sentence first, each into the emptiest row; among the numbers of rows, the one that costs least. Fewer rows
@@ -251,9 +252,10 @@ def _assign_rows(lengths: Ints, hidden_size: int, pair_cost: float) -> tuple[Int
     order = np.argsort(-lengths, kind="stable").tolist()
     sizes = lengths.tolist()
     best: tuple[float, list[int], list[int]] | None = None
+    pair_cost, step = packing.pair_cost, packing.rows
     # More rows than this only add padding, since none can be narrower than the longest sentence.
-    n_rows = min(len(sizes), -(-total // longest) + 1)
-    while n_rows and (best is None or total * (12.0 * hidden_size + pair_cost * total / n_rows) < best[0]):
+    n_rows = _rounded(min(len(sizes), -(-total // longest) + 1), step)
+    while n_rows > 0 and (best is None or total * (12.0 * hidden_size + pair_cost * total / n_rows) < best[0]):
         fill = [(0, row) for row in range(n_rows)]
         row_of, column_of = [0] * len(sizes), [0] * len(sizes)
         for sentence in order:
@@ -264,10 +266,15 @@ def _assign_rows(lengths: Ints, hidden_size: int, pair_cost: float) -> tuple[Int
         cost = n_rows * width * (12.0 * hidden_size + pair_cost * width)
         if best is None or cost < best[0]:
             best = (cost, row_of, column_of)
-        n_rows -= max(1, n_rows // 16)
+        n_rows -= _rounded(max(1, n_rows // 16), step)
     assert best is not None
     _, row_of, column_of = best
     return np.array(row_of), np.array(column_of)
+
+
+def _rounded(number: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-number // multiple) * multiple
 
 
 def _lay_out(
@@ -278,11 +285,12 @@ def _lay_out(
     column: Ints,
     arch: Architecture,
     pad_id: int,
-    multiple: int,
+    packing: Packing,
     numbers: Ints | None = None,
 ) -> tuple[Rows, Ints]:
     """Copy every sentence to its row and column at once; also returns where each begins, counted row after row."""
-    n_rows, width = int(row.max()) + 1, -(-int((column + lengths).max()) // multiple) * multiple
+    n_rows = _rounded(int(row.max()) + 1, packing.rows)
+    width = _rounded(int((column + lengths).max()), packing.multiple)
     first = row * width + column  # (sentences,)
     n_positions = n_rows * width
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # (tokens,)
@@ -292,18 +300,19 @@ def _lay_out(
     positions[to] += within
     sentences[to] = np.repeat(np.arange(len(lengths)) if numbers is None else numbers, lengths)
     laid_out = [torch.from_numpy(flat.reshape(n_rows, width)) for flat in (flat_ids, positions, sentences)]
-    return Rows(laid_out[0], laid_out[1], laid_out[2], len(lengths) > n_rows, bool(lengths.sum() < n_positions)), first
+    shared, padded = len(lengths) > int(row.max()) + 1, bool(lengths.sum() < n_positions)
+    return Rows(laid_out[0], laid_out[1], laid_out[2], shared, padded), first
 
 
 def _in_groups(
-    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints], multiple: int
+    ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints], packing: Packing
 ) -> PackedBatch:
     """One row per sentence; each group of sentences (given by their numbers) is as wide as its longest one."""
     all_rows, first, before = [], np.zeros(len(lengths), dtype=np.int64), 0
     starts = np.asarray(starts)
     for members in groups:
         row, column = np.arange(len(members)), np.zeros(len(members), dtype=np.int64)
-        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, arch, pad_id, multiple, members)
+        rows, at = _lay_out(ids, starts[members], lengths[members], row, column, arch, pad_id, packing, members)
         all_rows.append(rows)
         first[members] = before + at
         before += rows.input_ids.numel()

@@ -185,17 +185,12 @@ def all_hidden_states(model: PreTrainedModel, inputs: Mapping[str, Any]) -> list
     return seen
 
 
-def compile_blocks(model: PreTrainedModel) -> None:
-    """Have torch compile every block at its first use, for any shape; its names and weights stay as they are.
-
-    Blocks that are alike share their code. There is one for each kind of block, frozen and trained; torch's usual
-    limit, beyond which it stops compiling, is lower than what some families need.
-    """
-    from torch import _dynamo
-
-    _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, 64)
-    for block in architecture(model).blocks(model):
-        block.compile(dynamic=True)
+def parts_computed(model: PreTrainedModel) -> tuple[Any, ...]:
+    """What the encoder's forward computes at the moment (see `cut_above`), as something that can be compared."""
+    arch = architecture(model)
+    encoder = model.base_model
+    above = (type(getattr(encoder, part, None)) for part in FAMILIES[arch.family].after)
+    return len(arch.blocks(model)), *above
 
 
 @contextmanager

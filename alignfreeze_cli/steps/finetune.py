@@ -18,10 +18,11 @@ import torch
 from alignfreeze_cli.artifacts import OutputFolder, Result, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.batches import packing_for
-from alignfreeze_cli.encoder.blocks import architecture, compile_blocks
+from alignfreeze_cli.encoder.blocks import architecture
 from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters, heads_of
 from alignfreeze_cli.encoder.models import demand_head, new_task_model, save_model, skeleton, word_embeddings
+from alignfreeze_cli.encoder.recording import recorded
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
 from alignfreeze_cli.errors import DataError
@@ -136,32 +137,31 @@ def finetune(settings: FinetuneSettings, console: Console = WARNINGS) -> Result:
         if adapters:
             console.info(adapters.summary())
 
-        if settings.compile:
-            compile_blocks(model)
         renumber = vocabulary.remap if vocabulary else None
         learning, loss = model, summed_loss(task)
         micro_batches = batches(windows, settings, arch, packing, renumber, process, processes)
         if joint and dataset:
             learning, loss = joint.model(model), joint.loss(loss, processes)
             micro_batches = joint.batches(micro_batches, dataset, arch, packing, renumber, process, processes)
-        training = train(
-            learning,
-            loss,
-            micro_batches,
-            LoopSettings(
-                steps=size["steps"],
-                learning_rate=rate,
-                seed=settings.seed,
-                checkpoint_every=settings.checkpoint_every,
-                warmup=settings.warmup,
-                schedule="linear",
-                parts=joint.parts if joint else LoopSettings.parts,
-            ),
-            work.checkpoints,
-            console,
-            Metrics(work.path / FILE_NAME, accelerator),
-            accelerator,
-        )
+        with recorded(model, wanted=settings.cuda_graphs, device=accelerator.device, processes=processes):
+            training = train(
+                learning,
+                loss,
+                micro_batches,
+                LoopSettings(
+                    steps=size["steps"],
+                    learning_rate=rate,
+                    seed=settings.seed,
+                    checkpoint_every=settings.checkpoint_every,
+                    warmup=settings.warmup,
+                    schedule="linear",
+                    parts=joint.parts if joint else LoopSettings.parts,
+                ),
+                work.checkpoints,
+                console,
+                Metrics(work.path / FILE_NAME, accelerator),
+                accelerator,
+            )
         accelerator.end_training()
         if adapters:
             adapters.merge()

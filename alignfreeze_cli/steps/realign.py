@@ -21,7 +21,7 @@ from alignfreeze_cli.aligners.settings import AlignPairsSettings
 from alignfreeze_cli.artifacts import OutputFolder, Result, Workspace, resolve_encoder
 from alignfreeze_cli.artifacts.record import ADAPTER
 from alignfreeze_cli.encoder.batches import make_batch, packing_for
-from alignfreeze_cli.encoder.blocks import Architecture, architecture, compile_blocks
+from alignfreeze_cli.encoder.blocks import Architecture, architecture
 from alignfreeze_cli.encoder.dataset import (
     LanguageSource,
     RealignDataset,
@@ -35,6 +35,7 @@ from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.loss import new_projection, realignment_loss
 from alignfreeze_cli.encoder.models import load_encoder, save_model, skeleton, word_embeddings
 from alignfreeze_cli.encoder.probe import accuracy_over_steps, log_retrieval
+from alignfreeze_cli.encoder.recording import recorded
 from alignfreeze_cli.encoder.settings import DEFAULT_STEPS, RealignSettings
 from alignfreeze_cli.encoder.tokenizers import load_tokenizer
 from alignfreeze_cli.encoder.vocabulary import ActiveVocabulary
@@ -139,8 +140,6 @@ def realign(settings: RealignSettings, console: Console = WARNINGS) -> Result:
             adapters = Adapters.attach(model, plan.trained, settings.lora)  # they train instead of the blocks' weights
             console.info(adapters.summary())
 
-        if settings.compile:
-            compile_blocks(model)
         packing = packing_for(accelerator.device, settings.batch_tokens)
 
         def batches(step: int) -> list[MicroBatch]:
@@ -190,29 +189,30 @@ def realign(settings: RealignSettings, console: Console = WARNINGS) -> Result:
                         log_retrieval(model, dataset, pooling, metrics, training.steps, "during", console)
             accelerator.wait_for_everyone()
 
-        training = train(
-            nn.ModuleDict({"encoder": model, "projection": projection}),
-            partial(
-                realignment_loss,
-                block=plan.read_block,
-                pooling=pooling,
-                temperature=settings.temperature,
-                negatives=settings.negatives,
-                processes=processes,
-            ),
-            batches,
-            LoopSettings(
-                steps=dataset.draws.steps,
-                learning_rate=rate,
-                seed=settings.seed,
-                checkpoint_every=settings.checkpoint_every,
-            ),
-            work.checkpoints,
-            console,
-            metrics,
-            accelerator,
-            at=dict.fromkeys((*settings.save_steps, *probe_steps), pause),
-        )
+        with recorded(model, wanted=settings.cuda_graphs, device=accelerator.device, processes=processes):
+            training = train(
+                nn.ModuleDict({"encoder": model, "projection": projection}),
+                partial(
+                    realignment_loss,
+                    block=plan.read_block,
+                    pooling=pooling,
+                    temperature=settings.temperature,
+                    negatives=settings.negatives,
+                    processes=processes,
+                ),
+                batches,
+                LoopSettings(
+                    steps=dataset.draws.steps,
+                    learning_rate=rate,
+                    seed=settings.seed,
+                    checkpoint_every=settings.checkpoint_every,
+                ),
+                work.checkpoints,
+                console,
+                metrics,
+                accelerator,
+                at=dict.fromkeys((*settings.save_steps, *probe_steps), pause),
+            )
         if work.main:
             lost = [name for name in map(_kept_name, settings.save_steps) if not (work.path / name).is_dir()]
             if lost:

@@ -15,7 +15,7 @@ from alignfreeze_cli.encoder.settings import (
     TRAINING,
     WORDS_WITH_BLANKS,
     RealignSettings,
-    compile_setting,
+    cuda_graphs_setting,
     device_setting,
     keep_adapter_setting,
     lora_complaints,
@@ -219,7 +219,7 @@ class _Finetune(StepSettings):
         metavar="SUBWORDS",
     )
     precision: str = precision_setting("forward and backward passes", panel=COMPUTING)
-    compile: bool = compile_setting()
+    cuda_graphs: bool = cuda_graphs_setting()
     seed: int = setting(31, panel=TRAINING, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
         500,
@@ -247,7 +247,7 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     measurable = True
 
     def left_out(self, name: str) -> bool:
-        if name in ("compile", *LORA_OPTIONS):
+        if name in LORA_OPTIONS:
             return not getattr(self, name)
         return super().left_out(name) or (name in JOINT_OPTIONS and is_unset(getattr(self, name)))
 

@@ -66,11 +66,14 @@ def of(family: str) -> Architecture:
     return ARCHITECTURES[family]
 
 
-@given(all_lengths, families, st.booleans())
-def test_every_token_is_laid_out_exactly_once(lengths: list[int], family: str, can_pack: bool) -> None:
+@given(all_lengths, families, st.booleans(), st.sampled_from([Packing(), Packing(multiple=32, rows=4)]))
+def test_every_token_is_laid_out_exactly_once(
+    lengths: list[int], family: str, can_pack: bool, packing: Packing
+) -> None:
     ids, starts, sizes = random_ids(lengths)
     arch = replace(of(family), can_pack=can_pack)
-    batch = pack(ids, starts, sizes, arch, pad_id=3)
+    batch = pack(ids, starts, sizes, arch, pad_id=3, packing=packing)
+    assert all(len(rows.input_ids) % packing.rows == 0 for rows in batch.groups)
     flat = {
         name: torch.cat([getattr(rows, name).flatten() for rows in batch.groups]).numpy()
         for name in ("input_ids", "position_ids", "sentences")
@@ -297,14 +300,14 @@ def test_a_batch_in_parts_gives_the_same_numbers_and_gradients(family: str) -> N
                 torch.testing.assert_close(gradient, results[0][1][name], rtol=10 * close, atol=10 * close)
 
 
-def test_widths_for_a_gpu_are_few() -> None:
+def test_shapes_for_a_gpu_are_few() -> None:
     arch, packing = of("bert"), packing_for(torch.device("cuda"))
     random = np.random.default_rng(0)
-    widths = {"cpu": set(), "cuda": set()}
+    shapes: dict[str, set[torch.Size]] = {"cpu": set(), "cuda": set()}
     for _ in range(100):
         ids, starts, lengths = random_ids(random.integers(5, 60, 32).tolist())
         for name, how in (("cpu", Packing()), ("cuda", packing)):
             (rows,) = pack(ids, starts, lengths, arch, packing=how).groups
-            widths[name].add(rows.input_ids.shape[1])
-    assert all(width % 32 == 0 for width in widths["cuda"])
-    assert len(widths["cuda"]) < 5 < len(widths["cpu"])
+            shapes[name].add(rows.input_ids.shape)
+    assert all(width % 32 == 0 == rows % 4 for rows, width in shapes["cuda"])
+    assert len(shapes["cuda"]) < 10 < 40 < len(shapes["cpu"])

@@ -279,19 +279,3 @@ def test_training_only_the_embeddings_that_occur_gives_the_same_bytes(world: Pat
     one, other = (result.path / "model.safetensors" for result in (active, full))
     assert weights(active.path)["bert.embeddings.word_embeddings.weight"].shape == (5 + len(LEXICON) + 200, 16)
     assert one.read_bytes() == other.read_bytes()
-
-
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch's own, in tracing
-def test_compiled_blocks_learn_the_same(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced, with the code that torch would compile run as it is, since compiling takes half a minute."""
-    as_usual = torch.nn.Module.compile
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: as_usual(module, backend="aot_eager", **how))
-    plain, compiled = (train(world, f"compile-{on}", compile=on) for on in (False, True))
-    assert compiled.record is not None
-    assert plain.record is not None
-    assert compiled.record.settings["compile"] is True
-    assert "compile" not in plain.record.settings
-    one, other = weights(plain.path), weights(compiled.path)
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
-        torch.testing.assert_close(other[name], tensor, rtol=0, atol=1e-4, msg=name)
