@@ -71,7 +71,7 @@ class _Recorder:
 
     def __init__(self, encoder: PreTrainedModel) -> None:
         self.encoder, self.usual = encoder, encoder.forward
-        self.parameters = dict(encoder.named_parameters())
+        self.parameters = list(encoder.parameters())
         self.met: Counter[Any] = Counter()
         self.recordings: dict[Any, _Recording] = {}
         self.gradients: dict[str, Tensor] = {}
@@ -100,13 +100,14 @@ class _Recorder:
     def _key(self, given: Any) -> tuple[Any, ...]:
         """What must be the same for a recording to fit: all that is given, shapes only of tensors; what is trained."""
         shapes = repr(recursively_apply(lambda tensor: (tuple(tensor.shape), tensor.dtype), given))
-        trained = tuple(parameter.requires_grad for parameter in self.parameters.values())
+        trained = tuple(parameter.requires_grad for parameter in self.parameters)
         return shapes, parts_computed(self.encoder), trained
 
     def _record(self, given: Any) -> _Recording:
         """Compute a batch of this shape once more, with nothing kept of it but what the GPU was told."""
         arguments, more = recursively_apply(Tensor.clone, given)
-        trained = {name: parameter for name, parameter in self.parameters.items() if parameter.requires_grad}
+        named = self.encoder.named_parameters()  # of the blocks that are computed now
+        trained = {name: parameter for name, parameter in named if parameter.requires_grad}
         # The same memory by other names: the parameters' own nodes in the graph of a step that is still there would
         # have the recording wait for that step.
         leaves = {name: parameter.detach().requires_grad_() for name, parameter in trained.items()}
