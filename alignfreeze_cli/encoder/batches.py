@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from torch.utils.checkpoint import checkpoint
 
 from alignfreeze_cli.encoder.blocks import Architecture, architecture, hidden_states_at
 from alignfreeze_cli.encoder.encoding import EncodedPairs
+from alignfreeze_cli.encoder.recording import not_recorded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -200,14 +202,17 @@ def encode(model: PreTrainedModel, batch: PackedBatch, block: int) -> Tensor:
     when its turn comes (gradient caching, arXiv 2101.06983), with the same dropout: the memory of one part suffices.
     """
 
+    alone = len(batch.groups) == 1
+
     def encoded(rows: Rows) -> Tensor:
-        return hidden_states_at(model, model_inputs(model, rows), block).flatten(0, 1)
+        with nullcontext() if alone else not_recorded():
+            return hidden_states_at(model, model_inputs(model, rows), block).flatten(0, 1)
 
     if batch.in_parts and torch.is_grad_enabled():
         outputs = [checkpoint(encoded, rows, use_reentrant=False) for rows in batch.groups]
     else:
         outputs = [encoded(rows) for rows in batch.groups]
-    return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+    return outputs[0] if alone else torch.cat(outputs)
 
 
 def model_inputs(model: PreTrainedModel, rows: Rows) -> dict[str, Any]:

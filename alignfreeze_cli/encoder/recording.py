@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,23 @@ def recorded(model: PreTrainedModel, *, wanted: bool, device: torch.device, proc
         del encoder.forward  # the class has its own
 
 
+_off: ContextVar[bool] = ContextVar("recording_off", default=False)
+
+
+@contextmanager
+def not_recorded() -> Iterator[None]:
+    """Inside, the encoder is computed: for several passes before one backward pass.
+
+    A recording adds its gradients to those that are there already; torch adds those of all passes up first, which gives
+    other roundings.
+    """
+    token = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(token)
+
+
 @dataclass
 class _Recording:
     """One shape. Its tensors stay where they are: that is what is recorded."""
@@ -83,7 +101,8 @@ class _Recorder:
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         """What the encoder's forward gives."""
         given = (arguments, more)
-        if self.under_way or not (torch.is_grad_enabled() and self.encoder.training):
+        training = torch.is_grad_enabled() and self.encoder.training
+        if not training or self.under_way or _off.get():
             return self.usual(*arguments, **more)
         key = self._key(given)
         self.met[key] += 1

@@ -143,7 +143,8 @@ def finetune(settings: FinetuneSettings, console: Console = WARNINGS) -> Result:
         if joint and dataset:
             learning, loss = joint.model(model), joint.loss(loss, processes)
             micro_batches = joint.batches(micro_batches, dataset, arch, packing, renumber, process, processes)
-        with recorded(model, wanted=settings.cuda_graphs, device=accelerator.device, processes=processes):
+        wanted = settings.cuda_graphs and joint is None  # where every step has two passes before its backward pass
+        with recorded(model, wanted=wanted, device=accelerator.device, processes=processes):
             training = train(
                 learning,
                 loss,
