@@ -47,9 +47,7 @@ def main() -> None:
     how.add_argument("--vocabulary", default="active", choices=("active", "full"))
     how.add_argument("--precision", default="fp32,bf16", help="fp32, bf16, or both (default)")
     how.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    how.add_argument(
-        "--no-cuda-graphs", dest="cuda_graphs", action="store_false", help="realign, memory, profile: nothing recorded"
-    )
+    how.add_argument("--eager", action="store_true", help="realign, memory, profile: no CUDA graphs")
     how.add_argument("--threads", type=int, default=0, help="of torch (default: as torch chooses)")
     how.add_argument("--peak-tflops", type=float, help="also state the share of this peak that realign reaches")
     how.add_argument(

@@ -44,7 +44,7 @@ class Options:
     vocabulary: str = "active"
     precisions: tuple[str, ...] = ("fp32", "bf16")
     device: str = "cpu"
-    cuda_graphs: bool = True
+    eager: bool = False
     peak_tflops: float | None = None
     seed: int = 31
     top: int = 0
@@ -162,7 +162,7 @@ class Inputs:
             "vocabulary": options.vocabulary,
             "precision": options.precision,
             "device": options.device,
-            "cuda_graphs": options.cuda_graphs,
+            "eager": options.eager,
             "seed": options.seed,
             "probe_pairs": 0,
             "checkpoint_every": 0,

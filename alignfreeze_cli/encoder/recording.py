@@ -37,8 +37,9 @@ def recorded(model: PreTrainedModel, *, wanted: bool, device: torch.device, proc
     """Inside, the encoder of `model` is recorded while it trains, on a CUDA device and in a single process.
 
     Elsewhere nothing changes: several processes exchange their gradients in the midst of a backward pass. Parameters
-    must stay where they are in memory. The encoder is the model's own again afterwards. A step that cannot be recorded
-    raises AlignFreezeError.
+    must stay where they are in memory, and masks be whole (`batches.model_inputs`): of one number per position,
+    transformers reads whether all are 1, and computes otherwise then. The encoder is the model's own again afterwards.
+    A step that cannot be recorded raises AlignFreezeError.
     """
     if not wanted or device.type != "cuda" or processes > 1:
         yield
@@ -165,7 +166,7 @@ class _Recorder:
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise AlignFreezeError(
-                f"The GPU's work could not be recorded: {reason}. --no-cuda-graphs computes every step anew."
+                f"The GPU's work could not be recorded: {reason}. --eager computes every step anew."
             ) from error
         finally:
             self.encoder.forward = self

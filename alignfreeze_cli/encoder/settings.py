@@ -78,14 +78,14 @@ def device_setting(panel: str | None = None) -> Any:
     )
 
 
-def cuda_graphs_setting() -> Any:
-    """The setting `cuda_graphs` of realign and finetune."""
+def eager_setting() -> Any:
+    """The setting `eager` of realign and finetune."""
     return setting(
-        True,
+        False,
         panel=COMPUTING,
         result=False,
-        help="On a GPU, record what it does for each shape of batch and play it again (CUDA graphs): the same weights, "
-        "in up to a third of the time. On a CPU and with several processes it has no effect.",
+        help="On a GPU, compute every step anew instead of playing steps of a known shape from a recording (CUDA "
+        "graphs). The weights are the same; it takes up to three times as long.",
     )
 
 
@@ -237,7 +237,7 @@ class RealignSettings(StepSettings):
         "needs less memory and time.",
     )
     precision: str = precision_setting("forward and backward passes", panel=COMPUTING)
-    cuda_graphs: bool = cuda_graphs_setting()
+    eager: bool = eager_setting()
     seed: int = setting(
         31,
         minimum=0,

@@ -37,6 +37,7 @@ from alignfreeze_cli.tasks.finetuning import (
     GPU_BATCH_TOKENS,
     batches,
     learnable,
+    share_rows,
     steps_per_pass,
     summed_loss,
 )
@@ -143,7 +144,8 @@ def finetune(settings: FinetuneSettings, console: Console = WARNINGS) -> Result:
         if joint and dataset:
             learning, loss = joint.model(model), joint.loss(loss, processes)
             micro_batches = joint.batches(micro_batches, dataset, arch, packing, renumber, process, processes)
-        wanted = settings.cuda_graphs and joint is None  # where every step has two passes before its backward pass
+        # Realignment beside it would be a second pass before the backward pass.
+        wanted = not settings.eager and joint is None and share_rows(windows, arch)
         with recorded(model, wanted=wanted, device=accelerator.device, processes=processes):
             training = train(
                 learning,

@@ -189,7 +189,8 @@ def realign(settings: RealignSettings, console: Console = WARNINGS) -> Result:
                         log_retrieval(model, dataset, pooling, metrics, training.steps, "during", console)
             accelerator.wait_for_everyone()
 
-        with recorded(model, wanted=settings.cuda_graphs, device=accelerator.device, processes=processes):
+        wanted = not settings.eager and arch.can_pack
+        with recorded(model, wanted=wanted, device=accelerator.device, processes=processes):
             training = train(
                 nn.ModuleDict({"encoder": model, "projection": projection}),
                 partial(

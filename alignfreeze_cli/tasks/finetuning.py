@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -92,10 +92,15 @@ def batches(
     return of_step
 
 
+def share_rows(windows: Windows, arch: Architecture) -> TypeGuard[RowSharingWindows]:
+    """Whether several windows stand in a row, under a mask that says which position sees which."""
+    return isinstance(windows, RowSharingWindows) and arch.can_pack_with_head
+
+
 def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: float) -> list[np.ndarray]:
     """The windows of each micro-batch; `own` are all of them, the longest first."""
     lengths = windows.lengths[own]
-    if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
+    if share_rows(windows, arch):
         count = min(len(own), math.ceil(int(lengths.sum()) / budget))
         return [own[number::count] for number in range(count)]  # long and short ones in each, which fill rows well
     # The longest first, so that a memory too small is found out at once.
@@ -104,7 +109,7 @@ def _parts(windows: Windows, own: np.ndarray, arch: Architecture, budget: float)
 
 def _collate(windows: Windows, part: np.ndarray, arch: Architecture, packing: Packing) -> tuple[dict[str, Any], int]:
     """The batch of some windows, and its positions, padding included."""
-    if isinstance(windows, RowSharingWindows) and arch.can_pack_with_head:
+    if share_rows(windows, arch):
         return windows.pack(part, arch, packing._replace(budget=math.inf))
     lengths = windows.lengths[part]
     return windows.collate(part), int(lengths.max() * len(lengths))

@@ -15,8 +15,8 @@ from alignfreeze_cli.encoder.settings import (
     TRAINING,
     WORDS_WITH_BLANKS,
     RealignSettings,
-    cuda_graphs_setting,
     device_setting,
+    eager_setting,
     keep_adapter_setting,
     lora_complaints,
     lora_setting,
@@ -219,7 +219,7 @@ class _Finetune(StepSettings):
         metavar="SUBWORDS",
     )
     precision: str = precision_setting("forward and backward passes", panel=COMPUTING)
-    cuda_graphs: bool = cuda_graphs_setting()
+    eager: bool = eager_setting()
     seed: int = setting(31, panel=TRAINING, help="Decides the new head, the order of the data and dropout.", minimum=0)
     checkpoint_every: int = setting(
         500,

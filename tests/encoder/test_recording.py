@@ -15,7 +15,7 @@ from alignfreeze_cli.encoder.blocks import FAMILIES, architecture
 from alignfreeze_cli.encoder.freezing import apply_plan, resolve_plan
 from alignfreeze_cli.encoder.lora import Adapters
 from alignfreeze_cli.encoder.recording import recorded
-from tests.support.models import N_BLOCKS, sentences, tiny
+from tests.support.models import N_BLOCKS, PACKABLE, sentences, tiny
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CUDA = torch.device("cuda")
@@ -23,10 +23,9 @@ READ = N_BLOCKS - 2
 DROPOUT: dict[str, dict[str, float]] = {
     "distilbert": {"dropout": 0.1, "attention_dropout": 0.1},
     "modernbert": {"embedding_dropout": 0.1, "mlp_dropout": 0.1},
-    "bloom": {"hidden_dropout": 0.1},
     "xglm": {"dropout": 0.1},
 }
-EXACT = [family for family in FAMILIES if family != "deberta-v2"]
+EXACT = [family for family in FAMILIES if family in PACKABLE and family != "deberta-v2"]
 """DeBERTa's relative positions are added up on a GPU in an order that differs from run to run."""
 USUAL_DROPOUT = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
 

@@ -76,7 +76,7 @@ def test_a_value_is_valid_where_the_setting_takes_it(step: str, setting: Declara
         ("realign: {steps: many}", "realign/steps"),
         ("realign: {temperature: 0}", "realign/temperature"),
         ("realign: {sampling: roundrobin}", "realign/sampling"),
-        ("realign: {compile: 3}", "realign/compile"),
+        ("realign: {eager: 3}", "realign/eager"),
         ("realign: {model: a/b}", "realign"),
         ("realign: {output: here}", "realign"),
         ("blend: true", "blend"),
