@@ -13,7 +13,7 @@ from alignfreeze_cli.artifacts.deleted import is_deleted
 from alignfreeze_cli.errors import Interrupted, WeightsDeletedError
 from alignfreeze_cli.progress import Console
 from alignfreeze_cli.runs.estimates import without_seed
-from alignfreeze_cli.runs.graph import Graph
+from alignfreeze_cli.runs.graph import Graph, Node
 from alignfreeze_cli.runs.keeping import Keep, Keeping, was_made
 from alignfreeze_cli.runs.workers import run_in_workers
 from alignfreeze_cli.runs.worklist import Outcome, Worklist, attempt, torch_threads
@@ -80,9 +80,10 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True, keep: Keep |
         elif inputs_there and ready:
             dry = replace(node.settings, dry_run=True, weights_wanted=False)
             alike = dry if node.output.exists() else without_seed(dry)  # of an output that is there each says its own
-            if alike not in tried:
-                tried[alike] = attempt(node, dry, console)
-            outcomes[node.name] = replace(tried[alike], node=node)
+            if alike in tried:
+                outcomes[node.name] = _alike(tried[alike], node)
+            else:
+                outcomes[node.name] = tried[alike] = attempt(node, dry, console)
             if isinstance(outcomes[node.name].error, WeightsDeletedError):
                 outcomes[node.name] = Outcome(node, "planned")
                 for name in node.needs:
@@ -93,6 +94,12 @@ def plan(graph: Graph, console: Console, inputs_there: bool = True, keep: Keep |
         if outcomes[node.name].status == "already done" and keeping.wanted_again(node):
             make_again(node.name)
     return list(outcomes.values())
+
+
+def _alike(tried: Outcome, node: Node) -> Outcome:
+    """What the dry run of one step says of another that differs from it in nothing but seed and output."""
+    said = {**tried.details, "output": str(node.output)} if "output" in tried.details else tried.details
+    return replace(tried, node=node, seconds=0.0, details=said)
 
 
 def threads_of(graph: Graph, jobs: int, threads: int | None) -> int:

@@ -127,6 +127,11 @@ def test_a_plan_reads_what_several_seeds_read_once(data: Path, tmp_path: Path) -
     assert [bar.title for bar in read.bars] == ["reading part-of-speech tagging in en"]
     needs = {outcome.node.name: outcome.details["needs"] for outcome in outcomes if outcome.node.step == "finetune"}
     assert needs["tiny-baseline-s0/pos"] == needs["tiny-baseline-s1/pos"]
+    assert [outcome.details["output"] for outcome in outcomes if outcome.node.step == "finetune"] == [
+        str(tmp_path / "runs" / f"tiny-baseline-s{seed}" / "pos") for seed in (0, 1)
+    ], "of its own, though another's dry run stands for it"
+    seconds = {outcome.node.name: outcome.seconds for outcome in outcomes}
+    assert seconds["tiny-baseline-s1/pos"] == 0 < seconds["tiny-baseline-s0/pos"], "`run --format json` tells them"
 
     (tmp_path / "runs" / "tiny-baseline-s1" / "pos").mkdir(parents=True)
     (tmp_path / "runs" / "tiny-baseline-s1" / "pos" / "mine.txt").write_text("mine", encoding="utf-8")
