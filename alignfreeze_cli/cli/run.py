@@ -249,7 +249,7 @@ def needs_of(graph: Graph, outcomes: list[Outcome], measure: bool, console: Cons
     known = {name: Estimate.of(each.details["needs"]) for name, each in planned.items() if "needs" in each.details}
     if measure:
         known |= measured(graph, outcomes, console)
-    return estimates(graph, known=known, only=planned)
+    return estimates(graph, known=known, only=planned, console=console)
 
 
 def score_tables_of(graph: Graph) -> list[ScoreTable]:

@@ -35,6 +35,7 @@ from alignfreeze_cli.pairs.text_files import (
     read_start,
 )
 from alignfreeze_cli.pairs.tmx import TmxFile
+from alignfreeze_cli.progress import Console
 
 
 class Corpus(Protocol):
@@ -73,21 +74,24 @@ def find_corpora(settings: CorpusSettings, target: str) -> tuple[list[Corpus], I
     return corpora, Input(inputs[0].name, " ".join(settings.corpus), inputs[0].path, digest, commit)
 
 
-def count_lines(settings: CorpusSettings) -> int | None:
+def count_lines(settings: CorpusSettings, console: Console | None = None) -> int | None:
     """How many lines of the corpora are read, in all languages; None unless all of them are files that are there.
 
     Nothing is fetched, and a pipe, which can be read only once, is left alone. Raises DataError for what is no corpus.
     """
-    lines = 0
+    corpora: list[FileCorpus] = []
     for target in settings.target:
         for reference in settings.corpus:
             if is_on_hub(reference, settings.source, target):
                 return None
             if not all(path.is_file() for path in corpus_paths(reference, settings.source, target)):
                 return None
-            for corpus in _corpora_in_files(reference, settings, target):
-                lines += sum(chunk.count for chunk in corpus.chunks(settings.max_lines))
-    return lines
+            corpora += _corpora_in_files(reference, settings, target)
+    with (console or Console()).progress("counting lines", unit="lines") as progress:
+        for corpus in corpora:
+            for chunk in corpus.chunks(settings.max_lines):
+                progress.advance(chunk.count)
+    return progress.done
 
 
 def _find(reference: str, settings: CorpusSettings, target: str) -> tuple[Sequence[Corpus], Input]:

@@ -65,6 +65,7 @@ def estimates(
     threads: int | None = None,
     known: Mapping[str, Estimate] | None = None,
     only: Collection[str] | None = None,
+    console: Console | None = None,
 ) -> GraphEstimate:
     """What every step of a graph will take on so many threads (None: as many as here), or `only` some of them.
 
@@ -85,7 +86,7 @@ def estimates(
             if alike not in found:
                 reference = origin(graph, node)
                 folder = None if reference is None else resolve_shape(reference)
-                found[alike] = estimate(node.settings, folder, threads)
+                found[alike] = estimate(node.settings, folder, threads, console)
             steps[name] = found[alike]
         except AlignFreezeError as error:
             unknown[name] = str(error)

@@ -82,7 +82,7 @@ def align_pairs(settings: AlignPairsSettings, console: Console = WARNINGS) -> Re
     if settings.dry_run:
         encoders = [each for each in inputs if each.name in ("encoder", "filter-encoder")]
         _demand_usable(encoders, settings.device)
-        needs = of_align_pairs(settings, [each.path for each in encoders])
+        needs = of_align_pairs(settings, [each.path for each in encoders], console)
         return output.planned({**_plan(languages, settings), "needs": needs.to_dict()})
 
     with output.open(console) as work, _kept_models(kept, languages, console) as models:

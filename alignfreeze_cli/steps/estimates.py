@@ -16,6 +16,7 @@ from typing import Any
 
 from alignfreeze_cli.aligners.settings import STATISTICAL, AlignPairsSettings
 from alignfreeze_cli.pairs.readers import count_lines
+from alignfreeze_cli.progress import Console
 from alignfreeze_cli.settings import StepSettings
 
 LINKING = 370_000_000
@@ -70,7 +71,9 @@ class Estimate:
         return cls(**{**values, "assumed": tuple(values["assumed"])})
 
 
-def estimate(settings: StepSettings, model: Path | None = None, threads: int | None = None) -> Estimate:
+def estimate(
+    settings: StepSettings, model: Path | None = None, threads: int | None = None, console: Console | None = None
+) -> Estimate:
     """What a step will take, as far as that is known before its inputs are there: of texts, what is usual is assumed.
 
     `model`: a folder with the shape of its model (a `config.json` will do), where that of the settings is still to be
@@ -79,13 +82,16 @@ def estimate(settings: StepSettings, model: Path | None = None, threads: int | N
     """
     if isinstance(settings, AlignPairsSettings):
         named = [each for each in (settings.encoder, settings.filter_encoder) if each is not None]
-        return of_align_pairs(settings, [model] if model and len(named) == 1 else [Path(each) for each in named])
+        encoders = [model] if model and len(named) == 1 else [Path(each) for each in named]
+        return of_align_pairs(settings, encoders, console)
     from alignfreeze_cli.steps.model_estimates import of_model_step
 
     return of_model_step(settings, model, threads)
 
 
-def of_align_pairs(settings: AlignPairsSettings, encoders: Sequence[Path] = ()) -> Estimate:
+def of_align_pairs(
+    settings: AlignPairsSettings, encoders: Sequence[Path] = (), console: Console | None = None
+) -> Estimate:
     """Chunks of text are read, linked and written one after the other, so memory does not grow with the text.
 
     Disk does; the lines are counted if all corpora are files that are there. `encoders`: folders of those that link
@@ -96,7 +102,7 @@ def of_align_pairs(settings: AlignPairsSettings, encoders: Sequence[Path] = ()) 
         from alignfreeze_cli.steps.model_estimates import of_encoders  # needs torch
 
         memory = of_encoders(encoders)
-    lines = count_lines(settings)
+    lines = count_lines(settings, console)
     assumed: tuple[str, ...] = ()
     if lines is None and settings.max_lines is not None:
         lines = settings.max_lines * len(settings.corpus) * len(settings.target)

@@ -27,6 +27,7 @@ from alignfreeze_cli.steps.estimates import LINES, OF_PAIR, Estimate, estimate
 from alignfreeze_cli.tasks.settings import EvaluateSettings, FinetuneSettings
 from alignfreeze_cli.training import loop
 from tests.cli import world as worlds
+from tests.support.console import RecordingConsole
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,25 @@ def test_the_lines_of_corpora_that_are_there_are_counted(tmp_path: Path) -> None
     assert lines(replace(settings, corpus=("opus-100",))) == (2 * LINES, True)
     os.mkfifo(tmp_path / "pipe")
     assert lines(replace(settings, target=("xx",), corpus=(str(tmp_path / "pipe"),))) == (LINES, True)
+
+
+def test_counting_lines_shows_its_progress(tmp_path: Path) -> None:
+    """One bar for all corpora, whatever their format: a large translation memory takes minutes."""
+    (tmp_path / "en-xx.tsv").write_text("one\teins\n" * 7, encoding="utf-8")
+    unit = '<tu><tuv xml:lang="en"><seg>one</seg></tuv><tuv xml:lang="xx"><seg>eins</seg></tuv></tu>'
+    (tmp_path / "en-xx.tmx").write_text(f'<tmx version="1.4"><header/><body>{unit * 3}</body></tmx>', encoding="utf-8")
+    (tmp_path / "en-xx.txt").write_text("one eins\n", encoding="utf-8")
+    settings = AlignPairsSettings(
+        target=("xx",),
+        corpus=(str(tmp_path / "en-{target}.tsv"), str(tmp_path / "en-{target}.tmx")),
+        dictionary=str(tmp_path / "en-{target}.txt"),
+        output=tmp_path / "pairs",
+        dry_run=True,
+    )
+    console = RecordingConsole()
+    needs = STEPS["align-pairs"].load()(settings, console).details["needs"]
+    assert [(bar.title, bar.done) for bar in console.bars] == [("counting lines", 7 + 3)]
+    assert needs["disk-bytes"] == OF_PAIR * 10
 
 
 class TestSample:
