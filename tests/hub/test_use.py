@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from alignfreeze_cli.demo.settings import DemoWorldSettings
@@ -227,8 +228,13 @@ def test_two_texts_are_kept_apart_as_in_training(world: Path, tmp_path: Path, ta
 
 # peft asks transformers for an attribute by its old name.
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-def test_an_encoders_lines_read_the_realigned_block_and_load_the_adapters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pooler", [True, False], ids=["pooler", "no pooler"])
+def test_an_encoders_lines_read_the_realigned_block_and_load_the_adapters(tmp_path: Path, pooler: bool) -> None:
+    """Every weight of what they load is of a file: transformers makes none anew, and reports none as missing."""
     make_encoder(tmp_path / "encoder")
+    weights = tmp_path / "encoder" / "model.safetensors"
+    kept = {name: each for name, each in load_file(weights).items() if pooler or not name.startswith("pooler.")}
+    save_file(kept, weights, metadata={"format": "pt"})
     make_pairs(tmp_path / "pairs")
     chosen = {"model": str(tmp_path / "encoder"), "pairs": (str(tmp_path / "pairs"),), "steps": 2, "batch_size": 4}
     chosen |= {"lora": 2, "keep_adapter": True, "probe_pairs": 2, "max_length": 32, "block": "middle", "device": "cpu"}
@@ -236,6 +242,8 @@ def test_an_encoders_lines_read_the_realigned_block_and_load_the_adapters(tmp_pa
     whole, adapters = blocks_of_code(made.path)
     space: dict[str, Any] = {"print": lambda _: None}
     exec(whole, space)
+    assert space["model"].state_dict().keys() == kept.keys()
+    assert ("it has no pooler" in whole) is not pooler
     read = space["tokenizer"]("a sentence", return_tensors="pt")
     model, _ = load_encoder(made.path)
     states = all_hidden_states(model.eval(), read)[made.details["read-block"] + 1]
@@ -243,6 +251,7 @@ def test_an_encoders_lines_read_the_realigned_block_and_load_the_adapters(tmp_pa
 
     beside: dict[str, Any] = {}
     exec(adapters.replace("path/to/encoder", str(tmp_path / "encoder")), beside)
+    assert (beside["base"].pooler is not None) is pooler
     with torch.no_grad():
         adapted = beside["model"].eval()(**read).last_hidden_state
         plain = space["model"].eval()(**read).last_hidden_state
