@@ -1,7 +1,7 @@
 """Peak memory of realignment steps: the active vocabulary, the full one, and the straightforward step.
 
 Each runs in a process of its own. The peak is that of the resident memory (RSS) during the steps, the first of which
-makes the optimizer's state; on a GPU it is that of the memory which torch has allocated there.
+makes the optimizer's state; on a GPU it is that of the memory which torch holds there.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def peak(device: str) -> int:
     if device == "cuda":
         import torch
 
-        return int(torch.cuda.max_memory_allocated())
+        return int(torch.cuda.max_memory_reserved())
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 

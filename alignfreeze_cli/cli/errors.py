@@ -23,7 +23,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG):
         return f"{error.filename} can't be written ({error.strerror}); choose another --output.", FAILED
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "Out of memory; try a smaller batch or --precision bf16.", FAILED
+        return "Out of memory; try a smaller batch, --precision bf16 or, on a GPU, --eager.", FAILED
     if "No space left on device" in str(error):  # safetensors wraps the operating system's error
         return "The disk is full; free some space and run the command again (with --resume to go on).", FAILED
     return f"Unexpected {type(error).__name__}: {error} (run again with --debug for the traceback).", FAILED

@@ -57,7 +57,7 @@ def packing_for(device: torch.device, batch_tokens: int | None = None) -> Packin
     """The layout that suits a device; `batch_tokens` is its budget if the user gave one.
 
     On a GPU widths are multiples of 32, and rows come in fours: kernels of attention take masks whose rows begin at
-    multiples of 16 bytes, and a dozen shapes come back again and again, which are recorded (recording.py). There
+    multiples of 16 bytes, and a dozen shapes come back again and again, which training records (recording.py). There
     attention counts as what its operations are, 2 for its two products of positions.
     """
     if device.type == "cpu":
@@ -313,6 +313,7 @@ def _in_groups(
     ids: Ints, starts: Ints, lengths: Ints, arch: Architecture, pad_id: int, groups: Sequence[Ints], packing: Packing
 ) -> PackedBatch:
     """One row per sentence; each group of sentences (given by their numbers) is as wide as its longest one."""
+    packing = packing._replace(rows=1)  # fours are for recordings, and these rows are not recorded
     all_rows, first, before = [], np.zeros(len(lengths), dtype=np.int64), 0
     starts = np.asarray(starts)
     for members in groups:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 COMPUTED_FIRST = 2
 """Batches of a shape that are computed as usual. Recording takes as long as three: it is for shapes that come back."""
 
-MOST_SHAPES = 64
-"""Shapes that are recorded; the output of each, and its gradient, stay in the GPU's memory."""
+MOST_SHAPES = 24
+"""Shapes that are recorded; the inputs and the output of each, and its gradient, stay in the GPU's memory."""
 
 
 @contextmanager
@@ -85,7 +85,8 @@ class _Recording:
 class _Recorder:
     """The forward of an encoder, from a recording where there is one.
 
-    All recordings share their memory, so one can be played only when the backward pass of the one before is through.
+    All recordings share their memory, so one can be played only when the backward pass of the one before is through; a
+    pass that comes earlier is computed.
     """
 
     def __init__(self, encoder: PreTrainedModel) -> None:
@@ -103,7 +104,8 @@ class _Recorder:
         """What the encoder's forward gives."""
         given = (arguments, more)
         training = torch.is_grad_enabled() and self.encoder.training
-        if not training or self.under_way or _off.get():
+        # Where a decoder is given no mask, transformers makes another one while a recording is made.
+        if not training or self.under_way or _off.get() or more.get("attention_mask") is None:
             return self.usual(*arguments, **more)
         key = self._key(given)
         self.met[key] += 1
@@ -138,7 +140,8 @@ class _Recorder:
                 return functional_call(self.encoder, leaves, arguments, more)
 
         def gradients(outputs: Mapping[str, Tensor], of_outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
-            return torch.autograd.grad(list(outputs.values()), list(leaves.values()), of_outputs, allow_unused=True)
+            with torch.autocast("cuda", enabled=False):  # as in training, where the forward pass alone is inside
+                return torch.autograd.grad(list(outputs.values()), list(leaves.values()), of_outputs, allow_unused=True)
 
         random = torch.cuda.get_rng_state(self.encoder.device)
         del self.encoder.forward

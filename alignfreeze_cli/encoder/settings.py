@@ -85,7 +85,7 @@ def eager_setting() -> Any:
         panel=COMPUTING,
         result=False,
         help="On a GPU, compute every step anew instead of playing steps of a known shape from a recording (CUDA "
-        "graphs). The weights are the same; it takes up to three times as long.",
+        "graphs). The weights are the same; in bf16 it takes two to three times as long.",
     )
 
 

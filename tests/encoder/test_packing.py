@@ -73,7 +73,7 @@ def test_every_token_is_laid_out_exactly_once(
     ids, starts, sizes = random_ids(lengths)
     arch = replace(of(family), can_pack=can_pack)
     batch = pack(ids, starts, sizes, arch, pad_id=3, packing=packing)
-    assert all(len(rows.input_ids) % packing.rows == 0 for rows in batch.groups)
+    assert all(len(rows.input_ids) % packing.rows == 0 for rows in batch.groups) or not arch.can_pack
     flat = {
         name: torch.cat([getattr(rows, name).flatten() for rows in batch.groups]).numpy()
         for name in ("input_ids", "position_ids", "sentences")

@@ -26,7 +26,7 @@ DROPOUT: dict[str, dict[str, float]] = {
     "xglm": {"dropout": 0.1},
 }
 EXACT = [family for family in FAMILIES if family in PACKABLE and family != "deberta-v2"]
-"""DeBERTa's relative positions are added up on a GPU in an order that differs from run to run."""
+"""DeBERTa's forward is not called as a whole, so nothing of it is recorded."""
 USUAL_DROPOUT = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
 
 
