@@ -36,8 +36,9 @@ def measure(settings: RealignSettings | FinetuneSettings, expected: Estimate, co
     The step is done with `TRAINED` steps of training, beside where its output would be, and what came out is removed;
     the seconds are those of all of it, and of the steps that were not done. On a GPU that is before most shapes of a
     batch are recorded (encoder/recording.py), so it may take less time than measured, and more memory. Checkpoints,
-    encoders kept by `--save-at` and the probes of `--probe-every` are left out. Raises AlignFreezeError if the process fails, of which it says why,
-    SettingsError under `torchrun`.
+    encoders kept by `--save-at` and the probes of `--probe-every` are left out.
+
+    Raises AlignFreezeError if the process fails, of which it says why, SettingsError under `torchrun`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SettingsError("--measure takes one process, not those of a torchrun.")
