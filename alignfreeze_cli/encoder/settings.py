@@ -302,5 +302,5 @@ class RealignSettings(StepSettings):
         return [f"--{key} {n} must be below the {steps} steps of the run" for key, n in latest.items() if n >= steps]
 
     def left_out(self, name: str) -> bool:
-        unused = ("save_at", "probe_every", "batch_tokens", *LORA_OPTIONS)
+        unused = ("save_at", "probe_every", "batch_tokens", "eager", *LORA_OPTIONS)
         return name in unused and not getattr(self, name)

@@ -247,7 +247,7 @@ class FinetuneSettings(TaskOptions, JointOptions, _Finetune):
     measurable = True
 
     def left_out(self, name: str) -> bool:
-        if name in LORA_OPTIONS:
+        if name in ("eager", *LORA_OPTIONS):
             return not getattr(self, name)
         return super().left_out(name) or (name in JOINT_OPTIONS and is_unset(getattr(self, name)))
 
