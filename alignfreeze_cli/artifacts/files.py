@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from alignfreeze_cli.errors import ArtifactError, OutputExistsError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _FOLDERS_OPEN = hasattr(os, "O_DIRECTORY")  # not on Windows, which flushes only files that are open for writing
 
@@ -53,12 +59,13 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[IO[bytes]]:
     """A file, open for writing, that appears under its name when the block ends, and not at all if the block fails.
 
     It is written beside its place under a name of its own, so several processes may write the same file: the last one
-    wins, and nobody ever reads a half. Missing folders are made. It is readable as any new file of the user is.
+    wins, and nobody ever reads a half. What a process left that was killed while it wrote this file is removed. Missing
+    folders are made. It is readable as any new file of the user is.
 
     Without `replace` OutputExistsError is raised at the end if the file is there by then; it stays as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    handle, draft = _new_draft(path)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -66,14 +73,59 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[IO[bytes]]:
             if hasattr(os, "fchmod"):  # Windows: the file has the rights of its folder
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        if replace:
-            os.replace(draft, path)
-        else:
-            _take_name(draft, path)
+            if fcntl is not None:  # while the draft is locked
+                _give_name(draft, path, replace)
+        if fcntl is None:  # Windows: an open file can't be renamed
+            _give_name(draft, path, replace)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def _new_draft(path: Path) -> tuple[int, str]:
+    """A new file beside `path`, open, and locked for as long as it is; drafts that nobody has locked are removed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        _remove_unlocked(left)
+    while True:
+        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        if _lock(handle) is not False and os.path.exists(draft):
+            return handle, draft
+        os.close(handle)  # another process took it for one that was left, before it was locked
+        Path(draft).unlink(missing_ok=True)
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file until it is closed: whether that went, None where files can't be locked."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def _remove_unlocked(draft: Path) -> None:
+    """Remove a draft whose process has died: the kernel has let go of its lock."""
+    try:
+        handle = os.open(draft, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:  # it has its name by now, or is no file of ours
+        return
+    try:
+        if _lock(handle):
+            draft.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _give_name(draft: str, path: Path, replace: bool) -> None:
+    if replace:
+        os.replace(draft, path)
+    else:
+        _take_name(draft, path)
 
 
 def _take_name(draft: str, path: Path) -> None:

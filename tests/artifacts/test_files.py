@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from alignfreeze_cli.artifacts import lock
-from alignfreeze_cli.artifacts.files import atomic_file
+from alignfreeze_cli.artifacts.files import atomic_file, atomic_write
 from alignfreeze_cli.artifacts.lock import locked
 from alignfreeze_cli.errors import AlignFreezeError, OutputExistsError
 
@@ -50,3 +52,34 @@ def test_a_lock_file_that_the_system_deletes_is_not_deleted_again(
     monkeypatch.setattr(os, "open", _refused)
     with pytest.raises(AlignFreezeError, match="is just finishing"), locked(partial):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a draft is known to be left by its lock")
+def test_what_a_killed_process_left_of_a_file_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    code = (
+        "import sys; from pathlib import Path; from alignfreeze_cli.artifacts.files import atomic_file, atomic_write\n"
+        "with atomic_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); file.flush(); print('begun', flush=True); sys.stdin.read(); file.write(b' and whole')"
+    )
+
+    def writer() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        return process
+
+    with writer() as killed:
+        killed.kill()
+    (left,) = tmp_path.iterdir()
+    with writer() as living:
+        assert not left.exists()
+        atomic_write(path, "other")
+        assert path.read_text() == "other"
+        assert len(list(tmp_path.iterdir())) == 2
+        living.communicate("")
+    assert living.returncode == 0
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "half and whole"
