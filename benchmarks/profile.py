@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -91,8 +92,11 @@ def _on_gpu(inputs: Inputs) -> Report:
             profiler.stop()
 
     watch(inputs.realign_settings(WARM_UP + options.steps), lambda: None, after)
-    calls = {event.key: event.count for event in profiler.key_averages()}
-    busy = sum(event.self_device_time_total for event in profiler.key_averages()) / 1e6
+    events = profiler.key_averages()
+    calls = {event.key: event.count for event in events}
+    # The kernels alone: what the program calls has their time, too.
+    kernels = [event for event in events if event.device_type == DeviceType.CUDA and not event.is_user_annotation]
+    busy = sum(event.self_device_time_total for event in kernels) / 1e6
     waits = {name: calls.get(name, 0) for name in WAITS}
     launches = sum(count for name, count in calls.items() if "Launch" in name and name.startswith("cuda"))
     first, last = clock
